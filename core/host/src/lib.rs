@@ -1,0 +1,1 @@
+//! What felice's front-ends share on a machine with std.
