@@ -1,0 +1,81 @@
+//! What the machine tells its driver, as values that own what they carry.
+
+use crate::error::{ErrorCode, Failure};
+use crate::id::{BatchId, ConnectionId, Ticket, TopicId, TopicPartition};
+use crate::memory::{Block, Chain};
+use crate::time::Timestamp;
+
+/// Where a batch was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The offset of the batch's first record; -1 where the broker did not tell (`acks=0`, or known only by what follows).
+    pub base_offset: i64,
+    /// The broker's own timestamp, on topics with `message.timestamp.type=LogAppendTime`.
+    pub log_append_time: Option<Timestamp>,
+}
+
+/// What a [`Sender`](crate::Sender) asks for or reports.
+#[derive(Debug)]
+pub enum Event<B: Block> {
+    /// Open a socket to [`Sender::address`](crate::Sender::address), then say `handle_connected` or `handle_disconnected`.
+    Connect(ConnectionId),
+    /// Close the socket. It is forgotten already: nothing more needs to be said about it.
+    Disconnect(ConnectionId),
+    /// The connection has something to send: ask `poll_transmit`.
+    Transmit(ConnectionId),
+    /// A partition that had to wait may hand over a batch: tell [`Accumulator::allow`](crate::Accumulator::allow).
+    Ready(TopicPartition),
+    /// What is known of a topic has changed: carry [`Sender::topic_view`](crate::Sender::topic_view) to the accumulator.
+    Topic(TopicId),
+    /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
+    Completed(Completed),
+    /// A batch's memory comes back: carry it to [`Accumulator::recycle`](crate::Accumulator::recycle).
+    Recycle {
+        /// The batch. Its id means nothing any more after this.
+        batch: BatchId,
+        /// Where it went.
+        partition: TopicPartition,
+        /// Its blocks.
+        blocks: Chain<B>,
+    },
+}
+
+/// The outcome of some consecutive records of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completed {
+    /// The batch.
+    pub batch: BatchId,
+    /// Where it went.
+    pub partition: TopicPartition,
+    /// The index of the first record whose outcome this is.
+    pub first: u32,
+    /// How many records.
+    pub count: u32,
+    /// The outcome: `base_offset` is the offset of the record `first`.
+    pub result: Result<Ack, Failure>,
+}
+
+/// What the accumulator must know of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicView {
+    /// Its partitions are not known (any more).
+    Unknown,
+    /// It has this many partitions.
+    Known {
+        /// How many, at least one.
+        partitions: i32,
+    },
+    /// Its records fail: they are handed over without waiting for room.
+    Failed(ErrorCode),
+}
+
+/// A record whose partition could not be told before its topic's metadata came has moved to another batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reassigned {
+    /// The ticket that was given at acceptance.
+    pub from: Ticket,
+    /// The ticket that stands for the record from now on.
+    pub to: Ticket,
+    /// Its partition.
+    pub partition: TopicPartition,
+}
