@@ -1,1 +1,4 @@
 //! A simulated Kafka cluster, a launcher for the real one, and felice's behaviour suite.
+
+pub mod java;
+pub mod kafka;

@@ -1,0 +1,267 @@
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Kafka's own clients behind standard input and output: what they read, write and decide is what the tests compare
+ * felice with. One JVM serves a whole test binary.
+ *
+ * <p>A request is a command byte and its arguments. The answer is a stream of values that ends with {@code DONE}, or
+ * with {@code FAILED} and a message, also in the middle of a long answer. Integers are big-endian; bytes and texts have
+ * an int length before them, -1 for null. The other side is {@code tests/src/java}.
+ */
+public final class Oracle {
+    private static final int VALUE = 1;
+    private static final int DONE = 0;
+    private static final int FAILED = 2;
+    private static final Duration POLL = Duration.ofMillis(200);
+
+    private final String bootstrap;
+    private final DataInputStream in;
+    private final DataOutputStream out;
+    private final Admin admin;
+    private KafkaProducer<byte[], byte[]> producer;
+
+    private Oracle(String bootstrap, DataInputStream in, DataOutputStream out) {
+        this.bootstrap = bootstrap;
+        this.in = in;
+        this.out = out;
+        this.admin = Admin.create(settings());
+    }
+
+    public static void main(String[] arguments) throws IOException {
+        DataInputStream in = new DataInputStream(new BufferedInputStream(new FileInputStream(FileDescriptor.in)));
+        DataOutputStream out =
+            new DataOutputStream(new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16));
+        System.setOut(System.err); // Nothing but answers may go to standard output.
+        new Oracle(arguments[0], in, out).serve();
+        // The clients' threads are not waited for: whoever asked is gone.
+        Runtime.getRuntime().halt(0);
+    }
+
+    private void serve() throws IOException {
+        while (true) {
+            int command;
+            try {
+                command = in.readUnsignedByte();
+            } catch (EOFException gone) {
+                return;
+            }
+            try {
+                answer(command);
+                out.writeByte(DONE);
+            } catch (ExecutionException | InterruptedException | RuntimeException problem) {
+                Throwable cause = problem instanceof ExecutionException ? problem.getCause() : problem;
+                out.writeByte(FAILED);
+                writeText(cause.toString());
+            }
+            out.flush();
+        }
+    }
+
+    private void answer(int command) throws IOException, ExecutionException, InterruptedException {
+        switch (command) {
+            case 'c' -> createTopic();
+            case 'd' -> admin.deleteTopics(List.of(readText())).all().get();
+            case 'e' -> endOffsets(readText());
+            case 'l' -> leaders(readText());
+            case 'r' -> read(readText(), in.readLong());
+            case 'p' -> produce();
+            case 'k' -> partitionsForKeys();
+            default -> throw new IllegalArgumentException("unknown command " + command);
+        }
+    }
+
+    private void createTopic() throws IOException, ExecutionException, InterruptedException {
+        String name = readText();
+        int partitions = in.readInt();
+        short replication = in.readShort();
+        Map<String, String> configs = new HashMap<>();
+        for (int left = in.readInt(); left > 0; left--) {
+            String setting = readText();
+            configs.put(setting, readText());
+        }
+        NewTopic topic = new NewTopic(
+            name, Optional.of(partitions), replication < 0 ? Optional.empty() : Optional.of(replication));
+        admin.createTopics(List.of(topic.configs(configs))).all().get();
+    }
+
+    private List<TopicPartition> partitions(String topic) throws ExecutionException, InterruptedException {
+        return describe(topic).stream().map(info -> new TopicPartition(topic, info.partition())).toList();
+    }
+
+    private List<TopicPartitionInfo> describe(String topic) throws ExecutionException, InterruptedException {
+        return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions();
+    }
+
+    private void leaders(String topic) throws IOException, ExecutionException, InterruptedException {
+        for (TopicPartitionInfo info : describe(topic)) {
+            out.writeByte(VALUE);
+            out.writeInt(info.partition());
+            out.writeInt(info.leader() == null || info.leader().isEmpty() ? -1 : info.leader().id());
+            out.writeInt(info.isr().size());
+        }
+    }
+
+    private void endOffsets(String topic) throws IOException, ExecutionException, InterruptedException {
+        List<TopicPartition> partitions = partitions(topic);
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+            for (TopicPartition partition : partitions) {
+                out.writeByte(VALUE);
+                out.writeInt(partition.partition());
+                out.writeLong(ends.get(partition));
+            }
+        }
+    }
+
+    private void read(String topic, long timeoutMs) throws IOException, ExecutionException, InterruptedException {
+        List<TopicPartition> partitions = partitions(topic);
+        long deadline = System.nanoTime() + timeoutMs * 1_000_000;
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+            // Positions, not offsets of records: a transaction's markers have offsets, too.
+            while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+                    if (record.offset() < ends.get(new TopicPartition(topic, record.partition()))) {
+                        out.writeByte(VALUE);
+                        writeRecord(record);
+                    }
+                }
+                if (System.nanoTime() > deadline) {
+                    throw new IllegalStateException("the end " + ends + " was not reached in " + timeoutMs + " ms");
+                }
+            }
+        }
+    }
+
+    private void writeRecord(ConsumerRecord<byte[], byte[]> record) throws IOException {
+        out.writeInt(record.partition());
+        out.writeLong(record.offset());
+        out.writeLong(record.timestamp());
+        writeBytes(record.key());
+        writeBytes(record.value());
+        Header[] headers = record.headers().toArray();
+        out.writeInt(headers.length);
+        for (Header header : headers) {
+            writeText(header.key());
+            writeBytes(header.value());
+        }
+    }
+
+    private void produce() throws IOException, ExecutionException, InterruptedException {
+        String topic = readText();
+        List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
+        for (int left = in.readInt(); left > 0; left--) {
+            records.add(readRecord(topic));
+        }
+        if (producer == null) {
+            producer = new KafkaProducer<>(settings(), new ByteArraySerializer(), new ByteArraySerializer());
+        }
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
+        for (ProducerRecord<byte[], byte[]> record : records) {
+            sent.add(producer.send(record));
+        }
+        producer.flush();
+        for (Future<RecordMetadata> future : sent) {
+            RecordMetadata metadata = future.get();
+            out.writeByte(VALUE);
+            out.writeInt(metadata.partition());
+            out.writeLong(metadata.offset());
+            out.writeLong(metadata.timestamp());
+        }
+    }
+
+    private ProducerRecord<byte[], byte[]> readRecord(String topic) throws IOException {
+        int partition = in.readInt();
+        long timestamp = in.readLong();
+        byte[] key = readBytes();
+        byte[] value = readBytes();
+        ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
+            topic, partition < 0 ? null : partition, timestamp < 0 ? null : timestamp, key, value);
+        for (int left = in.readInt(); left > 0; left--) {
+            String name = readText();
+            record.headers().add(name, readBytes());
+        }
+        return record;
+    }
+
+    private void partitionsForKeys() throws IOException {
+        int partitions = in.readInt();
+        List<byte[]> keys = new ArrayList<>();
+        for (int left = in.readInt(); left > 0; left--) {
+            keys.add(readBytes());
+        }
+        for (byte[] key : keys) {
+            out.writeByte(VALUE);
+            out.writeInt(BuiltInPartitioner.partitionForKey(key, partitions));
+        }
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer() {
+        Map<String, Object> settings = settings();
+        settings.put("isolation.level", "read_uncommitted");
+        settings.put("allow.auto.create.topics", false);
+        settings.put("max.poll.records", 10_000);
+        return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    private Map<String, Object> settings() {
+        Map<String, Object> settings = new HashMap<>();
+        settings.put("bootstrap.servers", bootstrap);
+        settings.put("client.id", "oracle");
+        return settings;
+    }
+
+    private String readText() throws IOException {
+        return new String(readBytes(), StandardCharsets.UTF_8);
+    }
+
+    private byte[] readBytes() throws IOException {
+        int length = in.readInt();
+        return length < 0 ? null : in.readNBytes(length);
+    }
+
+    private void writeText(String text) throws IOException {
+        writeBytes(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private void writeBytes(byte[] bytes) throws IOException {
+        if (bytes == null) {
+            out.writeInt(-1);
+        } else {
+            out.writeInt(bytes.length);
+            out.write(bytes);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Real Apache Kafka for tests: one or three brokers in KRaft mode on loopback ports, started, paused and killed.
+//!
+//! Every broker is a process of its own that ends with the test process, however that ends, and takes its folder with
+//! it. A test asks first whether Kafka can run here:
+//!
+//! ```no_run
+//! use felice_tests::kafka::Kafka;
+//! use felice_tests::require_kafka;
+//!
+//! #[test]
+//! fn speaks_to_a_broker() {
+//!     require_kafka!();
+//!     let kafka = Kafka::shared();
+//!     kafka.oracle().create_topic("readings", 3);
+//! }
+//! ```
+
+mod cache;
+mod console;
+mod node;
+mod ports;
+mod probe;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+pub(crate) use cache::installation;
+pub use cache::{KAFKA_VERSION, available};
+pub use console::{ConsoleOutput, console_consumer, console_producer};
+
+use crate::java::JavaOracle;
+use node::{Node, Ports, State};
+
+/// Returns from the test when real Kafka cannot run here; panics instead where `CI=true`.
+#[macro_export]
+macro_rules! require_kafka {
+    () => {
+        if !$crate::kafka::available() {
+            return;
+        }
+    };
+}
+
+/// How a cluster is to be; [`Kafka::builder`] makes one.
+#[derive(Clone, Debug)]
+pub struct KafkaBuilder {
+    brokers: i32,
+    properties: BTreeMap<String, String>,
+    broker_properties: BTreeMap<i32, BTreeMap<String, String>>,
+}
+
+impl KafkaBuilder {
+    /// The number of brokers, 1 unless said. Each is a controller, too: of three, one may be down.
+    pub fn brokers(mut self, brokers: i32) -> Self {
+        assert!(brokers > 0, "a cluster has at least one broker");
+        self.brokers = brokers;
+        self
+    }
+
+    /// A line of every broker's `server.properties`.
+    pub fn property(mut self, name: &str, value: &str) -> Self {
+        self.properties.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A line of one broker's `server.properties`.
+    pub fn broker_property(mut self, broker: i32, name: &str, value: &str) -> Self {
+        let properties = self.broker_properties.entry(broker).or_default();
+        properties.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Starts the brokers and waits until each of them knows all the others.
+    ///
+    /// Panics with the end of the log when one does not start.
+    pub fn start(self) -> Kafka {
+        let ids: Vec<i32> = (1..=self.brokers).collect();
+        let ports: Vec<Ports> = ids.iter().map(|_| Ports::reserve()).collect();
+        let controllers: Vec<String> = ids
+            .iter()
+            .zip(&ports)
+            .map(|(id, it)| format!("{id}@127.0.0.1:{}", it.controller.number))
+            .collect();
+        let controllers = controllers.join(",");
+
+        let mut nodes: Vec<Node> = ids
+            .iter()
+            .zip(ports)
+            .map(|(&id, ports)| {
+                let mut properties = self.properties.clone();
+                properties.extend(self.broker_properties.get(&id).cloned().unwrap_or_default());
+                Node::new(id, ports, &controllers, &properties)
+            })
+            .collect();
+        nodes.iter_mut().for_each(Node::launch);
+        for node in &mut nodes {
+            node.wait_until_it_works(&ids);
+        }
+        let addresses = nodes.iter().map(Node::address).collect();
+        Kafka { ids, addresses, nodes: nodes.into_iter().map(Mutex::new).collect(), oracle: OnceLock::new() }
+    }
+}
+
+/// A running cluster. Dropped, it is gone, with all that it stored.
+#[derive(Debug)]
+pub struct Kafka {
+    ids: Vec<i32>,
+    addresses: Vec<SocketAddr>,
+    nodes: Vec<Mutex<Node>>,
+    oracle: OnceLock<JavaOracle>,
+}
+
+impl Kafka {
+    /// A cluster of one's own: one broker with Kafka's defaults, unless changed.
+    pub fn builder() -> KafkaBuilder {
+        KafkaBuilder { brokers: 1, properties: BTreeMap::new(), broker_properties: BTreeMap::new() }
+    }
+
+    /// One broker for all tests of a process, started by the first that asks and ended with the process. It is for tests
+    /// that only use topics of their own: it must not be stopped or paused. Topics are not created automatically.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(|| Self::builder().property("auto.create.topics.enable", "false").start())
+    }
+
+    /// The node ids, from 1.
+    pub fn broker_ids(&self) -> &[i32] {
+        &self.ids
+    }
+
+    /// Where clients reach a broker; it stays the same over restarts.
+    pub fn address(&self, broker: i32) -> SocketAddr {
+        self.addresses[self.index(broker)]
+    }
+
+    /// All addresses, as `bootstrap.servers` wants them.
+    pub fn bootstrap(&self) -> String {
+        self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+
+    /// Kafka's own clients for this cluster, started at the first call.
+    pub fn oracle(&self) -> &JavaOracle {
+        self.oracle.get_or_init(|| JavaOracle::start(&self.bootstrap()))
+    }
+
+    /// Ends a broker as an operator does (SIGTERM): it hands over its partitions, writes all to disk, and leaves.
+    pub fn stop(&self, broker: i32) {
+        self.node(broker).end("TERM");
+    }
+
+    /// Ends a broker at once (SIGKILL).
+    pub fn kill(&self, broker: i32) {
+        self.node(broker).end("KILL");
+    }
+
+    /// Freezes a broker (SIGSTOP): its sockets stay open, and nothing answers.
+    pub fn pause(&self, broker: i32) {
+        self.node(broker).pause();
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    pub fn resume(&self, broker: i32) {
+        self.node(broker).resume();
+    }
+
+    /// Starts a broker again on its port and its storage, and waits until it works; stops it before if it runs.
+    pub fn restart(&self, broker: i32) {
+        let mut node = self.node(broker);
+        if node.state != State::Down {
+            node.end("TERM");
+        }
+        node.launch();
+        node.wait_until_it_works(&[broker]);
+    }
+
+    fn index(&self, broker: i32) -> usize {
+        self.ids.iter().position(|&id| id == broker).unwrap_or_else(|| panic!("there is no broker {broker}"))
+    }
+
+    fn node(&self, broker: i32) -> MutexGuard<'_, Node> {
+        self.nodes[self.index(broker)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

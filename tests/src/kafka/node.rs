@@ -1,0 +1,251 @@
+//! One broker: its folder, its process, and the shell that watches over it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::cache::installation;
+use super::ports::Port;
+use super::probe;
+
+/// One id for all clusters: they have no storage and no port in common. 16 bytes in base64.
+const CLUSTER_ID: &str = "ZmVsaWNlLXRlc3RzLTAwMQ";
+
+/// How long a broker may take to start or to stop; many times what it takes on two busy cores.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often a starting broker is asked whether it works.
+const PROBE_INTERVAL: Duration = Duration::from_millis(25);
+
+/// What a broker's process is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    Down,
+    Paused,
+    Running,
+}
+
+/// A broker that is also a controller.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: i32,
+    pub(crate) state: State,
+    pub(crate) log: PathBuf,
+    listener: Port,
+    supervisor: Child,
+    /// What the supervisor reads; closing it ends the broker and removes the folder.
+    words: Option<ChildStdin>,
+    /// What the supervisor writes, by the thread that reads it.
+    answers: Receiver<String>,
+}
+
+impl Node {
+    /// Makes the folder and the supervisor of a broker that does not run yet.
+    pub(crate) fn new(
+        id: i32,
+        ports: Ports,
+        controllers: &str,
+        overrides: &BTreeMap<String, String>,
+    ) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let installation = installation();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("felice-kafka-{}-{count}", std::process::id());
+        let folder = std::env::temp_dir().join(&name);
+        let storage = folder.join("storage");
+        fs::create_dir(&folder).expect("the temporary folder can be written");
+
+        let properties = properties(id, &ports, controllers, &storage, overrides);
+        let properties_file = folder.join("server.properties");
+        fs::write(&properties_file, properties).expect("the temporary folder can be written");
+
+        let log = installation.logs.join(format!("{name}-broker-{id}.log"));
+        let mut java = installation.java("384m", &log);
+        java.arg("Broker").arg(&properties_file).arg(&storage).arg(CLUSTER_ID);
+        let mut supervisor = supervise(&folder, &log, &java);
+        let words = supervisor.stdin.take();
+        let answers = read_lines(&mut supervisor);
+        Self { id, state: State::Down, log, listener: ports.listener, supervisor, words, answers }
+    }
+
+    /// Where clients reach it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.listener.number).into()
+    }
+
+    /// Starts the process, without waiting until it works.
+    pub(crate) fn launch(&mut self) {
+        assert_eq!(self.state, State::Down, "broker {} is not down", self.id);
+        self.say("START");
+        let answer = self.answers.recv_timeout(PATIENCE);
+        assert_eq!(answer.as_deref(), Ok("STARTED"), "broker {} was not started", self.id);
+        self.state = State::Running;
+    }
+
+    /// Waits until the broker knows all of `brokers` to be alive.
+    pub(crate) fn wait_until_it_works(&mut self, brokers: &[i32]) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = probe::live_brokers(self.address());
+            if let Ok(live) = &answer
+                && brokers.iter().all(|broker| live.contains(broker))
+            {
+                return;
+            }
+            if let Ok(status) = self.answers.try_recv() {
+                self.state = State::Down;
+                panic!("broker {} ended with status {status} as it started; {}", self.id, self.last_words());
+            }
+            let (id, log) = (self.id, self.log.display());
+            assert!(
+                Instant::now() < deadline,
+                "broker {id} does not work after {PATIENCE:?}, its last answer was {answer:?}; see {log}"
+            );
+            thread::sleep(PROBE_INTERVAL);
+        }
+    }
+
+    /// Sends the signal and waits until the process has ended.
+    pub(crate) fn end(&mut self, signal: &str) {
+        if self.state == State::Paused {
+            // A stopped process takes no other signal than KILL.
+            self.say("CONT");
+        }
+        self.say(signal);
+        match self.answers.recv_timeout(PATIENCE) {
+            Ok(_status) => self.state = State::Down,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                panic!("broker {} did not end after SIG{signal}; see {}", self.id, self.log.display())
+            }
+        }
+    }
+
+    /// SIGSTOP and SIGCONT.
+    pub(crate) fn pause(&mut self) {
+        assert_eq!(self.state, State::Running, "broker {} does not run", self.id);
+        self.say("STOP");
+        self.state = State::Paused;
+    }
+
+    pub(crate) fn resume(&mut self) {
+        assert_eq!(self.state, State::Paused, "broker {} is not paused", self.id);
+        self.say("CONT");
+        self.state = State::Running;
+    }
+
+    fn say(&mut self, word: &str) {
+        let words = self.words.as_mut().expect("the supervisor lives as long as the node");
+        writeln!(words, "{word}").expect("the supervisor lives as long as the node");
+    }
+
+    /// The end of the log, for a panic's message.
+    fn last_words(&self) -> String {
+        let log =
+            [self.log.clone(), console(&self.log)].map(|file| fs::read_to_string(file).unwrap_or_default());
+        let lines: Vec<&str> = log.iter().flat_map(|text| text.lines()).collect();
+        let tail = lines[lines.len().saturating_sub(30)..].join("\n");
+        format!("the end of {}:\n{tail}", self.log.display())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.words = None;
+        // The folder is gone when the supervisor is.
+        let _ = self.supervisor.wait();
+        if thread::panicking() {
+            eprintln!("the log of broker {} is {}", self.id, self.log.display());
+        } else {
+            let _ = fs::remove_file(&self.log);
+            let _ = fs::remove_file(console(&self.log));
+        }
+    }
+}
+
+/// The ports of one node.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pub(crate) listener: Port,
+    pub(crate) controller: Port,
+}
+
+impl Ports {
+    pub(crate) fn reserve() -> Self {
+        Self { listener: Port::reserve(), controller: Port::reserve() }
+    }
+}
+
+fn properties(
+    id: i32,
+    ports: &Ports,
+    controllers: &str,
+    storage: &Path,
+    overrides: &BTreeMap<String, String>,
+) -> String {
+    let (listener, controller) = (ports.listener.number, ports.controller.number);
+    let cluster_size = controllers.split(',').count().to_string();
+    let mut properties = BTreeMap::from([
+        ("process.roles", "broker,controller".to_owned()),
+        ("node.id", id.to_string()),
+        ("listeners", format!("PLAINTEXT://127.0.0.1:{listener},CONTROLLER://127.0.0.1:{controller}")),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{listener}")),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
+        ("controller.quorum.voters", controllers.to_owned()),
+        ("log.dirs", storage.display().to_string()),
+        // Internal topics with a replica on each broker, and few partitions: they would be most of a start's work.
+        ("offsets.topic.replication.factor", cluster_size.clone()),
+        ("offsets.topic.num.partitions", "1".to_owned()),
+        ("transaction.state.log.replication.factor", cluster_size),
+        ("transaction.state.log.min.isr", "1".to_owned()),
+        ("transaction.state.log.num.partitions", "1".to_owned()),
+        // A small machine, and tests that do not wait for others.
+        ("num.network.threads", "2".to_owned()),
+        ("num.io.threads", "2".to_owned()),
+        ("background.threads", "2".to_owned()),
+        ("log.cleaner.enable", "false".to_owned()),
+        ("group.initial.rebalance.delay.ms", "0".to_owned()),
+    ]);
+    properties.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    properties.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name}={value}");
+        text
+    })
+}
+
+/// Starts the shell that starts, signals and survives the broker.
+fn supervise(folder: &Path, log: &Path, java: &Command) -> Child {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(include_str!("supervisor.sh")).arg("supervisor").arg(folder).arg(console(log));
+    shell.arg(java.get_program()).args(java.get_args());
+    // A process group of its own: Ctrl-C must not end the supervisor before it has cleaned up.
+    shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    shell.spawn().expect("there is a shell")
+}
+
+/// Where a broker's console output goes: what it says before its logging works.
+fn console(log: &Path) -> PathBuf {
+    log.with_extension("console.log")
+}
+
+fn read_lines(supervisor: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    let output = BufReader::new(supervisor.stdout.take().expect("the output is a pipe"));
+    thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,31 @@
+# Runs one broker for a test process, and outlives it just long enough to clean up: when the pipe on standard input
+# closes (the process ended, in whatever way), the broker is killed and its folder removed.
+#
+# Arguments: the folder, the file for the broker's console output, then the broker's command.
+# Reads: START, or the name of a signal. Writes: STARTED, and the exit status whenever the broker ends.
+folder=$1
+console=$2
+shift 2
+
+while read -r word; do
+    case $word in
+    START)
+        {
+            "$@" </dev/null >>"$console" 2>&1 &
+            echo $! >"$folder/pid"
+            echo STARTED
+            wait $!
+            status=$?
+            rm -f "$folder/pid"
+            echo $status
+        } 2>/dev/null &
+        ;;
+    *)
+        kill -s "$word" "$(cat "$folder/pid")" 2>/dev/null
+        ;;
+    esac
+done
+
+kill -s KILL "$(cat "$folder/pid")" 2>/dev/null
+wait
+rm -rf "$folder"
