@@ -12,4 +12,7 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod memory;
+pub mod partitioner;
+pub mod record;
+pub mod serializer;
 pub mod time;
