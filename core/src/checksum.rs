@@ -113,3 +113,76 @@ fn multiply(a: u32, mut b: u32) -> u32 {
     }
     product
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../../tests/golden/varint_crc_java431.tsv");
+
+    /// Bytes without a pattern, from xorshift.
+    fn noise(length: usize) -> std::vec::Vec<u8> {
+        let mut state = 0x9e37_79b9_u32;
+        (0..length)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                state as u8
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_checksum_is_javas() {
+        let mut lines = 0;
+        for line in GOLDEN.lines().filter_map(|line| line.strip_prefix("crc32c\t")) {
+            let (text, crc) = line.split_once('\t').unwrap();
+            let expected = u32::from_str_radix(crc, 16).unwrap();
+            assert_eq!(
+                (crc32c(0, text.as_bytes()), crc32c_by_8(0, text.as_bytes())),
+                (expected, expected),
+                "{text}"
+            );
+            lines += 1;
+        }
+        assert_eq!(lines, 3);
+    }
+
+    #[test]
+    fn both_tables_agree_at_every_length_and_start() {
+        let bytes = noise(80);
+        for start in 0..16 {
+            for end in start..bytes.len() {
+                let piece = &bytes[start..end];
+                assert_eq!(crc32c(0x1234_5678, piece), crc32c_by_8(0x1234_5678, piece), "{start}..{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_checksum_continues_and_combines_at_every_cut() {
+        let bytes = noise(700);
+        let whole = crc32c(0, &bytes);
+        for cut in 0..=bytes.len() {
+            let (a, b) = bytes.split_at(cut);
+            assert_eq!(crc32c(crc32c(0, a), b), whole, "cut at {cut}");
+            assert_eq!(crc32c_combine(crc32c(0, a), crc32c(0, b), b.len() as u64), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn combining_holds_for_long_second_parts() {
+        let zeros = std::vec![0; 1 << 20];
+        for length in [1 << 12, (1 << 16) - 1, (1 << 20) - 7, 1 << 20] {
+            let (first, second) = (crc32c(0, b"header"), crc32c(0, &zeros[..length]));
+            assert_eq!(
+                crc32c_combine(first, second, length as u64),
+                crc32c(first, &zeros[..length]),
+                "{length}"
+            );
+        }
+    }
+}

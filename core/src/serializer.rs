@@ -271,5 +271,4 @@ impl<T: serde::Serialize> Serialize for Json<T> {
 }
 
 #[cfg(test)]
-#[path = "serializer_tests.rs"]
 mod tests;

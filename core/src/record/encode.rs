@@ -1,0 +1,115 @@
+//! A record's place in a batch: how many bytes it takes, and which.
+
+use super::Record;
+
+impl Record<'_> {
+    /// Bytes of key, value and headers with their lengths: what does not depend on the record's place in its batch.
+    pub(crate) fn payload_bytes(&self) -> u64 {
+        let mut bytes =
+            nullable_bytes(self.key) + nullable_bytes(self.value) + varint_bytes(count(self.headers));
+        for header in self.headers {
+            bytes += nullable_bytes(Some(header.key.as_bytes())) + nullable_bytes(header.value);
+        }
+        bytes
+    }
+
+    /// Hands the record to `put` piece by piece, as it stands in a batch. `payload` is what
+    /// [`payload_bytes`](Self::payload_bytes) said; the pieces add up to [`record_bytes`] of the same arguments.
+    pub(crate) fn encode(
+        &self,
+        payload: u64,
+        timestamp_delta: i64,
+        offset_delta: i32,
+        mut put: impl FnMut(&[u8]),
+    ) {
+        let mut head = Piece::new();
+        head.varint(body_bytes(payload, timestamp_delta, offset_delta).cast_signed());
+        head.byte(ATTRIBUTES);
+        head.varint(timestamp_delta);
+        head.varint(i64::from(offset_delta));
+        head.nullable(self.key, &mut put);
+        head.nullable(self.value, &mut put);
+        head.varint(count(self.headers));
+        for header in self.headers {
+            head.nullable(Some(header.key.as_bytes()), &mut put);
+            head.nullable(header.value, &mut put);
+        }
+        head.flush(&mut put);
+    }
+}
+
+/// A record's attributes: Kafka defines none.
+const ATTRIBUTES: u8 = 0;
+
+/// Bytes of a record in a batch, its own length included.
+pub(crate) const fn record_bytes(payload: u64, timestamp_delta: i64, offset_delta: i32) -> u64 {
+    let body = body_bytes(payload, timestamp_delta, offset_delta);
+    varint_bytes(body.cast_signed()) + body
+}
+
+const fn body_bytes(payload: u64, timestamp_delta: i64, offset_delta: i32) -> u64 {
+    1 + varint_bytes(timestamp_delta) + varint_bytes(offset_delta as i64) + payload
+}
+
+/// Bytes of a signed number in Kafka's zigzag encoding, 7 bits to a byte: 1 to 10.
+pub(crate) const fn varint_bytes(value: i64) -> u64 {
+    let significant = 64 - (zigzag(value) | 1).leading_zeros();
+    significant.div_ceil(7) as u64
+}
+
+const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+const fn nullable_bytes(bytes: Option<&[u8]>) -> u64 {
+    match bytes {
+        Some(bytes) => varint_bytes(count(bytes)) + bytes.len() as u64,
+        None => varint_bytes(-1),
+    }
+}
+
+const fn count<T>(items: &[T]) -> i64 {
+    items.len() as i64
+}
+
+/// Small fields on their way into a batch, gathered so that a record is a handful of copies.
+struct Piece {
+    bytes: [u8; Self::BYTES_MAX],
+    length: usize,
+}
+
+impl Piece {
+    /// The most that stands between two slices: length, attributes, deltas, null key, null value, count, a length.
+    const BYTES_MAX: usize = 10 + 1 + 10 + 5 + 1 + 1 + 10 + 10;
+
+    const fn new() -> Self {
+        Self { bytes: [0; Self::BYTES_MAX], length: 0 }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    fn varint(&mut self, value: i64) {
+        let mut rest = zigzag(value);
+        while rest >= 0x80 {
+            self.byte(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.byte(rest as u8);
+    }
+
+    fn nullable(&mut self, bytes: Option<&[u8]>, put: &mut impl FnMut(&[u8])) {
+        self.varint(bytes.map_or(-1, count));
+        if let Some(bytes) = bytes {
+            self.flush(put);
+            put(bytes);
+        }
+    }
+
+    fn flush(&mut self, put: &mut impl FnMut(&[u8])) {
+        put(&self.bytes[..self.length]);
+        self.length = 0;
+    }
+}
