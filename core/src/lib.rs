@@ -16,3 +16,4 @@ pub mod partitioner;
 pub mod record;
 pub mod serializer;
 pub mod time;
+mod wire;
