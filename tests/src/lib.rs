@@ -1,4 +1,6 @@
 //! A simulated Kafka cluster, a launcher for the real one, and felice's behaviour suite.
 
+pub mod cluster;
 pub mod java;
 pub mod kafka;
+pub mod protocol;

@@ -1,0 +1,137 @@
+//! Metadata: what a broker tells of the cluster, and topics that are created by asking for them.
+
+use crate::protocol::{
+    ErrorCode, ZERO_UUID,
+    metadata::{
+        MetadataBroker, MetadataPartition, MetadataRequest, MetadataRequestTopic, MetadataResponse,
+        MetadataTopic,
+    },
+};
+
+use super::{
+    Broker, Cluster, Partition,
+    fault::Bend,
+    request::{Call, Response},
+    topics::Topic,
+};
+
+/// The first version that can ask for a topic by its id.
+const BY_ID_VERSION: i16 = 12;
+
+impl Cluster {
+    pub(super) fn metadata(&mut self, call: &Call<'_>, request: &MetadataRequest<'_>) -> Response {
+        let version = call.header.api_version;
+        let asked = request.topics.as_deref().filter(|topics| version > 0 || !topics.is_empty());
+        let missing = self.missing_topics(request, asked.unwrap_or_default());
+        let top_level = call.bend.error_code().filter(|code| *code == ErrorCode::REBOOTSTRAP_REQUIRED);
+        let mut topics: Vec<MetadataTopic<'_>> = match asked {
+            None => self.topics.iter().map(|(name, topic)| self.describe(name, topic)).collect(),
+            Some(asked) => asked.iter().map(|topic| self.describe_asked(version, topic)).collect(),
+        };
+        if top_level.is_some() {
+            topics.clear();
+        } else if let Some(error_code) = call.bend.error_code() {
+            topics.iter_mut().for_each(|topic| *topic = fail(topic, error_code));
+        }
+        let brokers: Vec<_> =
+            self.brokers.iter().filter(|broker| broker.is_up()).map(describe_broker).collect();
+        let reply = call.respond(&MetadataResponse {
+            throttle_time_ms: self.throttle_time_ms,
+            controller_id: brokers.first().map_or(-1, |broker| broker.node_id),
+            brokers,
+            cluster_id: Some("felice-simulated-cluster"),
+            topics,
+            error_code: top_level.unwrap_or(ErrorCode::NONE),
+        });
+        // A topic is not there yet in the answer to the request that makes it.
+        if !matches!(call.bend, Bend::Refuse(_)) {
+            for name in missing {
+                self.create_topic_with(&name, self.config.auto_create_config.clone());
+            }
+        }
+        reply
+    }
+
+    /// The topics that this request creates.
+    fn missing_topics(
+        &self,
+        request: &MetadataRequest<'_>,
+        asked: &[MetadataRequestTopic<'_>],
+    ) -> Vec<String> {
+        if !(self.config.auto_create_topics && request.allow_auto_topic_creation) {
+            return Vec::new();
+        }
+        let names = asked.iter().filter_map(|topic| topic.name);
+        let missing = names.filter(|name| is_topic_name(name) && !self.topics.contains_key(*name));
+        let mut missing: Vec<String> = missing.map(str::to_owned).collect();
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+
+    fn describe_asked<'a>(&'a self, version: i16, asked: &MetadataRequestTopic<'a>) -> MetadataTopic<'a> {
+        let error = |error_code| MetadataTopic {
+            error_code,
+            name: asked.name,
+            topic_id: asked.topic_id,
+            is_internal: false,
+            partitions: Vec::new(),
+        };
+        let Some(name) = asked.name else {
+            if version < BY_ID_VERSION {
+                return error(ErrorCode::INVALID_REQUEST);
+            }
+            let name = self.topic_names.get(&asked.topic_id);
+            let topic = name.and_then(|name| Some((name, self.topics.get(name)?)));
+            return topic.map_or_else(
+                || error(ErrorCode::UNKNOWN_TOPIC_ID),
+                |(name, topic)| self.describe(name, topic),
+            );
+        };
+        match self.topics.get_key_value(name) {
+            Some((name, topic)) => self.describe(name, topic),
+            None if is_topic_name(name) => error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            None => error(ErrorCode::INVALID_TOPIC_EXCEPTION),
+        }
+    }
+
+    fn describe<'a>(&self, name: &'a str, topic: &Topic) -> MetadataTopic<'a> {
+        let partitions = topic.partitions.iter().enumerate();
+        MetadataTopic {
+            error_code: ErrorCode::NONE,
+            name: Some(name),
+            topic_id: topic.id,
+            is_internal: false,
+            partitions: partitions
+                .map(|(index, partition)| self.describe_partition(index, partition))
+                .collect(),
+        }
+    }
+
+    fn describe_partition(&self, index: usize, partition: &Partition) -> MetadataPartition {
+        let no_leader = partition.leader == -1;
+        MetadataPartition {
+            error_code: if no_leader { ErrorCode::LEADER_NOT_AVAILABLE } else { ErrorCode::NONE },
+            partition_index: index as i32,
+            leader_id: partition.leader,
+            leader_epoch: partition.leader_epoch,
+            replica_nodes: partition.replicas.clone(),
+            isr_nodes: partition.isr.clone(),
+            offline_replicas: partition.replicas.iter().copied().filter(|id| !self.is_up(*id)).collect(),
+        }
+    }
+}
+
+fn describe_broker(broker: &Broker) -> MetadataBroker<'_> {
+    MetadataBroker { node_id: broker.id(), host: broker.host(), port: broker.port(), rack: None }
+}
+
+fn fail<'a>(topic: &MetadataTopic<'a>, error_code: ErrorCode) -> MetadataTopic<'a> {
+    MetadataTopic { error_code, topic_id: ZERO_UUID, partitions: Vec::new(), ..topic.clone() }
+}
+
+/// What Kafka allows as a topic's name.
+fn is_topic_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(allowed)
+}

@@ -1,0 +1,110 @@
+//! What a partition remembers of producers: epochs, sequences and the last five batches of each.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::protocol::{
+    ErrorCode,
+    records::{BatchHeader, sequence_after},
+};
+
+/// How many batches of a producer are recognised when they come again.
+const REMEMBERED_BATCHES: usize = 5;
+
+/// All producers of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Producers {
+    by_id: HashMap<i64, Producer>,
+}
+
+#[derive(Debug)]
+struct Producer {
+    epoch: i16,
+    /// The last batches under that epoch, oldest first; never empty.
+    batches: VecDeque<Remembered>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    first_sequence: i32,
+    last_sequence: i32,
+    base_offset: i64,
+    max_timestamp: i64,
+    /// One bit for each broker that was restarted since, and remembers only a producer's last batch.
+    forgotten_by: u64,
+}
+
+/// A batch that was appended before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Duplicate {
+    pub(super) base_offset: i64,
+    pub(super) max_timestamp: i64,
+}
+
+impl Producers {
+    /// Whether a batch is a repetition, as the broker `leader` remembers; if not, whether it may be appended.
+    pub(super) fn check(&self, leader: i32, batch: &BatchHeader) -> Result<Option<Duplicate>, ErrorCode> {
+        // Where nothing is known of a producer, any epoch and any first sequence are accepted.
+        let Some(producer) = self.by_id.get(&batch.producer_id) else { return Ok(None) };
+        if batch.producer_epoch == producer.epoch {
+            if let Some(duplicate) = producer.find(leader, batch) {
+                return Ok(Some(duplicate));
+            }
+            let last = producer.batches.back().map_or(-1, |last| last.last_sequence);
+            let in_sequence = batch.base_sequence == sequence_after(last, 1);
+            return if in_sequence { Ok(None) } else { Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) };
+        }
+        if batch.producer_epoch < producer.epoch {
+            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        }
+        // A new epoch begins at 0.
+        if batch.base_sequence == 0 { Ok(None) } else { Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) }
+    }
+
+    /// Remembers a batch that was appended.
+    pub(super) fn appended(&mut self, batch: &BatchHeader, base_offset: i64) {
+        let empty = || Producer { epoch: batch.producer_epoch, batches: VecDeque::new() };
+        let producer = self.by_id.entry(batch.producer_id).or_insert_with(empty);
+        if producer.epoch != batch.producer_epoch {
+            producer.epoch = batch.producer_epoch;
+            producer.batches.clear();
+        }
+        if producer.batches.len() == REMEMBERED_BATCHES {
+            producer.batches.pop_front();
+        }
+        producer.batches.push_back(Remembered {
+            first_sequence: batch.base_sequence,
+            last_sequence: batch.last_sequence(),
+            base_offset,
+            max_timestamp: batch.max_timestamp,
+            forgotten_by: 0,
+        });
+    }
+
+    /// A broker stops: its snapshot holds only the last batch of each producer.
+    pub(super) fn forget_all_but_the_last(&mut self, broker_id: i32) {
+        for producer in self.by_id.values_mut() {
+            let older = producer.batches.len().saturating_sub(1);
+            for batch in producer.batches.iter_mut().take(older) {
+                batch.forgotten_by |= broker_bit(broker_id);
+            }
+        }
+    }
+}
+
+impl Producer {
+    /// A remembered batch with exactly these sequences.
+    fn find(&self, leader: i32, batch: &BatchHeader) -> Option<Duplicate> {
+        let same = |remembered: &&Remembered| {
+            remembered.first_sequence == batch.base_sequence
+                && remembered.last_sequence == batch.last_sequence()
+                && remembered.forgotten_by & broker_bit(leader) == 0
+        };
+        let found = self.batches.iter().find(same)?;
+        Some(Duplicate { base_offset: found.base_offset, max_timestamp: found.max_timestamp })
+    }
+}
+
+/// Broker ids are 1 to 64.
+fn broker_bit(broker_id: i32) -> u64 {
+    1 << ((broker_id - 1) & 63)
+}
