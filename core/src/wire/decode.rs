@@ -5,43 +5,9 @@
 //! the table, and nothing is allocated.
 
 use super::gather::{Gather, Stop, TEXT_BYTES_MAX};
+use super::item::{Item, Progress, Sink, Value};
 use super::schema::{DEPTH, Layout, Op, Row, depth};
 use crate::error::ProtocolError;
-
-/// The value of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value<'v> {
-    I16(i16),
-    I32(i32),
-    I64(i64),
-    Uuid([u8; 16]),
-    /// Names come whole. A message is told as far as it is UTF-8 and fits into 255 bytes.
-    Text(Option<&'v str>),
-}
-
-/// What the decoder tells. The fields of an element come between its `Next` and its `EndOfElement`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Item<'v, F> {
-    /// A field was read.
-    Value(F, Value<'v>),
-    /// An array of so many elements begins; a null one has none, a structure counts as an array of one.
-    Start(F, u32),
-    /// An element of the array begins.
-    Next(F),
-    /// All fields of the element were told, the tagged ones too.
-    EndOfElement(F),
-    /// The array is complete.
-    End(F),
-}
-
-/// Whether the answer is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// All bytes of the answer were taken.
-    Done,
-    /// The input was taken, and more must come.
-    More,
-}
 
 /// An array or structure that is being read; the answer itself is the outermost.
 #[derive(Clone, Copy, Debug)]
@@ -137,10 +103,7 @@ impl<F: Layout> Decoder<F> {
         }
     }
 
-    fn run<S>(&mut self, input: &mut &[u8], sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn run(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
         loop {
             match self.state {
                 State::Field => self.field(input, sink)?,
@@ -167,10 +130,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Reads the field at the row, or goes on where there is none.
-    fn field<S>(&mut self, input: &mut &[u8], sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn field(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let Frame { at, end, .. } = *self.frame();
         let Some(row) = self.rows.get(usize::from(at)) else {
             if self.flexible {
@@ -218,10 +178,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// An error code that decides whether anything follows.
-    fn verdict<S>(&mut self, id: F, input: &mut &[u8], end: u32, sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn verdict(&mut self, id: F, input: &mut &[u8], end: u32, sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let code = i16::from_be_bytes(self.gather.fixed(input, end)?);
         sink(Item::Value(id, Value::I16(code)))?;
         if code == 0 {
@@ -233,10 +190,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The bytes of the text at the row.
-    fn text<S>(&mut self, input: &mut &[u8], sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn text(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let at = usize::from(self.frame().at);
         let bytes = self.gather.text(input)?;
         match self.rows[at].op {
@@ -284,10 +238,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Goes into an array or a structure, which ends at `end` at the latest.
-    fn open<S>(&mut self, row: &'static Row<F>, end: u32, sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn open(&mut self, row: &'static Row<F>, end: u32, sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let (Op::Array(id, rows) | Op::Struct(id, rows)) = row.op else {
             return Err(ProtocolError::Malformed.into());
         };
@@ -302,10 +253,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The length of the array that was just opened.
-    fn count<S>(&mut self, input: &mut &[u8], sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn count(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let Frame { end, id, .. } = *self.frame();
         let elements = self.array_length(input, end)?;
         // No element is smaller than a byte.
@@ -317,10 +265,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Tells the first element, or that there is none.
-    fn start<S>(&mut self, id: F, elements: u32, sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn start(&mut self, id: F, elements: u32, sink: &mut impl Sink<F>) -> Result<(), Stop> {
         self.frame().elements = elements;
         sink(Item::Start(id, elements))?;
         if elements == 0 {
@@ -331,10 +276,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Ends an element, and with the last one the array.
-    fn end_element<S>(&mut self, sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn end_element(&mut self, sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let frame = self.frame();
         let Some(id) = frame.id else {
             self.state = State::Rest;
@@ -352,10 +294,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Leaves an array or a structure.
-    fn close<S>(&mut self, id: F, sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn close(&mut self, id: F, sink: &mut impl Sink<F>) -> Result<(), Stop> {
         sink(Item::End(id))?;
         let end = self.frame().end;
         self.depth -= 1;
@@ -384,10 +323,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The number of the next tagged field. After the last one the element is complete, or the answer's header.
-    fn tag<S>(&mut self, input: &mut &[u8], sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn tag(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let Frame { tags, end, .. } = *self.frame();
         if tags > 0 {
             let tag = self.gather.uvarint(input, end)?;
@@ -406,10 +342,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The size of a tagged field: it is opened if its row is known, passed over otherwise.
-    fn tag_size<S>(&mut self, row: Option<u8>, input: &mut &[u8], sink: &mut S) -> Result<(), Stop>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    fn tag_size(&mut self, row: Option<u8>, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
         let end = self.frame().end;
         let size = self.gather.uvarint(input, end)?;
         self.gather.check(size.into(), end)?;

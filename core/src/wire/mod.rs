@@ -1,7 +1,7 @@
 //! Kafka's protocol as bytes: requests are encoded into fixed buffers, answers are decoded as they come.
 //!
 //! * `write`, `header`: primitives and the frame around every request.
-//! * `schema`, `gather`, `decode`: an answer's layout is a table of rows; the decoder walks it and may be stopped and
+//! * `schema`, `item`, `gather`, `decode`: an answer's layout is a table of rows; the decoder walks it and may be stopped and
 //!   resumed at any byte.
 //! * one file per API: its versions, its request, its answer's table. The layouts follow the message schemas that
 //!   Kafka publishes (`clients/src/main/resources/common/message`), as of 4.3.1.
@@ -13,6 +13,7 @@ mod decode;
 mod gather;
 mod header;
 pub(crate) mod init_producer_id;
+mod item;
 pub(crate) mod metadata;
 pub(crate) mod produce;
 mod schema;
@@ -23,8 +24,9 @@ mod write;
 use core::ops::RangeInclusive;
 
 pub(crate) use api_versions::Versions;
-pub(crate) use decode::{Decoder, Item, Progress, Value};
+pub(crate) use decode::Decoder;
 pub(crate) use header::Header;
+pub(crate) use item::{Item, Progress, Value};
 pub(crate) use write::Full;
 
 /// The requests that felice sends.
