@@ -3,12 +3,23 @@
 //! A batch is open while it is in the accumulator, ready when it may leave, in flight with the sender, then done. The
 //! 61 bytes of its header are not in a block: the sender writes them when the batch is stamped.
 
+pub(crate) mod append;
+#[cfg(test)]
+mod tests;
+
 use crate::id::{BatchId, TopicPartition};
 use crate::memory::{Block, Chain, OpenChain};
 use crate::time::{Instant, Timestamp};
 
 /// Bytes of a record batch before its first record.
 pub const HEADER_BYTES: usize = 61;
+
+/// What the batch's length does not count: the base offset and the length itself.
+const LENGTH_END: usize = 12;
+const MAGIC: u8 = 2;
+const CRC_AT: usize = 17;
+/// The checksum covers everything from here.
+const ATTRIBUTES_AT: usize = 21;
 
 /// The records of one partition on their way out of the accumulator.
 #[derive(Debug)]
@@ -17,6 +28,9 @@ pub struct Batch<B: Block> {
     pub id: BatchId,
     /// Where it goes.
     pub partition: TopicPartition,
+    /// The index of its first record in its tickets. Not 0 only where the records before it left the batch: they were
+    /// moved to another one ([`Reassigned`](crate::event::Reassigned)).
+    pub first: u32,
     /// How many records it has, at least one.
     pub count: u32,
     /// The first record's timestamp: deltas count from it.
@@ -63,6 +77,40 @@ impl<B: Block> Batch<B> {
             Records::Open(_) => None,
             Records::Sealed(chain) => Some(chain),
         }
+    }
+
+    /// The 61 bytes before the records, as they stand on the wire. `crc32c` continues a checksum over more bytes.
+    ///
+    /// The batch must be [sealed](Self::seal): the checksum covers the records.
+    #[must_use]
+    pub fn header(
+        &self,
+        attributes: i16,
+        producer_id: i64,
+        producer_epoch: i16,
+        base_sequence: i32,
+        crc32c: fn(u32, &[u8]) -> u32,
+    ) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+        // 0: the base offset, which the broker sets. 12: the leader epoch, which no producer knows.
+        put(8, &(self.bytes() - LENGTH_END as u32).to_be_bytes());
+        put(12, &(-1_i32).to_be_bytes());
+        put(16, &[MAGIC]);
+        put(ATTRIBUTES_AT, &attributes.to_be_bytes());
+        put(23, &self.count.saturating_sub(1).to_be_bytes());
+        put(27, &self.base_timestamp.as_millis().to_be_bytes());
+        put(35, &self.max_timestamp.as_millis().to_be_bytes());
+        put(43, &producer_id.to_be_bytes());
+        put(51, &producer_epoch.to_be_bytes());
+        put(53, &base_sequence.to_be_bytes());
+        put(57, &self.count.to_be_bytes());
+        let mut crc = crc32c(0, &header[ATTRIBUTES_AT..]);
+        for piece in self.chain().into_iter().flat_map(Chain::pieces) {
+            crc = crc32c(crc, piece);
+        }
+        header[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
+        header
     }
 
     /// The batch's memory, to be recycled.

@@ -5,6 +5,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod accumulator;
 pub mod batch;
 pub mod checksum;
 pub mod config;
@@ -17,3 +18,5 @@ pub mod record;
 pub mod serializer;
 pub mod time;
 mod wire;
+
+pub use accumulator::Accumulator;

@@ -78,6 +78,19 @@ impl<B: Block> OpenChain<B> {
         count
     }
 
+    /// The next `bytes` bytes of the last block, to be written by the caller; they count as written. `None` where they
+    /// do not fit into it.
+    pub fn space(&mut self, bytes: usize) -> Option<&mut [u8]> {
+        let block = self.last.as_mut()?.as_mut();
+        if bytes > self.room as usize {
+            return None;
+        }
+        let start = block.len().checked_sub(self.room as usize)?;
+        self.room -= bytes as u32;
+        self.bytes += bytes as u32;
+        block.get_mut(start..start + bytes)
+    }
+
     /// The chain in the order in which it was written. Walks the blocks once: never under a lock.
     #[must_use]
     pub fn seal(mut self) -> Chain<B> {
@@ -275,7 +288,8 @@ impl<B: Block> Pool<B> {
         }
     }
 
-    fn put(&mut self, mut block: B) {
+    /// Takes one block back.
+    pub fn put(&mut self, mut block: B) {
         *block.next() = self.loose.take();
         self.loose = Some(block);
         self.free += 1;

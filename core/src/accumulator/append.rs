@@ -1,0 +1,280 @@
+//! A record's way in. Everything is found out before anything is written: a refused record leaves nothing behind.
+
+use super::batches::{BatchSlot, Kind, Owner};
+use super::list::NONE;
+use super::partitions::{PartitionSlot, State};
+use super::{Accumulator, Appended, RESERVE};
+use crate::batch::HEADER_BYTES;
+use crate::batch::append::{Place, append, blocks_needed};
+use crate::error::AppendError;
+use crate::event::TopicView;
+use crate::id::{Ticket, TopicPartition};
+use crate::memory::{Block, OpenChain, Storage};
+use crate::record::{Placement, Record, record_bytes};
+use crate::time::{Instant, Timestamp};
+
+/// How many partitions are tried for a record that may go to any.
+const SPREAD_TRIES: u32 = 4;
+
+/// Why there is no place for a record now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Too few blocks or batch slots are free.
+    Memory,
+    /// The partition holds its share of the blocks.
+    Share,
+    /// No partition slot is free.
+    Partitions,
+}
+
+/// Where a record goes.
+enum Route {
+    Partition(i32),
+    Spread { partitions: i32 },
+    Queue,
+}
+
+impl<S: Storage> Accumulator<S> {
+    /// Copies a record into a batch.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of a refused record is kept. At [`AppendError::NoMemory`] and [`AppendError::TooManyPartitions`] all
+    /// that is held was made ready, so the driver must be woken. A topic that was not interned here has no partition:
+    /// [`AppendError::UnknownPartition`].
+    #[inline]
+    pub fn append(&mut self, now: Instant, record: &Record<'_>) -> Result<Appended, AppendError> {
+        if self.closed {
+            return Err(AppendError::Closed);
+        }
+        self.advance(now);
+        let payload = record.payload_bytes();
+        let alone = record_bytes(payload, 0, 0);
+        if alone > u64::from(self.record_bytes_max) {
+            return Err(self.too_large(alone));
+        }
+        let result = match self.route(record)? {
+            Route::Partition(partition) => {
+                self.append_to(TopicPartition { topic: record.topic, partition }, record, payload)
+            }
+            Route::Spread { partitions } => self.append_any(partitions, record, payload, alone as u32),
+            Route::Queue => self.append_queued(record, payload, alone as u32),
+        };
+        result.map_err(|refused| self.refuse(refused))
+    }
+
+    #[inline]
+    fn route(&self, record: &Record<'_>) -> Result<Route, AppendError> {
+        let placement = record.placement;
+        let (view, queued) = match self.topics.slot(record.topic) {
+            Some(slot) => (slot.view, !slot.queue.is_empty()),
+            None => (TopicView::Known { partitions: 0 }, false),
+        };
+        let count = if let TopicView::Known { partitions } = view { partitions } else { i32::MAX };
+        match placement {
+            Placement::Partition(partition) if partition < 0 || partition >= count => {
+                let count = if count == i32::MAX { 0 } else { count };
+                return Err(AppendError::UnknownPartition { partition, count });
+            }
+            _ if count == 0 => return Err(AppendError::UnknownPartition { partition: -1, count }),
+            _ => {}
+        }
+        Ok(match (view, placement) {
+            (TopicView::Failed(_), Placement::Partition(partition)) => Route::Partition(partition),
+            // What was accepted before must not be overtaken: the queue is as good as a partition's.
+            _ if queued => Route::Queue,
+            (_, Placement::Partition(partition)) => Route::Partition(partition),
+            (TopicView::Known { partitions }, Placement::Hash(hash)) => {
+                Route::Partition((hash % partitions.cast_unsigned()).cast_signed())
+            }
+            (TopicView::Known { partitions }, Placement::Any) => Route::Spread { partitions },
+            (TopicView::Unknown | TopicView::Failed(_), _) => Route::Queue,
+        })
+    }
+
+    /// Appends to the topic's present choice; where that partition has no place, to a few others.
+    fn append_any(
+        &mut self,
+        partitions: i32,
+        record: &Record<'_>,
+        payload: u64,
+        alone: u32,
+    ) -> Result<Appended, Refused> {
+        let (spread, batch_bytes) = (self.config.spread, self.config.batch_bytes);
+        let topic = record.topic;
+        let mut tries = SPREAD_TRIES;
+        loop {
+            let partition = self.topics.at(topic).sticky.partition(partitions, &mut self.random);
+            let result = self.append_to(TopicPartition { topic, partition }, record, payload);
+            let sticky = &mut self.topics.at(topic).sticky;
+            tries -= 1;
+            match result {
+                Ok(appended) => {
+                    sticky.produced(alone, batch_bytes, partitions, spread);
+                    return Ok(appended);
+                }
+                Err(Refused::Memory) => return Err(Refused::Memory),
+                Err(Refused::Share | Refused::Partitions) => sticky.skip(partitions, spread),
+            }
+            if tries == 0 {
+                return result;
+            }
+        }
+    }
+
+    #[inline]
+    fn append_to(
+        &mut self,
+        key: TopicPartition,
+        record: &Record<'_>,
+        payload: u64,
+    ) -> Result<Appended, Refused> {
+        let mut slot = self.partitions.find(key);
+        let open = if slot == NONE { NONE } else { self.partitions.at(slot).queue.last() };
+        if open != NONE
+            && let Some(place) =
+                place(self.batches.at(open), record.timestamp, payload, self.config.request_bytes_max)
+        {
+            return self.append_open(slot, open, record, place);
+        }
+        let bytes = record_bytes(payload, 0, 0) as u32;
+        let blocks = blocks_needed(&OpenChain::<S::Block>::new(), bytes, self.pool.block_bytes());
+        self.check_blocks(if slot == NONE { 0 } else { self.partitions.at(slot).blocks }, blocks)?;
+        if self.batches.free_count() <= RESERVE {
+            return Err(Refused::Memory);
+        }
+        if slot == NONE {
+            slot = self.partitions.insert(key);
+            if slot == NONE {
+                return Err(Refused::Partitions);
+            }
+        }
+        let first_of_all = self.batches.is_empty();
+        let batch = self.batches.create(Kind::Plain, Owner::Partition(slot), record.timestamp, self.now);
+        self.partitions.at_mut(slot).queue.push_back(self.batches.slots_mut(), BatchSlot::queued, batch);
+        self.partitions.at_mut(slot).blocks += blocks;
+        let place = Place { payload, timestamp_delta: 0, offset_delta: 0, bytes };
+        let ticket = self.write(batch, record, place);
+        let wake = self.schedule_new(slot, bytes) || first_of_all;
+        Ok(Appended { ticket, pending: false, wake: self.wake(wake) })
+    }
+
+    /// Appends to a partition's open batch: the way that must be short.
+    #[inline]
+    fn append_open(
+        &mut self,
+        slot: u32,
+        open: u32,
+        record: &Record<'_>,
+        place: Place,
+    ) -> Result<Appended, Refused> {
+        let chain = &self.batches.at(open).chain;
+        let filled = chain.bytes() + place.bytes;
+        let blocks = blocks_needed(chain, place.bytes, self.pool.block_bytes());
+        if blocks > 0 {
+            self.check_blocks(self.partitions.at(slot).blocks, blocks)?;
+            self.partitions.at_mut(slot).blocks += blocks;
+        }
+        let ticket = self.write(open, record, place);
+        let full = self.is_full(filled, place.bytes) && self.partitions.at(slot).state == State::Lingering;
+        if full {
+            self.partitions.schedule(slot, State::Ready);
+        }
+        Ok(Appended { ticket, pending: false, wake: full && self.wake(true) })
+    }
+
+    /// Whether a batch of `bytes` has no room for another record like its last.
+    #[inline]
+    pub(super) fn is_full(&self, bytes: u32, record: u32) -> bool {
+        HEADER_BYTES as u64 + u64::from(bytes) + u64::from(record) > u64::from(self.config.batch_bytes)
+    }
+
+    /// Whether so many blocks may be taken by one that has `held`. The reserve is left alone. One that has nothing
+    /// may always have a record, however large.
+    #[inline]
+    pub(super) fn check_blocks(&self, held: u32, blocks: u32) -> Result<(), Refused> {
+        if blocks > self.pool.free().saturating_sub(RESERVE) {
+            return Err(Refused::Memory);
+        }
+        let others = self.partitions.in_use() + self.queues > 1;
+        if held > 0 && others && held + blocks > self.share_blocks {
+            return Err(Refused::Share);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn write(&mut self, batch: u32, record: &Record<'_>, place: Place) -> Ticket {
+        let batch = self.batches.at_mut(batch);
+        let ticket = Ticket { batch: batch.id, index: batch.count };
+        append(&mut batch.chain, &mut self.pool, record, place);
+        batch.count += 1;
+        batch.max_timestamp = batch.max_timestamp.max(record.timestamp);
+        ticket
+    }
+
+    /// A partition has a new open batch, whose first record has `bytes`. Whether the driver must know of it.
+    fn schedule_new(&mut self, slot: u32, bytes: u32) -> bool {
+        let PartitionSlot { key, state, queue, .. } = self.partitions.at(slot);
+        let (topic, alone) = (key.topic, queue.first() == queue.last());
+        let view = self.topics.slot(topic).map(|slot| slot.view);
+        let unknown = matches!(view, Some(TopicView::Unknown));
+        match state {
+            State::Free | State::Ready | State::Parked => return unknown,
+            State::Idle | State::Lingering => {}
+        }
+        let lingers = alone
+            && !self.config.linger.is_zero()
+            && !self.is_full(bytes, bytes)
+            && !matches!(view, Some(TopicView::Failed(_)));
+        let first = !self.partitions.is_any_lingering();
+        self.partitions.schedule(slot, if lingers { State::Lingering } else { State::Ready });
+        !lingers || first || unknown
+    }
+
+    /// Says it only once until the driver has drained [`poll_ready`](Self::poll_ready).
+    #[inline]
+    pub(super) const fn wake(&mut self, wake: bool) -> bool {
+        let news = wake && !self.woken;
+        self.woken |= news;
+        news
+    }
+
+    #[cold]
+    fn too_large(&self, bytes: u64) -> AppendError {
+        AppendError::RecordTooLarge {
+            bytes: bytes + HEADER_BYTES as u64,
+            max: self.record_bytes_max.saturating_add(HEADER_BYTES as u32),
+        }
+    }
+
+    /// Makes all that lingers ready, so that memory will come back.
+    #[cold]
+    fn refuse(&mut self, refused: Refused) -> AppendError {
+        self.partitions.end_linger();
+        match refused {
+            Refused::Memory | Refused::Share => AppendError::NoMemory,
+            Refused::Partitions => AppendError::TooManyPartitions { max: self.partitions.max() },
+        }
+    }
+}
+
+/// A record's place in an open batch; `None` where the batch would grow beyond `bytes_max`.
+#[inline]
+pub(super) fn place<B: Block>(
+    batch: &BatchSlot<B>,
+    timestamp: Timestamp,
+    payload: u64,
+    bytes_max: u32,
+) -> Option<Place> {
+    let timestamp_delta = timestamp.as_millis().wrapping_sub(batch.base_timestamp.as_millis());
+    let offset_delta = batch.count.cast_signed();
+    let bytes = record_bytes(payload, timestamp_delta, offset_delta);
+    let total = HEADER_BYTES as u64 + u64::from(batch.chain.bytes()) + bytes;
+    (total <= u64::from(bytes_max)).then_some(Place {
+        payload,
+        timestamp_delta,
+        offset_delta,
+        bytes: bytes as u32,
+    })
+}

@@ -1,0 +1,1 @@
+//! A batch's bytes against Kafka's own.
