@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod accumulator;
 pub mod batch;
 pub mod checksum;
+mod cluster;
 pub mod config;
 pub mod error;
 pub mod event;
@@ -15,8 +16,15 @@ pub mod id;
 pub mod memory;
 pub mod partitioner;
 pub mod record;
+pub mod sender;
 pub mod serializer;
+#[cfg(test)]
+mod test_storage;
 pub mod time;
+pub mod transmit;
 mod wire;
 
 pub use accumulator::Accumulator;
+pub use cluster::{BrokerSlot, TopicSlot};
+pub use sender::{Address, HEADS_BYTES_MIN, Sender, SenderTables};
+pub use transmit::Transmit;

@@ -1,0 +1,401 @@
+//! What is known of the cluster: brokers, topics, the leader of each partition, and what must be asked next.
+//!
+//! It only remembers. Who is asked, and when, is the [`Sender`](crate::Sender)'s business. A broker's numbers never make
+//! it allocate: what does not fit into the tables is refused by name.
+
+use crate::error::ErrorCode;
+use crate::event::TopicView;
+use crate::id::TopicId;
+use crate::memory::Storage;
+use crate::sender::connection::Connection;
+use crate::time::Instant;
+
+/// The longest host name that is kept.
+pub(crate) const HOST_BYTES: usize = 255;
+
+/// No broker: in the table of leaders, and wherever a broker's slot is kept.
+pub(crate) const NOBODY: u16 = u16::MAX;
+
+/// A broker, or a bootstrap server that no answer has named yet, and the connection to it.
+#[derive(Debug)]
+pub struct BrokerSlot {
+    /// Kafka's node id; negative for a bootstrap server that is not known to be a broker.
+    pub(crate) node_id: i32,
+    pub(crate) host: heapless::String<HOST_BYTES>,
+    pub(crate) port: u16,
+    /// Named by the user: kept even when no answer lists it.
+    pub(crate) bootstrap: bool,
+    /// Named by the latest metadata.
+    pub(crate) listed: bool,
+    pub(crate) connection: Connection,
+}
+
+impl BrokerSlot {
+    /// A slot that nobody uses.
+    pub const EMPTY: Self = Self {
+        node_id: -1,
+        host: heapless::String::new(),
+        port: 0,
+        bootstrap: false,
+        listed: false,
+        connection: Connection::EMPTY,
+    };
+
+    fn is_free(&self) -> bool {
+        !self.bootstrap && !self.listed && self.node_id < 0
+    }
+}
+
+/// What the control plane knows of a topic.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicSlot {
+    name_start: u32,
+    name_bytes: u8,
+    pub(crate) state: TopicState,
+    leaders_start: u32,
+    leaders_room: u32,
+    /// Its metadata is to be asked for.
+    pub(crate) refresh: bool,
+    /// It is in the metadata request that is in flight.
+    pub(crate) asked: bool,
+    /// `Event::Topic` is due.
+    pub(crate) changed: bool,
+    /// Since when every answer has been that it does not exist.
+    pub(crate) unknown_since: Option<Instant>,
+    /// While a request is composed: the last batch of this topic in it.
+    pub(crate) compose: u32,
+}
+
+/// Where a topic stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TopicState {
+    /// The slot is free.
+    Free,
+    Unknown,
+    Known {
+        partitions: i32,
+    },
+    Failed(ErrorCode),
+}
+
+impl TopicSlot {
+    /// A slot that no topic uses.
+    pub const EMPTY: Self = Self {
+        name_start: 0,
+        name_bytes: 0,
+        state: TopicState::Free,
+        leaders_start: 0,
+        leaders_room: 0,
+        refresh: false,
+        asked: false,
+        changed: false,
+        unknown_since: None,
+        compose: u32::MAX,
+    };
+}
+
+/// Brokers, topics and leaders, in tables of the caller's.
+pub(crate) struct Cluster<S: Storage> {
+    brokers: S::Table<BrokerSlot>,
+    topics: S::Table<TopicSlot>,
+    names: S::Table<u8>,
+    names_used: u32,
+    /// Per known partition: the leader's slot below, the low half of its epoch above.
+    leaders: S::Table<u32>,
+    leaders_used: u32,
+}
+
+impl<S: Storage> Cluster<S> {
+    pub(crate) const fn new(
+        brokers: S::Table<BrokerSlot>,
+        topics: S::Table<TopicSlot>,
+        names: S::Table<u8>,
+        leaders: S::Table<u32>,
+    ) -> Self {
+        Self { brokers, topics, names, names_used: 0, leaders, leaders_used: 0 }
+    }
+
+    pub(crate) fn brokers(&self) -> &[BrokerSlot] {
+        self.brokers.as_ref()
+    }
+
+    pub(crate) fn brokers_mut(&mut self) -> &mut [BrokerSlot] {
+        self.brokers.as_mut()
+    }
+
+    /// Remembers a bootstrap server; false when every slot is taken or the name is too long.
+    pub(crate) fn add_bootstrap(&mut self, host: &str, port: u16) -> bool {
+        let taken = self.brokers.as_ref().iter().filter(|slot| !slot.is_free()).count();
+        let Ok(name) = heapless::String::try_from(host) else { return false };
+        let Some(slot) = self.brokers.as_mut().iter_mut().find(|slot| slot.is_free()) else { return false };
+        slot.node_id = -1 - i32::try_from(taken).unwrap_or(0);
+        slot.host = name;
+        slot.port = port;
+        slot.bootstrap = true;
+        true
+    }
+
+    /// Before the brokers of a metadata answer: none is listed yet.
+    pub(crate) fn unlist_brokers(&mut self) {
+        for slot in self.brokers.as_mut() {
+            slot.listed = false;
+        }
+    }
+
+    /// A broker as metadata names it. Its slot; `None` when all are taken by others that are needed.
+    pub(crate) fn list_broker(&mut self, node_id: i32, host: &str, port: u16) -> Option<u16> {
+        let brokers = self.brokers.as_mut();
+        let same = |slot: &BrokerSlot| slot.port == port && slot.host == host;
+        if let Some(known) = brokers.iter().position(|slot| slot.node_id == node_id) {
+            if same(&brokers[known]) {
+                brokers[known].listed = true;
+                return Some(known as u16);
+            }
+            // The broker has moved: its old slot goes back to being a bootstrap server, or is left to run dry.
+            brokers[known].node_id = -1 - known as i32;
+            brokers[known].listed = false;
+        }
+        // A bootstrap server that turns out to be this broker keeps its connection.
+        let index = brokers
+            .iter()
+            .position(|slot| slot.node_id < 0 && slot.bootstrap && same(slot))
+            .or_else(|| brokers.iter().position(|slot| slot.is_free() && slot.connection.is_idle()))
+            .or_else(|| {
+                brokers.iter().position(|slot| !slot.bootstrap && !slot.listed && slot.connection.is_idle())
+            })?;
+        let name = heapless::String::try_from(host).ok()?;
+        brokers[index].node_id = node_id;
+        brokers[index].host = name;
+        brokers[index].port = port;
+        brokers[index].listed = true;
+        self.forget_leader(index as u16);
+        Some(index as u16)
+    }
+
+    pub(crate) fn broker_of_node(&self, node_id: i32) -> Option<u16> {
+        if node_id < 0 {
+            return None;
+        }
+        self.brokers.as_ref().iter().position(|slot| slot.node_id == node_id).map(|index| index as u16)
+    }
+
+    /// A slot that is given to another broker leads nothing any more.
+    fn forget_leader(&mut self, slot: u16) {
+        let used = self.leaders_used as usize;
+        for leader in &mut self.leaders.as_mut()[..used] {
+            if *leader as u16 == slot {
+                *leader |= u32::from(NOBODY);
+            }
+        }
+    }
+
+    pub(crate) fn topics(&self) -> &[TopicSlot] {
+        self.topics.as_ref()
+    }
+
+    pub(crate) fn topics_mut(&mut self) -> &mut [TopicSlot] {
+        self.topics.as_mut()
+    }
+
+    pub(crate) fn topic(&self, topic: TopicId) -> Option<&TopicSlot> {
+        self.topics.as_ref().get(usize::from(topic.0)).filter(|slot| slot.state != TopicState::Free)
+    }
+
+    pub(crate) fn topic_mut(&mut self, topic: TopicId) -> Option<&mut TopicSlot> {
+        self.topics.as_mut().get_mut(usize::from(topic.0)).filter(|slot| slot.state != TopicState::Free)
+    }
+
+    /// Remembers a topic under the id that the accumulator gave it; false when there is no room for it.
+    pub(crate) fn add_topic(&mut self, topic: TopicId, name: &str) -> bool {
+        let start = self.names_used as usize;
+        let Some(slot) = self.topics.as_mut().get_mut(usize::from(topic.0)) else { return false };
+        if slot.state != TopicState::Free {
+            return true;
+        }
+        let Ok(name_bytes) = u8::try_from(name.len()) else { return false };
+        let Some(room) = self.names.as_mut().get_mut(start..start + name.len()) else { return false };
+        room.copy_from_slice(name.as_bytes());
+        self.names_used += u32::from(name_bytes);
+        *slot = TopicSlot {
+            name_start: start as u32,
+            name_bytes,
+            state: TopicState::Unknown,
+            refresh: true,
+            ..TopicSlot::EMPTY
+        };
+        true
+    }
+
+    pub(crate) fn topic_name(&self, topic: TopicId) -> &str {
+        let Some(slot) = self.topic(topic) else { return "" };
+        let start = slot.name_start as usize;
+        let bytes = &self.names.as_ref()[start..start + usize::from(slot.name_bytes)];
+        core::str::from_utf8(bytes).unwrap_or("")
+    }
+
+    pub(crate) fn topic_of_name(&self, name: &str) -> Option<TopicId> {
+        (0..self.topics.as_ref().len() as u16).map(TopicId).find(|&topic| {
+            self.topic(topic).is_some_and(|slot| usize::from(slot.name_bytes) == name.len())
+                && self.topic_name(topic) == name
+        })
+    }
+
+    pub(crate) fn view(&self, topic: TopicId) -> TopicView {
+        match self.topic(topic).map(|slot| slot.state) {
+            Some(TopicState::Known { partitions }) => TopicView::Known { partitions },
+            Some(TopicState::Failed(code)) => TopicView::Failed(code),
+            Some(TopicState::Unknown | TopicState::Free) | None => TopicView::Unknown,
+        }
+    }
+
+    /// The slot of a partition's leader, while it has one.
+    pub(crate) fn leader(&self, topic: TopicId, partition: i32) -> Option<u16> {
+        let slot = self.topic(topic)?;
+        let TopicState::Known { partitions } = slot.state else { return None };
+        if !(0..partitions).contains(&partition) {
+            return None;
+        }
+        let leader = self.leaders.as_ref()[slot.leaders_start as usize + partition as usize] as u16;
+        (leader != NOBODY).then_some(leader)
+    }
+
+    /// A topic has `count` partitions. False when the table of leaders has no room for them.
+    pub(crate) fn set_partitions(&mut self, topic: TopicId, count: i32) -> bool {
+        let wanted = count.max(0) as u32;
+        let Some(slot) = self.topic(topic).copied() else { return false };
+        if wanted > slot.leaders_room && !self.make_room(topic, wanted) {
+            return false;
+        }
+        let known = match slot.state {
+            TopicState::Known { partitions } => partitions as u32,
+            _ => 0,
+        };
+        let Some(slot) = self.topic_mut(topic) else { return false };
+        let start = slot.leaders_start as usize;
+        if slot.state != (TopicState::Known { partitions: count }) {
+            slot.state = TopicState::Known { partitions: count };
+            slot.changed = true;
+        }
+        slot.unknown_since = None;
+        for leader in &mut self.leaders.as_mut()[start + known.min(wanted) as usize..start + wanted as usize]
+        {
+            *leader = u32::from(NOBODY);
+        }
+        true
+    }
+
+    /// Gives a topic a range of `wanted` leaders at the end of the table, closing the gap that its old range leaves.
+    fn make_room(&mut self, topic: TopicId, wanted: u32) -> bool {
+        let Some(old) = self.topic(topic).copied() else { return false };
+        let used = self.leaders_used - old.leaders_room + wanted;
+        if used as usize > self.leaders.as_ref().len() {
+            return false;
+        }
+        let (start, room) = (old.leaders_start as usize, old.leaders_room as usize);
+        let end = self.leaders_used as usize;
+        // The topic's own leaders go to the end, where the range can grow; the others move down.
+        self.leaders.as_mut()[start..end].rotate_left(room);
+        for slot in self.topics.as_mut() {
+            if slot.leaders_start > old.leaders_start {
+                slot.leaders_start -= old.leaders_room;
+            }
+        }
+        if let Some(slot) = self.topic_mut(topic) {
+            slot.leaders_start = (end - room) as u32;
+            slot.leaders_room = wanted;
+        }
+        self.leaders_used = used;
+        true
+    }
+
+    /// The leader of a partition, unless the word is older than what is known already.
+    pub(crate) fn set_leader(&mut self, topic: TopicId, partition: i32, leader: Option<u16>, epoch: i32) {
+        let Some(slot) = self.topic(topic) else { return };
+        let TopicState::Known { partitions } = slot.state else { return };
+        if !(0..partitions).contains(&partition) {
+            return;
+        }
+        let index = slot.leaders_start as usize + partition as usize;
+        let entry = &mut self.leaders.as_mut()[index];
+        let known = (*entry >> 16) as u16;
+        // Half of the epoch is enough to order two words that are less than 32,768 elections apart. Without an epoch
+        // (-1), and for the first word, everything is believed.
+        let older = (epoch as u16).wrapping_sub(known) as i16;
+        if epoch >= 0 && known != 0 && older < 0 {
+            return;
+        }
+        *entry = u32::from(leader.unwrap_or(NOBODY)) | (epoch.max(0) as u32) << 16;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::test_storage::{Boxes, table};
+
+    fn cluster() -> Cluster<Boxes> {
+        Cluster::new(
+            table(4, || BrokerSlot::EMPTY),
+            table(3, || TopicSlot::EMPTY),
+            table(64, || 0),
+            table(10, || 0),
+        )
+    }
+
+    #[test]
+    fn a_bootstrap_server_becomes_the_broker_that_it_is() {
+        let mut cluster = cluster();
+        assert!(cluster.add_bootstrap("a", 1));
+        assert!(cluster.add_bootstrap("b", 2));
+        assert_eq!(cluster.list_broker(7, "b", 2), Some(1));
+        assert_eq!(cluster.list_broker(8, "c", 3), Some(2));
+        assert_eq!(cluster.broker_of_node(7), Some(1));
+        assert_eq!(cluster.list_broker(7, "d", 4), Some(3), "a broker that moved gets another slot");
+        assert_eq!(cluster.broker_of_node(7), Some(3));
+        assert!(cluster.brokers()[1].node_id < 0);
+        assert_eq!(cluster.list_broker(9, "e", 5), None, "all slots are taken");
+    }
+
+    #[test]
+    fn leaders_move_with_growing_topics() {
+        let mut cluster = cluster();
+        for (index, name) in ["one", "two", "three"].iter().enumerate() {
+            assert!(cluster.add_topic(TopicId(index as u16), name));
+        }
+        assert!(cluster.set_partitions(TopicId(0), 2));
+        assert!(cluster.set_partitions(TopicId(1), 3));
+        assert!(cluster.set_partitions(TopicId(2), 1));
+        for (topic, count) in [(0, 2), (1, 3), (2, 1)] {
+            for partition in 0..count {
+                cluster.set_leader(TopicId(topic), partition, Some(topic * 3 + partition as u16), 1);
+            }
+        }
+        assert!(cluster.set_partitions(TopicId(0), 5));
+        assert!(!cluster.set_partitions(TopicId(2), 3), "ten leaders is all there is room for");
+        for (topic, count) in [(0, 2), (1, 3), (2, 1)] {
+            for partition in 0..count {
+                assert_eq!(
+                    cluster.leader(TopicId(topic), partition),
+                    Some(topic * 3 + partition as u16),
+                    "{topic}-{partition}"
+                );
+            }
+        }
+        assert_eq!(cluster.leader(TopicId(0), 4), None);
+        assert_eq!(cluster.topic_of_name("two"), Some(TopicId(1)));
+        assert_eq!(cluster.topic_of_name("tw"), None);
+    }
+
+    #[test]
+    fn an_older_leader_epoch_is_not_believed() {
+        let mut cluster = cluster();
+        cluster.add_topic(TopicId(0), "t");
+        cluster.set_partitions(TopicId(0), 1);
+        cluster.set_leader(TopicId(0), 0, Some(1), 70_000);
+        cluster.set_leader(TopicId(0), 0, Some(2), 69_999);
+        assert_eq!(cluster.leader(TopicId(0), 0), Some(1));
+        cluster.set_leader(TopicId(0), 0, None, 70_001);
+        assert_eq!(cluster.leader(TopicId(0), 0), None);
+    }
+}

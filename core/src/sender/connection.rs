@@ -1,0 +1,207 @@
+//! One connection: its state, what is being written, which requests are in flight, what is being read.
+//!
+//! A connection knows bytes and requests, not batches: who is in a Produce request is the room `produce`'s business.
+
+use super::receive::{IdAnswer, ProduceAnswer};
+use crate::config::IN_FLIGHT_MAX;
+use crate::error::{Disconnect, ErrorCode};
+use crate::time::Instant;
+use crate::wire::{ApiKey, Decoder, Versions, api_versions, init_producer_id, metadata, produce};
+
+/// Room for every request but Produce: a Metadata request for one topic with the longest name fits.
+pub(crate) const REQUEST_BYTES: usize = 400;
+
+/// Produce requests, and one each of what keeps them going.
+const REQUESTS_MAX: usize = IN_FLIGHT_MAX + 4;
+
+/// No batch, no partition: the end of a list of slots.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// No socket.
+    Idle,
+    /// The driver was told to open a socket.
+    Connecting,
+    /// Connected, the broker's versions are not known yet.
+    Handshake,
+    Ready,
+}
+
+/// A request without its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) correlation_id: i32,
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
+    /// When the first byte was handed to the socket, or was about to be.
+    pub(crate) sent: Instant,
+    /// Produce: the first batch, and how many have no answer yet.
+    pub(crate) first: u32,
+    pub(crate) unanswered: u32,
+}
+
+/// What is being written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outgoing {
+    Nothing,
+    /// The connection's own buffer.
+    Small {
+        bytes: u16,
+        written: u16,
+    },
+    /// A Produce request, piece by piece from its batches' blocks.
+    Produce(ProduceCursor),
+}
+
+/// How far a Produce request has been written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProduceCursor {
+    pub(crate) correlation_id: i32,
+    pub(crate) version: i16,
+    pub(crate) topics: u32,
+    /// The frame's length without its own four bytes.
+    pub(crate) frame_bytes: u32,
+    /// The section that is being written: the head, a batch, the tail.
+    pub(crate) section: Section,
+    /// Bytes of the section that have been written.
+    pub(crate) written: u32,
+    /// With acks=0 there is no answer: the batches are done when they are written.
+    pub(crate) first: u32,
+    /// Whether any byte was written.
+    pub(crate) begun: bool,
+}
+
+/// A part of a Produce request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Head,
+    Batch(u32),
+    Tail,
+}
+
+/// What is being read.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// The frame's length and the correlation id, as far as they have come.
+    Prefix {
+        bytes: [u8; 8],
+        have: u8,
+    },
+    ApiVersions(Decoder<api_versions::Field>, ErrorCode),
+    Metadata(Decoder<metadata::Field>),
+    InitProducerId(Decoder<init_producer_id::Field>, IdAnswer),
+    Produce(Decoder<produce::Field>, ProduceAnswer),
+}
+
+impl Incoming {
+    pub(crate) const START: Self = Self::Prefix { bytes: [0; 8], have: 0 };
+}
+
+/// The connection to a broker; without a socket most of the time on a quiet gateway.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) generation: u16,
+    pub(crate) state: State,
+    /// Since when it is in this state; for a ready one, when it was last used.
+    pub(crate) since: Instant,
+    /// Somebody waits for it: it is connected again after the backoff.
+    pub(crate) wanted: bool,
+    pub(crate) failures: u32,
+    pub(crate) retry_at: Instant,
+    pub(crate) last_cause: Option<Disconnect>,
+    pub(crate) versions: Versions,
+    /// The broker did not know the newest ApiVersions request.
+    pub(crate) fallback: bool,
+    pub(crate) next_correlation_id: i32,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) buffer: [u8; REQUEST_BYTES],
+    pub(crate) requests: heapless::Deque<Request, REQUESTS_MAX>,
+    /// Produce requests in flight, the one being written included.
+    pub(crate) produce_in_flight: u8,
+    pub(crate) incoming: Incoming,
+    /// Partitions that have a batch to send here, and the bytes of those batches.
+    pub(crate) sendable_first: u32,
+    pub(crate) sendable_last: u32,
+    pub(crate) sendable_bytes: u32,
+    /// Events that are due.
+    pub(crate) tell_connect: bool,
+    pub(crate) tell_disconnect: Option<u16>,
+    pub(crate) tell_transmit: bool,
+}
+
+impl Connection {
+    pub(crate) const EMPTY: Self = Self {
+        generation: 0,
+        state: State::Idle,
+        since: Instant::ZERO,
+        wanted: false,
+        failures: 0,
+        retry_at: Instant::ZERO,
+        last_cause: None,
+        versions: Versions::new(),
+        fallback: false,
+        next_correlation_id: 0,
+        outgoing: Outgoing::Nothing,
+        buffer: [0; REQUEST_BYTES],
+        requests: heapless::Deque::new(),
+        produce_in_flight: 0,
+        incoming: Incoming::START,
+        sendable_first: NONE,
+        sendable_last: NONE,
+        sendable_bytes: 0,
+        tell_connect: false,
+        tell_disconnect: None,
+        tell_transmit: false,
+    };
+
+    pub(crate) const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    pub(crate) const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready)
+    }
+
+    /// Whether a request may be begun: the one before is written, and the ring has room for it.
+    pub(crate) fn can_begin(&self) -> bool {
+        matches!(self.outgoing, Outgoing::Nothing) && !self.requests.is_full()
+    }
+
+    /// Whether the request, the newest one, has not left completely.
+    pub(crate) fn is_writing(&self, correlation_id: i32) -> bool {
+        let is_newest = self.requests.back().is_some_and(|request| request.correlation_id == correlation_id);
+        is_newest && !matches!(self.outgoing, Outgoing::Nothing)
+    }
+
+    /// The id of the next request.
+    pub(crate) const fn take_correlation_id(&mut self) -> i32 {
+        let id = self.next_correlation_id;
+        self.next_correlation_id = if id == i32::MAX { 0 } else { id + 1 };
+        id
+    }
+
+    /// Puts an encoded request of `bytes` bytes, which is in the buffer, on its way.
+    pub(crate) fn begin_small(&mut self, request: Request, bytes: usize) {
+        self.outgoing = Outgoing::Small { bytes: bytes as u16, written: 0 };
+        self.since = request.sent;
+        // `can_begin` was asked before: the ring has room.
+        let _ = self.requests.push_back(request);
+    }
+
+    /// The socket is gone, or not wanted any more: everything about it is forgotten but its failures.
+    pub(crate) fn reset(&mut self, now: Instant) {
+        self.generation = self.generation.wrapping_add(1);
+        self.state = State::Idle;
+        self.since = now;
+        self.fallback = false;
+        self.versions = Versions::new();
+        self.outgoing = Outgoing::Nothing;
+        self.requests.clear();
+        self.produce_in_flight = 0;
+        self.incoming = Incoming::START;
+        self.tell_connect = false;
+        self.tell_transmit = false;
+    }
+}

@@ -1,0 +1,180 @@
+//! Connections come and go: when one is opened, when it has waited too long, what is lost with it.
+
+use super::Sender;
+use super::connection::{Outgoing, Request, State};
+use super::retry::backoff;
+use crate::error::{Cause, Disconnect};
+use crate::event::Event;
+use crate::id::ConnectionId;
+use crate::memory::Storage;
+use crate::time::{Instant, earliest};
+use crate::wire::ApiKey;
+
+impl<S: Storage> Sender<S> {
+    /// Somebody needs the connection: it is opened now, or after its backoff.
+    pub(super) fn want_connection(&mut self, slot: u16) {
+        let connection = self.connection_mut(slot);
+        if connection.is_idle() {
+            connection.wanted = true;
+            self.try_connect(slot);
+        }
+    }
+
+    fn try_connect(&mut self, slot: u16) {
+        let now = self.now;
+        if self.closed {
+            return;
+        }
+        let connection = self.connection_mut(slot);
+        if connection.is_idle() && connection.wanted && connection.retry_at <= now {
+            connection.state = State::Connecting;
+            connection.since = now;
+            connection.wanted = false;
+            connection.tell_connect = true;
+        }
+    }
+
+    pub(super) fn connected(&mut self, slot: u16) {
+        let now = self.now;
+        let connection = self.connection_mut(slot);
+        if connection.state == State::Connecting {
+            connection.state = State::Handshake;
+            connection.since = now;
+            connection.tell_transmit = true;
+        }
+    }
+
+    /// The broker's versions are known: the connection can be used.
+    pub(super) fn ready(&mut self, slot: u16) {
+        let now = self.now;
+        let connection = self.connection_mut(slot);
+        connection.state = State::Ready;
+        connection.since = now;
+        connection.failures = 0;
+        connection.last_cause = None;
+        connection.tell_transmit = true;
+        self.recheck = true;
+    }
+
+    /// The connection is gone, or must go (`tell`: the driver does not know yet). What was in flight may be stored.
+    pub(super) fn disconnect(&mut self, slot: u16, cause: Disconnect, tell: bool) {
+        let now = self.now;
+        let connection = self.connection_mut(slot);
+        if connection.is_idle() {
+            return;
+        }
+        let generation = connection.generation;
+        let told = !connection.tell_connect;
+        let requests = connection.requests.clone();
+        let outgoing = connection.outgoing;
+        connection.reset(now);
+        connection.tell_disconnect = (tell && told).then_some(generation);
+        if cause != Disconnect::Idle {
+            connection.failures += 1;
+            connection.last_cause = Some(cause);
+            let failures = connection.failures;
+            let (base, max) = (self.config.reconnect_backoff, self.config.reconnect_backoff_max);
+            let wait = backoff(base, max, failures, &mut self.random);
+            self.connection_mut(slot).retry_at = now + wait;
+            self.metadata.last_cause = Some(Cause::Disconnected(cause));
+        }
+        for request in &requests {
+            let unwritten = matches!(outgoing, Outgoing::Produce(cursor)
+                if cursor.correlation_id == request.correlation_id && !cursor.begun);
+            self.lose(slot, request, cause, !unwritten);
+        }
+        self.lose_unanswerable(outgoing, cause);
+        self.unlist_connection(slot);
+        self.recheck = true;
+    }
+
+    /// A request will not be answered any more.
+    fn lose(&mut self, slot: u16, request: &Request, cause: Disconnect, may_be_stored: bool) {
+        match request.api {
+            ApiKey::ApiVersions => {}
+            ApiKey::InitProducerId => self.id_failed(None),
+            ApiKey::Metadata => self.metadata_lost(slot),
+            ApiKey::Produce => self.lose_batches(request.first, request.correlation_id, cause, may_be_stored),
+        }
+    }
+
+    /// With acks=0 a request has no entry in the ring: what was being written counts as lost.
+    fn lose_unanswerable(&mut self, outgoing: Outgoing, cause: Disconnect) {
+        if let (Outgoing::Produce(cursor), true) = (outgoing, self.is_unanswered()) {
+            self.lose_batches(cursor.first, cursor.correlation_id, cause, cursor.begun);
+        }
+    }
+
+    /// Closes what has waited too long or was not used, and opens what is wanted and has waited long enough.
+    pub(super) fn watch_connections(&mut self) {
+        for slot in 0..self.cluster.brokers().len() as u16 {
+            if let Some((due, cause)) = self.connection_deadline(slot)
+                && due <= self.now
+            {
+                self.disconnect(slot, cause, true);
+            }
+            if self.connection(slot).wanted && self.connection(slot).retry_at <= self.now {
+                if self.has_work() {
+                    self.try_connect(slot);
+                } else {
+                    self.connection_mut(slot).wanted = false;
+                }
+            }
+        }
+    }
+
+    /// When a connection must be closed, and why.
+    fn connection_deadline(&self, slot: u16) -> Option<(Instant, Disconnect)> {
+        let connection = self.connection(slot);
+        let config = &self.config;
+        let setup = connection.since + config.connection_setup_timeout;
+        match connection.state {
+            State::Idle => None,
+            State::Connecting | State::Handshake => Some((setup, Disconnect::ConnectTimeout)),
+            State::Ready => match connection.requests.front() {
+                Some(request) => Some((request.sent + config.request_timeout, Disconnect::RequestTimeout)),
+                None if !matches!(connection.outgoing, Outgoing::Nothing) => {
+                    Some((connection.since + config.request_timeout, Disconnect::RequestTimeout))
+                }
+                None => Some((connection.since + config.connections_idle_max, Disconnect::Idle)),
+            },
+        }
+    }
+
+    /// Whether anything is held or asked for. If not, nobody needs a connection.
+    pub(super) const fn has_work(&self) -> bool {
+        !self.closed && (self.demand || self.batches.held > 0 || self.metadata.asked_for)
+    }
+
+    pub(super) fn connection_event(&mut self) -> Option<Event<S::Block>> {
+        for slot in 0..self.cluster.brokers().len() as u16 {
+            let connection = self.connection_mut(slot);
+            if let Some(generation) = connection.tell_disconnect.take() {
+                return Some(Event::Disconnect(ConnectionId { slot, generation }));
+            }
+            let id = ConnectionId { slot, generation: connection.generation };
+            if core::mem::take(&mut connection.tell_connect) {
+                return Some(Event::Connect(id));
+            }
+            if core::mem::take(&mut connection.tell_transmit) {
+                return Some(Event::Transmit(id));
+            }
+        }
+        None
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let mut next = earliest(self.backoff_at, self.request_timeout());
+        if let Some((_, created)) = self.batches.oldest() {
+            next = earliest(next, Some(created + self.config.delivery_timeout));
+        }
+        for slot in 0..self.cluster.brokers().len() as u16 {
+            next = earliest(next, self.connection_deadline(slot).map(|(due, _)| due));
+            let connection = self.connection(slot);
+            if connection.wanted {
+                next = earliest(next, Some(connection.retry_at));
+            }
+        }
+        next
+    }
+}

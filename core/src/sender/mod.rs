@@ -1,0 +1,321 @@
+//! The control plane: metadata, connections, requests in flight, numbering, retries. One owner, no lock.
+//!
+//! ```text
+//!   reserve ─► enqueue ─► [partition's queue] ─► poll_transmit ─► (in flight) ─► handle_received ─► Completed, Recycle
+//!                               ▲                                     │
+//!                               └──── retriable error, broken ◄───────┘
+//! ```
+//!
+//! The rules of use: tell it what happened (`handle_*`), then drain `poll_event`, then `poll_transmit` for each
+//! connection that `Event::Transmit` named. A spurious call does nothing. It never reads a clock: `now` is an argument,
+//! and the latest one seen counts.
+//!
+//! A partition's batches are a queue. What was sent and has no answer stands at its front; whatever goes wrong, nothing
+//! more is sent until no batch of the partition is in flight, and then one after the other from the front, the same
+//! bytes, until the broker has accepted what it was sent before. That is what keeps the order.
+
+pub(crate) mod connection;
+mod idempotence;
+pub(crate) mod in_flight;
+mod lifecycle;
+mod outcome;
+mod partition;
+mod produce;
+mod queue;
+mod receive;
+mod requests;
+mod retry;
+#[cfg(test)]
+mod tests;
+
+use crate::batch::Batch;
+use crate::cluster::{BrokerSlot, Cluster, TopicSlot};
+use crate::config::SenderConfig;
+use crate::error::{Disconnect, ProtocolError};
+use crate::event::{Event, TopicView};
+use crate::id::{ConnectionId, TopicId, TopicPartition};
+use crate::memory::Storage;
+use crate::time::Instant;
+use crate::transmit::Transmit;
+use idempotence::Idempotence;
+use in_flight::InFlight;
+pub use in_flight::InFlightSlot;
+pub use partition::PartitionSlot as SenderPartitionSlot;
+use partition::Partitions;
+pub use produce::HEADS_BYTES_MIN;
+use requests::Metadata;
+use retry::Random;
+
+/// The longest `client.id`.
+pub const CLIENT_ID_BYTES: usize = 64;
+
+/// A client id, a name in every request.
+pub(crate) type ClientId = heapless::String<CLIENT_ID_BYTES>;
+
+/// The control plane's tables, made by whoever owns the memory.
+#[derive(Debug)]
+pub struct SenderTables<S: Storage> {
+    /// One slot per bootstrap server and broker, each with its connection (`brokers.max`).
+    pub brokers: S::Table<BrokerSlot>,
+    /// As many as the accumulator's (`topics.max`).
+    pub topics: S::Table<TopicSlot>,
+    /// The topics' names, one behind the other.
+    pub names: S::Table<u8>,
+    /// One word per known partition (`partitions.known.max`).
+    pub leaders: S::Table<u32>,
+    /// Partitions in use: at least one (`partitions.max`).
+    pub partitions: S::Table<SenderPartitionSlot>,
+    /// At least twice as long as `partitions`.
+    pub partition_index: S::Table<u32>,
+    /// As many as the accumulator's batches.
+    pub batches: S::Table<InFlightSlot<S::Block>>,
+    /// Where the heads of batches are written while they are sent: at least [`HEADS_BYTES_MIN`](crate::HEADS_BYTES_MIN).
+    pub heads: S::Table<u8>,
+}
+
+/// A host and a port, as a broker or the user named them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address<'a> {
+    /// A name or an address.
+    pub host: &'a str,
+    /// The port.
+    pub port: u16,
+}
+
+/// The control plane.
+pub struct Sender<S: Storage> {
+    config: SenderConfig,
+    client_id: ClientId,
+    now: Instant,
+    random: Random,
+    cluster: Cluster<S>,
+    partitions: Partitions<S>,
+    batches: InFlight<S>,
+    idempotence: Idempotence,
+    metadata: Metadata,
+    heads: S::Table<u8>,
+    plan: produce::Plan,
+    /// The list of partitions that wait: for room, or with a batch that cannot be sent now.
+    waiting_first: u32,
+    waiting_last: u32,
+    /// It is worth looking through them, and how many are left to look at in this round.
+    recheck: bool,
+    walk_left: u32,
+    /// The list of partitions in backoff, and when the first of them may go on.
+    backoff_first: u32,
+    backoff_at: Option<Instant>,
+    /// The accumulator holds records.
+    demand: bool,
+    closed: bool,
+}
+
+impl<S: Storage> Sender<S> {
+    /// A control plane without any broker yet. A `client_id` beyond [`CLIENT_ID_BYTES`] is cut.
+    #[must_use]
+    pub fn new(config: SenderConfig, client_id: &str, tables: SenderTables<S>) -> Self {
+        let end = client_id.floor_char_boundary(CLIENT_ID_BYTES);
+        Self {
+            random: Random::new(config.seed),
+            config,
+            client_id: ClientId::try_from(&client_id[..end]).unwrap_or_default(),
+            now: Instant::ZERO,
+            cluster: Cluster::new(tables.brokers, tables.topics, tables.names, tables.leaders),
+            partitions: Partitions::new(tables.partitions, tables.partition_index),
+            batches: InFlight::new(tables.batches),
+            idempotence: Idempotence::new(),
+            metadata: Metadata::new(),
+            heads: tables.heads,
+            plan: produce::Plan::new(),
+            waiting_first: connection::NONE,
+            waiting_last: connection::NONE,
+            recheck: false,
+            walk_left: 0,
+            backoff_first: connection::NONE,
+            backoff_at: None,
+            demand: false,
+            closed: false,
+        }
+    }
+
+    /// A bootstrap server. False when `brokers.max` slots are taken, or the name is longer than 255 bytes.
+    pub fn add_bootstrap(&mut self, host: &str, port: u16) -> bool {
+        self.cluster.add_bootstrap(host, port)
+    }
+
+    /// Mirrors a topic that the accumulator interned, and asks for its metadata. Said again it does nothing.
+    pub fn add_topic(&mut self, now: Instant, topic: TopicId, name: &str) -> bool {
+        self.advance(now);
+        let known = self.cluster.topic(topic).is_some();
+        let added = self.cluster.add_topic(topic, name);
+        if added && !known {
+            self.refresh_topic(topic, true);
+        }
+        added
+    }
+
+    /// Asks for a topic's metadata, without records: `Event::Topic` tells when they are there.
+    pub fn want_topic(&mut self, now: Instant, topic: TopicId) {
+        self.advance(now);
+        self.metadata.asked_for = true;
+        self.refresh_topic(topic, true);
+    }
+
+    /// What the accumulator must know of a topic.
+    #[must_use]
+    pub fn topic_view(&self, topic: TopicId) -> TopicView {
+        self.cluster.view(topic)
+    }
+
+    /// Whether the accumulator holds records. Without records held anywhere nothing is refreshed or reconnected.
+    pub const fn demand(&mut self, held: bool) {
+        self.demand = held;
+    }
+
+    /// Whether one batch for the partition will be taken now: its leader is known and connected, a place in flight is
+    /// free. If so the batch must be given to [`enqueue`](Self::enqueue) next. If not, `Event::Ready` will name the
+    /// partition. What must fail is always taken.
+    pub fn reserve(&mut self, now: Instant, partition: TopicPartition) -> bool {
+        self.advance(now);
+        self.reserve_place(partition)
+    }
+
+    /// Takes a batch: one that [`reserve`](Self::reserve) has promised a place, or one that must fail.
+    pub fn enqueue(&mut self, now: Instant, mut batch: Batch<S::Block>) {
+        self.advance(now);
+        batch.seal();
+        self.enqueue_sealed(batch);
+    }
+
+    /// Where a connection goes; `None` for one that is gone.
+    #[must_use]
+    pub fn address(&self, connection: ConnectionId) -> Option<Address<'_>> {
+        let slot = self.cluster.brokers().get(usize::from(connection.slot))?;
+        (slot.connection.generation == connection.generation)
+            .then(|| Address { host: &slot.host, port: slot.port })
+    }
+
+    /// The socket is open.
+    pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId) {
+        self.advance(now);
+        if self.is_current(connection) {
+            self.connected(connection.slot);
+        }
+    }
+
+    /// The socket could not be opened, or is gone.
+    pub fn handle_disconnected(&mut self, now: Instant, connection: ConnectionId, cause: Disconnect) {
+        self.advance(now);
+        if self.is_current(connection) {
+            self.disconnect(connection.slot, cause, false);
+        }
+    }
+
+    /// Bytes from the socket. Takes all of them, or finds them impossible: then `Event::Disconnect` follows.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] says what the broker got wrong. The other connections are not concerned.
+    pub fn handle_received(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        input: &[u8],
+    ) -> Result<usize, ProtocolError> {
+        self.advance(now);
+        if !self.is_current(connection) {
+            return Err(ProtocolError::NotConnected);
+        }
+        self.received(connection.slot, input).inspect_err(|&error| {
+            self.disconnect(connection.slot, Disconnect::Protocol(error), true);
+        })?;
+        Ok(input.len())
+    }
+
+    /// The socket took so many bytes of what [`poll_transmit`](Self::poll_transmit) handed out.
+    pub fn handle_transmitted(&mut self, now: Instant, connection: ConnectionId, bytes: usize) {
+        self.advance(now);
+        if self.is_current(connection) {
+            self.transmitted(connection.slot, bytes);
+        }
+    }
+
+    /// Time has passed. Call it when [`poll_timeout`](Self::poll_timeout) is due; more often does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.expire();
+        self.watch_connections();
+        self.end_backoffs();
+        self.drive_requests();
+    }
+
+    /// What is to be written to the connection now: for one attempt, then `handle_transmitted` says how far it came.
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Instant, connection: ConnectionId) -> Option<Transmit<'_, S>> {
+        self.advance(now);
+        if !self.is_current(connection) {
+            return None;
+        }
+        self.begin_request(connection.slot);
+        self.outgoing(connection.slot)
+    }
+
+    /// The next thing that the driver must do or know.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event<S::Block>> {
+        self.drive_requests();
+        let done = self.batches.poll_done();
+        done.or_else(|| self.connection_event()).or_else(|| self.topic_event()).or_else(|| self.ready_event())
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_timeout()
+    }
+
+    /// Ends everything: what is held fails, what comes later fails, and every connection is closed.
+    pub fn close(&mut self, now: Instant) {
+        self.advance(now);
+        self.closed = true;
+        for slot in 0..self.cluster.brokers().len() as u16 {
+            if !self.connection(slot).is_idle() {
+                self.disconnect(slot, Disconnect::Closed, true);
+            }
+        }
+        self.fail_everything();
+        self.recheck = true;
+    }
+
+    /// Whether no batch is held.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.batches.held == 0
+    }
+
+    /// The clock never goes back: an older `now` is the wait for a lock.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn is_current(&self, connection: ConnectionId) -> bool {
+        self.cluster.brokers().get(usize::from(connection.slot)).is_some_and(|slot| {
+            slot.connection.generation == connection.generation && !slot.connection.is_idle()
+        })
+    }
+
+    fn connection(&self, slot: u16) -> &connection::Connection {
+        &self.cluster.brokers()[usize::from(slot)].connection
+    }
+
+    fn connection_mut(&mut self, slot: u16) -> &mut connection::Connection {
+        &mut self.cluster.brokers_mut()[usize::from(slot)].connection
+    }
+}
+
+impl<S: Storage> core::fmt::Debug for Sender<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Sender")
+            .field("held", &self.batches.held)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,352 @@
+//! What an answer, a broken connection or the clock means for a batch: done, failed, or once more.
+//!
+//! The broker checks the numbering, so a success says that everything before it under the same numbering is stored,
+//! and error 45 on a batch whose every attempt was answered says that it is not. That is how a batch of unknown fate
+//! gets its true outcome: it is sent again. A success tells its offset. When the broker has restarted, it remembers
+//! only its last batch and answers 45 to the ones before; then the ones that followed are asked about in turn. One of
+//! them known: all before are stored, at an offset that nobody can tell any more. None known: none is stored, and the
+//! numbering starts anew under the next epoch.
+
+use super::Sender;
+use super::connection::NONE;
+use crate::error::{Cause, Class, Disconnect, ErrorCode, ErrorKind, Failure, Persisted, Stage};
+use crate::event::Ack;
+use crate::memory::Storage;
+
+/// A damaged batch is sent again, but not for ever: the damage may be at home.
+const CORRUPT_ATTEMPTS_MAX: u32 = 3;
+
+/// Stored, at an offset that nobody can tell.
+const SOMEWHERE: Ack = Ack { base_offset: -1, log_append_time: None };
+
+impl<S: Storage> Sender<S> {
+    /// A batch in flight has its answer.
+    pub(super) fn settle(&mut self, partition: u32, batch: u32, code: ErrorCode, ack: Ack) {
+        self.land(partition, batch);
+        let expired = self.batches.get(batch).outcome.is_some();
+        if code != ErrorCode::NONE {
+            self.batches.get_mut(batch).last_cause = Some(Cause::Broker(code));
+        }
+        match code.class() {
+            Class::None => self.succeed(partition, batch, ack),
+            Class::Duplicate => self.succeed(partition, batch, SOMEWHERE),
+            _ if expired => {
+                self.remove(partition, batch);
+                self.partitions.get_mut(partition).recovering = true;
+            }
+            Class::Retriable | Class::RetriableRefresh => self.retry(partition, batch, code),
+            Class::Sequence => self.misnumbered(partition, batch, code),
+            Class::ProducerId => self.disowned(partition, batch, code),
+            Class::Split | Class::Fatal => self.refuse(partition, batch, code),
+        }
+        self.resume(partition);
+    }
+
+    /// The batch is not in flight any more.
+    fn land(&mut self, partition: u32, batch: u32) {
+        self.batches.get_mut(batch).in_flight = false;
+        self.partitions.get_mut(partition).in_flight -= 1;
+    }
+
+    fn succeed(&mut self, partition: u32, batch: u32, ack: Ack) {
+        let state = self.partitions.get_mut(partition);
+        state.confirmed = true;
+        state.failures = 0;
+        let numbering = self.batches.get(batch).stamp.map(|stamp| stamp.identity);
+        let mut before = state.first;
+        while before != batch && before != NONE {
+            let entry = self.batches.get_mut(before);
+            entry.implied |= self.config.idempotence && entry.stamp.map(|stamp| stamp.identity) == numbering;
+            before = entry.next;
+        }
+        self.batches.get_mut(batch).acked = Some(ack);
+        self.complete_front(partition);
+    }
+
+    /// Completes from the front of the queue what is known to be stored: outcomes come in order.
+    fn complete_front(&mut self, partition: u32) {
+        loop {
+            let first = self.partitions.get(partition).first;
+            if first == NONE {
+                return;
+            }
+            let entry = self.batches.get(first);
+            let ack = match (entry.acked, entry.refused && entry.implied) {
+                (Some(ack), _) => ack,
+                (None, true) => SOMEWHERE,
+                (None, false) => return,
+            };
+            self.remove(partition, first);
+            self.batches.complete(first, Ok(ack));
+        }
+    }
+
+    fn retry(&mut self, partition: u32, batch: u32, code: ErrorCode) {
+        let entry = self.batches.get_mut(batch);
+        entry.ambiguous |= code.persisted() == Persisted::Possibly;
+        if code == ErrorCode::CORRUPT_MESSAGE && entry.attempts >= CORRUPT_ATTEMPTS_MAX {
+            return self.refuse(partition, batch, code);
+        }
+        if code.class() == Class::RetriableRefresh {
+            let topic = self.partitions.get(partition).key.topic;
+            self.refresh_topic(topic, false);
+        }
+        self.recover(partition, true);
+    }
+
+    /// Nothing more is sent for the partition until nothing is in flight; then from the front, one after the other.
+    fn recover(&mut self, partition: u32, wait: bool) {
+        self.partitions.get_mut(partition).recovering = true;
+        if wait && self.partitions.get(partition).retry_at.is_none() {
+            self.back_off(partition);
+        }
+    }
+
+    /// Error 45 or 59: the broker expects another sequence.
+    fn misnumbered(&mut self, partition: u32, batch: u32, code: ErrorCode) {
+        if !self.config.idempotence {
+            return self.refuse(partition, batch, code);
+        }
+        self.recover(partition, false);
+        if batch != self.front(partition) {
+            // An earlier one was not stored: this one follows it once more.
+            return;
+        }
+        let entry = self.batches.get_mut(batch);
+        if entry.implied {
+            entry.acked = Some(SOMEWHERE);
+            return self.complete_front(partition);
+        }
+        entry.refused = true;
+        let (ambiguous, next) = (entry.ambiguous, entry.next);
+        let numbering = entry.stamp.map(|stamp| stamp.identity);
+        let follower = self.next_unsent(next);
+        let can_tell = follower != NONE
+            && self.batches.get(follower).stamp.is_some_and(|stamp| Some(stamp.identity) == numbering);
+        self.partitions.get_mut(partition).restart |= !(ambiguous && can_tell);
+    }
+
+    /// Error 47 or 49: this identity writes no more. What it was sent under has no earlier attempt of unknown fate, or
+    /// nobody can tell.
+    fn disowned(&mut self, partition: u32, batch: u32, code: ErrorCode) {
+        let entry = self.batches.get(batch);
+        let Some(stamp) = entry.stamp.filter(|_| self.config.idempotence && !entry.ambiguous) else {
+            return self.refuse(partition, batch, code);
+        };
+        self.idempotence.renew(stamp.identity);
+        self.partitions.get_mut(partition).restart = true;
+        self.recover(partition, true);
+    }
+
+    /// The broker will never take it.
+    fn refuse(&mut self, partition: u32, batch: u32, code: ErrorCode) {
+        let entry = self.batches.get_mut(batch);
+        entry.ambiguous |= code.persisted() == Persisted::Possibly;
+        self.recover_after_failure(partition);
+        self.fail(partition, batch, ErrorKind::Broker(code));
+    }
+
+    /// What follows a failed batch in flight is answered with 45: it comes back and is sent again.
+    fn recover_after_failure(&mut self, partition: u32) {
+        if self.config.idempotence && self.partitions.get(partition).in_flight > 0 {
+            self.partitions.get_mut(partition).recovering = true;
+        }
+    }
+
+    /// A batch without a place in flight fails.
+    fn fail(&mut self, partition: u32, batch: u32, kind: ErrorKind) {
+        let entry = self.batches.get(batch);
+        let persisted = if entry.ambiguous { Persisted::Possibly } else { Persisted::No };
+        let failure = Failure { kind, persisted, attempts: entry.attempts, last_cause: entry.last_cause };
+        let (stamp, next) = (entry.stamp, entry.next);
+        let is_last_numbered = next == NONE || self.batches.get(next).stamp.is_none();
+        if let (Some(stamp), Persisted::No, true) = (stamp, persisted, is_last_numbered) {
+            // It is not in the log and nothing follows it: the next batch takes its number, and there is no hole.
+            let state = self.partitions.get_mut(partition);
+            if stamp.identity == state.identity {
+                state.next_sequence = stamp.base_sequence;
+            }
+        }
+        self.remove(partition, batch);
+        self.batches.complete(batch, Err(failure));
+    }
+
+    /// Takes a batch out of its partition's queue. It keeps its slot until its memory is told.
+    fn remove(&mut self, partition: u32, batch: u32) {
+        let next = self.batches.get(batch).next;
+        let mut before = NONE;
+        let mut at = self.partitions.get(partition).first;
+        while at != batch && at != NONE {
+            before = at;
+            at = self.batches.get(at).next;
+        }
+        if at == NONE {
+            return;
+        }
+        match before {
+            NONE => self.partitions.get_mut(partition).first = next,
+            before => self.batches.get_mut(before).next = next,
+        }
+        let follower = self.next_unsent(next);
+        let state = self.partitions.get_mut(partition);
+        if state.last == batch {
+            state.last = before;
+        }
+        if state.cursor == batch {
+            state.cursor = follower;
+        }
+        self.batches.get_mut(batch).next = NONE;
+        self.batches.release(batch);
+    }
+
+    /// The first batch, from `slot` on, that is to be sent.
+    pub(super) fn next_unsent(&self, mut slot: u32) -> u32 {
+        while slot != NONE {
+            let entry = self.batches.get(slot);
+            if !entry.in_flight && !entry.refused && entry.acked.is_none() {
+                break;
+            }
+            slot = entry.next;
+        }
+        slot
+    }
+
+    /// The first batch of the queue whose fate is open.
+    fn front(&self, partition: u32) -> u32 {
+        let mut slot = self.partitions.get(partition).first;
+        while slot != NONE && (self.batches.get(slot).refused || self.batches.get(slot).acked.is_some()) {
+            slot = self.batches.get(slot).next;
+        }
+        slot
+    }
+
+    /// The oldest batch of the partition that is in flight.
+    pub(super) fn oldest_in_flight(&self, partition: u32) -> u32 {
+        let mut slot = self.partitions.get(partition).first;
+        while slot != NONE && !self.batches.get(slot).in_flight {
+            slot = self.batches.get(slot).next;
+        }
+        slot
+    }
+
+    /// After every change: once nothing is in flight, a recovering partition starts again from its front.
+    pub(super) fn resume(&mut self, partition: u32) {
+        let state = self.partitions.get(partition);
+        if state.recovering && state.in_flight == 0 {
+            self.restart_numbering(partition);
+            let front = self.next_unsent(self.partitions.get(partition).first);
+            let fresh = front == NONE || self.batches.get(front).stamp.is_none();
+            let state = self.partitions.get_mut(partition);
+            state.cursor = front;
+            state.recovering = !fresh || state.restart;
+        }
+        self.list(partition);
+    }
+
+    /// Under the next epoch, from sequence 0, once no batch of the queue can be in the log under the old one.
+    fn restart_numbering(&mut self, partition: u32) {
+        let state = *self.partitions.get(partition);
+        if !state.restart {
+            return;
+        }
+        let Some(identity) = self.idempotence.restart(state.identity) else { return };
+        let state = self.partitions.get_mut(partition);
+        state.restart = false;
+        state.identity = identity;
+        state.next_sequence = 0;
+        let mut slot = state.first;
+        while slot != NONE {
+            let entry = self.batches.get_mut(slot);
+            entry.stamp = None;
+            entry.refused = false;
+            entry.implied = false;
+            entry.ambiguous = false;
+            slot = entry.next;
+        }
+    }
+
+    /// A connection is gone with a request: what became of its batches is not known.
+    pub(super) fn lose_batches(
+        &mut self,
+        first: u32,
+        correlation_id: i32,
+        cause: Disconnect,
+        may_be_stored: bool,
+    ) {
+        let mut batch = first;
+        while batch != NONE {
+            let entry = self.batches.get_mut(batch);
+            let (next, partition) = (entry.request_next, entry.partition);
+            debug_assert_eq!(entry.correlation_id, correlation_id, "a request holds only its own batches");
+            entry.last_cause = Some(Cause::Disconnected(cause));
+            entry.ambiguous |= may_be_stored;
+            entry.attempts -= u32::from(!may_be_stored);
+            let expired = entry.outcome.is_some();
+            self.land(partition, batch);
+            let topic = self.partitions.get(partition).key.topic;
+            self.refresh_topic(topic, false);
+            self.recover(partition, true);
+            if expired {
+                self.remove(partition, batch);
+            }
+            self.resume(partition);
+            batch = next;
+        }
+    }
+
+    /// The delivery timeout of a batch has passed.
+    pub(super) fn expire_batch(&mut self, batch: u32) {
+        let entry = self.batches.get(batch);
+        let partition = entry.partition;
+        if let Some(ack) = entry.acked {
+            self.remove(partition, batch);
+            self.batches.complete(batch, Ok(ack));
+        } else if entry.in_flight {
+            let failure = Failure {
+                kind: ErrorKind::DeliveryTimeout(Stage::InFlight),
+                persisted: Persisted::Possibly,
+                attempts: entry.attempts,
+                last_cause: entry.last_cause,
+            };
+            self.batches.complete(batch, Err(failure));
+        } else {
+            let key = self.partitions.get(partition).key;
+            let stage = if entry.attempts > 0 { Stage::InFlight } else { self.stage(key) };
+            if entry.last_cause.is_none() {
+                self.batches.get_mut(batch).last_cause = self.cause(key);
+            }
+            self.fail(partition, batch, ErrorKind::DeliveryTimeout(stage));
+            self.resume(partition);
+        }
+    }
+
+    /// What of a partition is not in flight fails.
+    pub(super) fn fail_queued(&mut self, partition: u32, kind: ErrorKind) {
+        let mut slot = self.partitions.get(partition).first;
+        while slot != NONE {
+            let next = self.batches.get(slot).next;
+            if !self.batches.get(slot).in_flight {
+                self.fail(partition, slot, kind);
+            }
+            slot = next;
+        }
+    }
+
+    /// Everything that is held fails: the producer was closed, or the broker refuses to let it write.
+    pub(super) fn fail_everything(&mut self) {
+        while let Some((batch, _)) = self.batches.oldest() {
+            let entry = self.batches.get(batch);
+            let (partition, attempts, last_cause) = (entry.partition, entry.attempts, entry.last_cause);
+            let kind = match self.idempotence.denied {
+                Some(code) if !self.closed => ErrorKind::Broker(code),
+                _ => ErrorKind::Closed,
+            };
+            if entry.in_flight {
+                let persisted = Persisted::Possibly;
+                self.batches.complete(batch, Err(Failure { kind, persisted, attempts, last_cause }));
+            } else {
+                self.fail(partition, batch, kind);
+            }
+        }
+    }
+}

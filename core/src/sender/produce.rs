@@ -1,0 +1,416 @@
+//! The Produce request: which batches go into it, and how its bytes are handed out.
+//!
+//! At most one batch per partition, batches of many partitions together, grouped by topic. Nothing is copied but the
+//! heads: names come out of the arena, records out of their blocks, for one `writev` after the other.
+
+use super::Sender;
+use super::connection::{NONE, Outgoing, ProduceCursor, Request, Section};
+use super::idempotence::{ProducerIdentity, advance};
+use super::in_flight::Stamp;
+use crate::config::Acks;
+use crate::error::ErrorCode;
+use crate::event::Ack;
+use crate::memory::Storage;
+use crate::transmit::{Part, Transmit};
+use crate::wire::{ApiKey, Header, produce};
+
+/// Parts that are handed out at once: those of 21 batches of as many topics.
+pub(super) type Plan = heapless::Vec<Part, 64>;
+
+/// What the head of a request, or those of one batch, need at the most: see [`Sender::plan_batch`].
+pub const HEADS_BYTES_MIN: usize = 192;
+
+/// What a batch adds to a request besides itself and its topic's name, at the most.
+const BATCH_OVERHEAD_BYTES: u32 = 32;
+
+impl<S: Storage> Sender<S> {
+    /// Whether nobody answers: `acks=0`.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.config.acks == Acks::None
+    }
+
+    /// Begins a Produce request with what the connection's list has, if there is a place in flight.
+    pub(super) fn begin_produce(&mut self, slot: u16) {
+        let Some(version) = self.version(slot, ApiKey::Produce) else { return };
+        if self.connection(slot).produce_in_flight >= self.config.in_flight_max {
+            return;
+        }
+        let correlation_id = self.connection(slot).next_correlation_id;
+        let (first, topics, batches) = self.collect(slot, correlation_id);
+        if first == NONE {
+            return;
+        }
+        let mut cursor = ProduceCursor {
+            correlation_id: self.connection_mut(slot).take_correlation_id(),
+            version,
+            topics,
+            frame_bytes: 0,
+            section: Section::Head,
+            written: 0,
+            first,
+            begun: false,
+        };
+        cursor.frame_bytes = self.frame_bytes(&cursor);
+        let now = self.now;
+        let unanswered = self.is_unanswered();
+        let connection = self.connection_mut(slot);
+        connection.outgoing = Outgoing::Produce(cursor);
+        connection.produce_in_flight += 1;
+        connection.since = now;
+        if !unanswered {
+            let request = Request {
+                correlation_id,
+                api: ApiKey::Produce,
+                version,
+                sent: now,
+                first,
+                unanswered: batches,
+            };
+            // `can_begin` was asked before: the ring has room.
+            let _ = connection.requests.push_back(request);
+        }
+    }
+
+    /// Takes batches off the list until the request is full: the first one, how many topics, how many batches.
+    fn collect(&mut self, slot: u16, correlation_id: i32) -> (u32, u32, u32) {
+        let (mut first, mut last, mut topics, mut batches) = (NONE, NONE, 0, 0);
+        let mut room = self.config.request_bytes_max;
+        loop {
+            let partition = self.connection(slot).sendable_first;
+            if partition == NONE {
+                break;
+            }
+            let cursor = self.partitions.get(partition).cursor;
+            let bytes =
+                if cursor == NONE { 0 } else { self.batches.get(cursor).bytes() + BATCH_OVERHEAD_BYTES };
+            if batches > 0 && bytes > room {
+                break;
+            }
+            let _ = self.unlist(slot);
+            if cursor == NONE || !self.still_sendable(partition, slot) {
+                self.list(partition);
+                continue;
+            }
+            room = room.saturating_sub(bytes);
+            batches += 1;
+            self.stamp(partition, cursor);
+            self.depart(partition, cursor, correlation_id);
+            topics += u32::from(self.group(cursor, &mut first, &mut last));
+        }
+        self.regroup(first);
+        (first, topics, batches)
+    }
+
+    fn still_sendable(&mut self, partition: u32, slot: u16) -> bool {
+        self.settle_broker(partition) == Some(slot) && self.may_send(partition)
+    }
+
+    /// Links a batch into the request behind the last one of its topic. True for a topic's first one.
+    fn group(&mut self, batch: u32, first: &mut u32, last: &mut u32) -> bool {
+        let Some(topic) = self.batches.get(batch).batch.as_ref().map(|batch| batch.partition.topic) else {
+            return false;
+        };
+        let Some(slot) = self.cluster.topic_mut(topic) else { return false };
+        let before = core::mem::replace(&mut slot.compose, batch);
+        let is_first = before == NONE;
+        let before = if is_first { *last } else { before };
+        let after = if before == NONE { NONE } else { self.batches.get(before).request_next };
+        let entry = self.batches.get_mut(batch);
+        entry.group = u32::from(is_first);
+        entry.request_previous = before;
+        entry.request_next = after;
+        match before {
+            NONE => *first = batch,
+            before => self.batches.get_mut(before).request_next = batch,
+        }
+        match after {
+            NONE => *last = batch,
+            after => self.batches.get_mut(after).request_previous = batch,
+        }
+        is_first
+    }
+
+    /// Counts each topic's batches into its first one, and lets the partitions that have more stand in line again.
+    fn regroup(&mut self, first: u32) {
+        let (mut batch, mut leader) = (first, NONE);
+        while batch != NONE {
+            if self.batches.get(batch).group > 0 {
+                leader = batch;
+            } else {
+                self.batches.get_mut(leader).group += 1;
+            }
+            let entry = self.batches.get(batch);
+            let (next, partition) = (entry.request_next, entry.partition);
+            if let Some(slot) =
+                entry.batch.as_ref().and_then(|batch| self.cluster.topic_mut(batch.partition.topic))
+            {
+                slot.compose = NONE;
+            }
+            self.list(partition);
+            batch = next;
+        }
+    }
+
+    /// Numbers a batch when it is sent for the first time. A retry is the same bytes.
+    fn stamp(&mut self, partition: u32, slot: u32) {
+        if self.batches.get(slot).stamp.is_some() {
+            return;
+        }
+        let (mut identity, mut base_sequence) = (ProducerIdentity::NONE, -1);
+        if self.config.idempotence {
+            let state = self.partitions.get_mut(partition);
+            if state.identity == ProducerIdentity::NONE {
+                state.identity = self.idempotence.start();
+                state.next_sequence = 0;
+            }
+            (identity, base_sequence) = (state.identity, state.next_sequence);
+            state.next_sequence = advance(base_sequence, self.batches.get(slot).count());
+        }
+        let crc32c = self.config.crc32c;
+        let entry = self.batches.get_mut(slot);
+        let header = entry
+            .batch
+            .as_ref()
+            .map(|batch| batch.header(0, identity.id, identity.epoch, base_sequence, crc32c));
+        entry.stamp = header.map(|header| Stamp { identity, base_sequence, header });
+    }
+
+    fn depart(&mut self, partition: u32, slot: u32, correlation_id: i32) {
+        let entry = self.batches.get_mut(slot);
+        entry.in_flight = true;
+        entry.correlation_id = correlation_id;
+        entry.attempts += 1;
+        let next = self.next_unsent(self.batches.get(slot).next);
+        let state = self.partitions.get_mut(partition);
+        state.in_flight += 1;
+        state.cursor = next;
+    }
+
+    fn header(&self, cursor: &ProduceCursor) -> Header<'_> {
+        Header { version: cursor.version, correlation_id: cursor.correlation_id, client_id: &self.client_id }
+    }
+
+    /// The request's bytes, the length's own four included.
+    fn frame_bytes(&self, cursor: &ProduceCursor) -> u32 {
+        let mut bytes = self.section_bytes(cursor, Section::Head) + self.section_bytes(cursor, Section::Tail);
+        let mut batch = cursor.first;
+        while batch != NONE {
+            bytes += self.section_bytes(cursor, Section::Batch(batch));
+            batch = self.batches.get(batch).request_next;
+        }
+        bytes
+    }
+
+    fn section_bytes(&self, cursor: &ProduceCursor, section: Section) -> u32 {
+        let version = cursor.version;
+        let tail = produce::tail(version).len();
+        match section {
+            Section::Head => produce::head_len(&self.header(cursor), cursor.topics) as u32,
+            Section::Tail => 3 * tail as u32,
+            Section::Batch(slot) => {
+                let entry = self.batches.get(slot);
+                let mut glue = if slot == cursor.first { 0 } else { tail };
+                if entry.group > 0 {
+                    glue += if slot == cursor.first { 0 } else { tail };
+                    let name = self.topic_name_bytes(slot);
+                    glue += produce::topic_head_len(version, name) + name;
+                    glue += produce::partitions_head_len(version, entry.group);
+                }
+                (glue + produce::partition_head_len(version, entry.bytes())) as u32 + entry.bytes()
+            }
+        }
+    }
+
+    fn topic_name_bytes(&self, slot: u32) -> usize {
+        let topic = self.batches.get(slot).batch.as_ref().map(|batch| batch.partition.topic);
+        topic.map_or(0, |topic| self.cluster.topic_name(topic).len())
+    }
+
+    /// What the connection has to write now.
+    pub(super) fn outgoing(&mut self, slot: u16) -> Option<Transmit<'_, S>> {
+        match self.connection(slot).outgoing {
+            Outgoing::Nothing => None,
+            Outgoing::Small { bytes, written } => {
+                let buffer = &self.connection(slot).buffer;
+                Some(Transmit::whole(&buffer[usize::from(written)..usize::from(bytes)]))
+            }
+            Outgoing::Produce(cursor) => {
+                self.plan_request(&cursor);
+                Some(Transmit::parts(
+                    &self.plan,
+                    self.heads.as_ref(),
+                    &self.batches,
+                    &self.cluster,
+                    cursor.written as usize,
+                ))
+            }
+        }
+    }
+
+    /// Lays out the parts from the cursor's section on, as far as there is room for heads.
+    fn plan_request(&mut self, cursor: &ProduceCursor) {
+        self.plan.clear();
+        let mut used = 0;
+        let mut section = Some(cursor.section);
+        while let Some(current) = section {
+            let fits = used + HEADS_BYTES_MIN <= self.heads.as_ref().len()
+                && self.plan.len() + 4 <= self.plan.capacity();
+            if !fits {
+                break;
+            }
+            match current {
+                Section::Head => used = self.plan_head(cursor, used),
+                Section::Batch(slot) => used = self.plan_batch(cursor, slot, used),
+                Section::Tail => used = self.plan_tails(cursor, used, 3),
+            }
+            section = self.section_after(cursor, current);
+        }
+    }
+
+    fn section_after(&self, cursor: &ProduceCursor, section: Section) -> Option<Section> {
+        let next = match section {
+            Section::Head => cursor.first,
+            Section::Batch(slot) => self.batches.get(slot).request_next,
+            Section::Tail => return None,
+        };
+        Some(if next == NONE { Section::Tail } else { Section::Batch(next) })
+    }
+
+    fn plan_head(&mut self, cursor: &ProduceCursor, used: usize) -> usize {
+        let header = Header {
+            version: cursor.version,
+            correlation_id: cursor.correlation_id,
+            client_id: &self.client_id,
+        };
+        let acks = match self.config.acks {
+            Acks::None => 0,
+            Acks::Leader => 1,
+            Acks::All => -1,
+        };
+        let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
+        let buffer = &mut self.heads.as_mut()[used..];
+        let bytes = produce::head(buffer, header, acks, timeout_ms, cursor.topics, cursor.frame_bytes);
+        self.plan_bytes(used, bytes.unwrap_or(0))
+    }
+
+    fn plan_tails(&mut self, cursor: &ProduceCursor, used: usize, count: usize) -> usize {
+        let tail = produce::tail(cursor.version);
+        let mut bytes = 0;
+        for _ in 0..count {
+            self.heads.as_mut()[used + bytes..][..tail.len()].copy_from_slice(tail);
+            bytes += tail.len();
+        }
+        self.plan_bytes(used, bytes)
+    }
+
+    /// The glue before a batch (with its topic's name where the topic begins), its header, its records.
+    fn plan_batch(&mut self, cursor: &ProduceCursor, slot: u32, used: usize) -> usize {
+        let version = cursor.version;
+        let entry = self.batches.get(slot);
+        let Some((batch, stamp)) = entry.batch.as_ref().zip(entry.stamp) else { return used };
+        let (key, group, records_bytes) = (batch.partition, entry.group, batch.bytes());
+        let header = stamp.header;
+        let tails = usize::from(slot != cursor.first) * (1 + usize::from(group > 0));
+        let mut end = self.plan_tails(cursor, used, tails);
+        if group > 0 {
+            let name_bytes = self.cluster.topic_name(key.topic).len();
+            let bytes = produce::topic_head(&mut self.heads.as_mut()[end..], version, name_bytes);
+            end = self.plan_bytes(end, bytes.unwrap_or(0));
+            let _ = self.plan.push(Part::Name(key.topic));
+        }
+        let start = end;
+        let buffer = &mut self.heads.as_mut()[start..];
+        let mut bytes = 0;
+        if group > 0 {
+            bytes += produce::partitions_head(buffer, version, group).unwrap_or(0);
+        }
+        bytes +=
+            produce::partition_head(&mut buffer[bytes..], version, key.partition, records_bytes).unwrap_or(0);
+        buffer[bytes..bytes + header.len()].copy_from_slice(&header);
+        let end = self.plan_bytes(start, bytes + header.len());
+        let _ = self.plan.push(Part::Records(slot));
+        end
+    }
+
+    /// Puts written head bytes into the plan, joined with those directly before them.
+    fn plan_bytes(&mut self, start: usize, bytes: usize) -> usize {
+        let end = start + bytes;
+        match self.plan.last_mut() {
+            Some(Part::Head { end: last, .. }) if *last == start => *last = end,
+            _ if bytes > 0 => {
+                let _ = self.plan.push(Part::Head { start, end });
+            }
+            _ => {}
+        }
+        end
+    }
+
+    /// The socket took `bytes`.
+    pub(super) fn transmitted(&mut self, slot: u16, mut bytes: usize) {
+        let now = self.now;
+        let connection = self.connection_mut(slot);
+        match &mut connection.outgoing {
+            Outgoing::Nothing => {}
+            Outgoing::Small { bytes: total, written } => {
+                *written = (usize::from(*written) + bytes).min(usize::from(*total)) as u16;
+                if written == total {
+                    connection.outgoing = Outgoing::Nothing;
+                    connection.since = now;
+                    connection.tell_transmit = true;
+                }
+            }
+            Outgoing::Produce(cursor) => {
+                let mut cursor = *cursor;
+                cursor.begun |= bytes > 0;
+                let done = self.skip(&mut cursor, &mut bytes);
+                self.connection_mut(slot).outgoing = Outgoing::Produce(cursor);
+                if done {
+                    self.written(slot, &cursor);
+                }
+            }
+        }
+    }
+
+    /// Moves the cursor over what was written. True at the request's end.
+    fn skip(&self, cursor: &mut ProduceCursor, bytes: &mut usize) -> bool {
+        loop {
+            let left = (self.section_bytes(cursor, cursor.section) - cursor.written) as usize;
+            if *bytes < left {
+                cursor.written += *bytes as u32;
+                return false;
+            }
+            *bytes -= left;
+            cursor.written = 0;
+            match self.section_after(cursor, cursor.section) {
+                Some(next) => cursor.section = next,
+                None => return true,
+            }
+        }
+    }
+
+    /// A Produce request has left. With acks=0 that is all there is to know.
+    fn written(&mut self, slot: u16, cursor: &ProduceCursor) {
+        let now = self.now;
+        let unanswered = self.is_unanswered();
+        let connection = self.connection_mut(slot);
+        connection.outgoing = Outgoing::Nothing;
+        connection.since = now;
+        connection.tell_transmit = true;
+        self.recheck = true;
+        if unanswered {
+            self.connection_mut(slot).produce_in_flight -= 1;
+            let mut batch = cursor.first;
+            while batch != NONE {
+                let (next, partition) =
+                    (self.batches.get(batch).request_next, self.batches.get(batch).partition);
+                self.settle(
+                    partition,
+                    batch,
+                    ErrorCode::NONE,
+                    Ack { base_offset: -1, log_append_time: None },
+                );
+                batch = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The requests beside Produce: ApiVersions, InitProducerId, Metadata. When each is due, and on which connection.
+
+use super::Sender;
+use super::connection::{Request, State};
+use super::idempotence::IdState;
+use super::retry::backoff;
+use crate::cluster::{HOST_BYTES, TopicState};
+use crate::error::{Cause, ErrorCode};
+use crate::event::Event;
+use crate::id::TopicId;
+use crate::memory::Storage;
+use crate::time::{Instant, earliest};
+use crate::wire::{ApiKey, Header, api_versions, init_producer_id, metadata};
+
+/// The transaction timeout that an InitProducerId request must name; without a transactional id it means nothing.
+const TRANSACTION_TIMEOUT_MS: i32 = 60_000;
+
+/// What is known of the metadata as a whole, and the answer that is being read.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    /// Some topic is to be asked for.
+    pub(crate) needed: bool,
+    /// A topic was never asked for, or a user waits: without backoff.
+    urgent: bool,
+    /// Asked for without records.
+    pub(crate) asked_for: bool,
+    /// The connection that the request is in flight on.
+    pub(crate) on: Option<u16>,
+    retry_at: Instant,
+    failures: u32,
+    refreshed_at: Instant,
+    pub(crate) last_cause: Option<Cause>,
+    /// The element of the answer that is being read.
+    pub(crate) host: heapless::String<HOST_BYTES>,
+    pub(crate) node_id: i32,
+    pub(crate) port: i32,
+    pub(crate) topic: Option<TopicId>,
+    pub(crate) error: ErrorCode,
+    pub(crate) partition: i32,
+    pub(crate) leader: i32,
+    pub(crate) epoch: i32,
+}
+
+impl Metadata {
+    pub(crate) const fn new() -> Self {
+        Self {
+            needed: false,
+            urgent: false,
+            asked_for: false,
+            on: None,
+            retry_at: Instant::ZERO,
+            failures: 0,
+            refreshed_at: Instant::ZERO,
+            last_cause: None,
+            host: heapless::String::new(),
+            node_id: -1,
+            port: 0,
+            topic: None,
+            error: ErrorCode::NONE,
+            partition: -1,
+            leader: -1,
+            epoch: -1,
+        }
+    }
+}
+
+impl<S: Storage> Sender<S> {
+    /// A topic's metadata is to be asked for: at once when somebody has not asked before, else after a backoff.
+    pub(super) fn refresh_topic(&mut self, topic: TopicId, urgent: bool) {
+        if let Some(slot) = self.cluster.topic_mut(topic) {
+            slot.refresh = true;
+            self.metadata.needed = true;
+            self.metadata.urgent |= urgent;
+        }
+    }
+
+    /// Makes sure that what is to be asked has a connection to be asked on.
+    pub(super) fn drive_requests(&mut self) {
+        self.refresh_by_age();
+        if !self.metadata_due() && !self.id_due() {
+            return;
+        }
+        match self.least_loaded() {
+            Some(slot) if self.connection(slot).can_begin() => self.connection_mut(slot).tell_transmit = true,
+            Some(_) => {}
+            None => self.connect_somewhere(),
+        }
+    }
+
+    fn refresh_by_age(&mut self) {
+        if self.has_work() && self.metadata.refreshed_at + self.config.metadata_age_max <= self.now {
+            self.metadata.refreshed_at = self.now;
+            for topic in 0..self.cluster.topics().len() as u16 {
+                self.refresh_topic(TopicId(topic), false);
+            }
+        }
+    }
+
+    fn metadata_due(&self) -> bool {
+        let metadata = &self.metadata;
+        metadata.needed
+            && metadata.on.is_none()
+            && self.has_work()
+            && (metadata.urgent || metadata.retry_at <= self.now)
+    }
+
+    fn id_due(&self) -> bool {
+        self.config.idempotence
+            && self.idempotence.state == IdState::Missing
+            && self.has_work()
+            && self.idempotence.retry_at.is_none_or(|at| at <= self.now)
+    }
+
+    /// When a request beside Produce is due.
+    pub(super) fn request_timeout(&self) -> Option<Instant> {
+        if !self.has_work() {
+            return None;
+        }
+        let metadata = &self.metadata;
+        let retry = (metadata.needed && metadata.on.is_none()).then_some(metadata.retry_at);
+        let id = self.idempotence.retry_at.filter(|_| self.idempotence.state == IdState::Missing);
+        let age = Some(metadata.refreshed_at + self.config.metadata_age_max);
+        // What is due already waits for a connection, which has a timer of its own.
+        let ahead = |at: Option<Instant>| at.filter(|&at| at > self.now);
+        earliest(earliest(ahead(retry), ahead(id)), ahead(age))
+    }
+
+    /// The connection with the fewest requests in flight.
+    fn least_loaded(&self) -> Option<u16> {
+        let load = |slot: &u16| self.connection(*slot).requests.len();
+        (0..self.cluster.brokers().len() as u16)
+            .filter(|&slot| self.connection(slot).is_ready())
+            .min_by_key(load)
+    }
+
+    /// Without any connection: opens the one whose backoff ends first, brokers before bootstrap servers that no
+    /// answer has named.
+    fn connect_somewhere(&mut self) {
+        let brokers = self.cluster.brokers();
+        if brokers.iter().any(|slot| !slot.connection.is_idle() || slot.connection.wanted) {
+            return;
+        }
+        let candidate = |slot: &u16| {
+            let broker = &brokers[usize::from(*slot)];
+            (broker.connection.failures, broker.connection.retry_at, !broker.listed)
+        };
+        let usable = |slot: &u16| brokers[usize::from(*slot)].listed || brokers[usize::from(*slot)].bootstrap;
+        if let Some(slot) = (0..brokers.len() as u16).filter(usable).min_by_key(candidate) {
+            self.want_connection(slot);
+        }
+    }
+
+    /// Begins the connection's next request, if one is due and nothing is being written.
+    pub(super) fn begin_request(&mut self, slot: u16) {
+        if !self.connection(slot).can_begin() {
+            return;
+        }
+        match self.connection(slot).state {
+            State::Idle | State::Connecting => {}
+            State::Handshake => {
+                if self.connection(slot).requests.is_empty() {
+                    self.begin_api_versions(slot);
+                }
+            }
+            State::Ready => {
+                if self.id_due() {
+                    self.begin_init_producer_id(slot);
+                } else if self.metadata_due() {
+                    self.begin_metadata(slot);
+                } else {
+                    self.begin_produce(slot);
+                }
+            }
+        }
+    }
+
+    /// The version of an API on a connection; `None` when broker and felice have none in common.
+    pub(super) fn version(&self, slot: u16, api: ApiKey) -> Option<i16> {
+        match api {
+            ApiKey::ApiVersions if self.connection(slot).fallback => Some(0),
+            ApiKey::ApiVersions => Some(*api.versions().end()),
+            _ => self.connection(slot).versions.pick(api),
+        }
+    }
+
+    fn begin_api_versions(&mut self, slot: u16) {
+        self.begin_small(slot, ApiKey::ApiVersions, |_, buffer, header| {
+            api_versions::encode(buffer, header).unwrap_or(0)
+        });
+    }
+
+    fn begin_init_producer_id(&mut self, slot: u16) {
+        self.idempotence.state = IdState::Asked(slot);
+        self.begin_small(slot, ApiKey::InitProducerId, |_, buffer, header| {
+            init_producer_id::encode(buffer, header, None, TRANSACTION_TIMEOUT_MS, -1, -1).unwrap_or(0)
+        });
+    }
+
+    /// Asks for as many topics as fit into one request; the others follow in the next.
+    fn begin_metadata(&mut self, slot: u16) {
+        self.metadata.on = Some(slot);
+        self.metadata.urgent = false;
+        let mut asked = 0;
+        self.begin_small(slot, ApiKey::Metadata, |sender, buffer, header| {
+            let mut bytes = 0;
+            let cluster = &sender.cluster;
+            let wanted = |limit: usize| {
+                let topics = (0..cluster.topics().len() as u16).map(TopicId);
+                topics
+                    .filter(|&topic| cluster.topic(topic).is_some_and(|slot| slot.refresh))
+                    .take(limit)
+                    .map(|topic| cluster.topic_name(topic))
+            };
+            while asked < wanted(usize::MAX).count() {
+                match metadata::encode(buffer, header, wanted(asked + 1), true) {
+                    Ok(length) => bytes = length,
+                    Err(_) => {
+                        // One too many: the buffer is written again without it.
+                        bytes = metadata::encode(buffer, header, wanted(asked), true).unwrap_or(0);
+                        break;
+                    }
+                }
+                asked += 1;
+            }
+            bytes
+        });
+        let mut left = asked;
+        self.metadata.needed = false;
+        for slot in self.cluster.topics_mut().iter_mut().filter(|slot| slot.refresh) {
+            slot.refresh = left == 0;
+            slot.asked = left > 0;
+            self.metadata.needed |= left == 0;
+            self.metadata.urgent |= left == 0;
+            left = left.saturating_sub(1);
+        }
+    }
+
+    /// Encodes a request into the connection's buffer and puts it on its way.
+    fn begin_small(
+        &mut self,
+        slot: u16,
+        api: ApiKey,
+        encode: impl FnOnce(&Self, &mut [u8], Header<'_>) -> usize,
+    ) {
+        let now = self.now;
+        let Some(version) = self.version(slot, api) else { return };
+        let correlation_id = self.connection_mut(slot).take_correlation_id();
+        let mut buffer = self.connection(slot).buffer;
+        let header = Header { version, correlation_id, client_id: &self.client_id };
+        let bytes = encode(self, &mut buffer, header);
+        let connection = self.connection_mut(slot);
+        connection.buffer = buffer;
+        let request = Request { correlation_id, api, version, sent: now, first: u32::MAX, unanswered: 0 };
+        connection.begin_small(request, bytes);
+    }
+
+    /// No producer id this time: a connection was lost, or the broker said why.
+    pub(super) fn id_failed(&mut self, code: Option<ErrorCode>) {
+        let idempotence = &mut self.idempotence;
+        idempotence.state = IdState::Missing;
+        idempotence.failures += 1;
+        let failures = idempotence.failures;
+        let wait =
+            backoff(self.config.retry_backoff, self.config.retry_backoff_max, failures, &mut self.random);
+        self.idempotence.retry_at = Some(self.now + wait);
+        if let Some(code) = code {
+            self.metadata.last_cause = Some(Cause::Broker(code));
+            if !code.is_retriable() {
+                self.idempotence.denied = Some(code);
+                self.fail_everything();
+                self.recheck = true;
+            }
+        }
+    }
+
+    /// The request is lost, or its answer was of no use: its topics are asked for again.
+    pub(super) fn metadata_lost(&mut self, slot: u16) {
+        if self.metadata.on == Some(slot) {
+            for topic in self.cluster.topics_mut() {
+                topic.refresh |= core::mem::take(&mut topic.asked);
+            }
+            self.metadata_done();
+        }
+    }
+
+    /// The answer is complete: what is still missing is asked for after a backoff.
+    pub(super) fn metadata_done(&mut self) {
+        self.metadata.on = None;
+        self.metadata.needed = self.cluster.topics().iter().any(|slot| slot.refresh);
+        self.metadata.asked_for &= self.cluster.topics().iter().any(|slot| slot.state == TopicState::Unknown);
+        self.metadata.failures = if self.metadata.needed { self.metadata.failures + 1 } else { 0 };
+        let failures = self.metadata.failures.max(1);
+        let wait =
+            backoff(self.config.retry_backoff, self.config.retry_backoff_max, failures, &mut self.random);
+        self.metadata.retry_at = self.now + wait;
+        self.metadata.refreshed_at = self.now;
+        self.recheck = true;
+    }
+
+    pub(super) fn topic_event(&mut self) -> Option<Event<S::Block>> {
+        for index in 0..self.cluster.topics().len() {
+            if core::mem::take(&mut self.cluster.topics_mut()[index].changed) {
+                return Some(Event::Topic(TopicId(index as u16)));
+            }
+        }
+        None
+    }
+}
