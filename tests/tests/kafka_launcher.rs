@@ -127,7 +127,7 @@ fn the_console_tools_run() {
         &kafka.bootstrap(),
         "console",
         &["a:1", "b:2"],
-        &["--property", "parse.key=true", "--property", "key.separator=:"],
+        &["--reader-property", "parse.key=true", "--reader-property", "key.separator=:"],
         PATIENCE,
     );
     assert!(sent.status.success(), "{sent:?}");

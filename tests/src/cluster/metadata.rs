@@ -21,12 +21,15 @@ const BY_ID_VERSION: i16 = 12;
 impl Cluster {
     pub(super) fn metadata(&mut self, call: &Call<'_>, request: &MetadataRequest<'_>) -> Response {
         let version = call.header.api_version;
+        if let Some(refused) = refuse_all(version, request) {
+            return call.respond(&refused);
+        }
         let asked = request.topics.as_deref().filter(|topics| version > 0 || !topics.is_empty());
         let missing = self.missing_topics(request, asked.unwrap_or_default());
         let top_level = call.bend.error_code().filter(|code| *code == ErrorCode::REBOOTSTRAP_REQUIRED);
         let mut topics: Vec<MetadataTopic<'_>> = match asked {
             None => self.topics.iter().map(|(name, topic)| self.describe(name, topic)).collect(),
-            Some(asked) => asked.iter().map(|topic| self.describe_asked(version, topic)).collect(),
+            Some(asked) => without_repetitions(asked).map(|topic| self.describe_asked(topic)).collect(),
         };
         if top_level.is_some() {
             topics.clear();
@@ -69,7 +72,7 @@ impl Cluster {
         missing
     }
 
-    fn describe_asked<'a>(&'a self, version: i16, asked: &MetadataRequestTopic<'a>) -> MetadataTopic<'a> {
+    fn describe_asked<'a>(&'a self, asked: &MetadataRequestTopic<'a>) -> MetadataTopic<'a> {
         let error = |error_code| MetadataTopic {
             error_code,
             name: asked.name,
@@ -78,9 +81,6 @@ impl Cluster {
             partitions: Vec::new(),
         };
         let Some(name) = asked.name else {
-            if version < BY_ID_VERSION {
-                return error(ErrorCode::INVALID_REQUEST);
-            }
             let name = self.topic_names.get(&asked.topic_id);
             let topic = name.and_then(|name| Some((name, self.topics.get(name)?)));
             return topic.map_or_else(
@@ -120,6 +120,36 @@ impl Cluster {
             offline_replicas: partition.replicas.iter().copied().filter(|id| !self.is_up(*id)).collect(),
         }
     }
+}
+
+/// The answer to a request that makes no sense as a whole: it names no broker at all. That is so for a topic with
+/// neither name nor id, and for an id in a version that cannot ask for one.
+fn refuse_all<'a>(version: i16, request: &MetadataRequest<'a>) -> Option<MetadataResponse<'a>> {
+    let asked = request.topics.as_deref().unwrap_or_default();
+    let nameless = || asked.iter().filter(|topic| topic.name.is_none());
+    let (error_code, name) = if nameless().any(|topic| topic.topic_id == ZERO_UUID) {
+        (ErrorCode::UNKNOWN_SERVER_ERROR, Some(""))
+    } else if version < BY_ID_VERSION && nameless().next().is_some() {
+        (ErrorCode::INVALID_REQUEST, None)
+    } else {
+        return None;
+    };
+    let refused = |topic: &MetadataRequestTopic<'a>| MetadataTopic {
+        error_code,
+        name: topic.name.or(name),
+        topic_id: topic.topic_id,
+        is_internal: false,
+        partitions: Vec::new(),
+    };
+    let topics = asked.iter().map(refused).collect();
+    Some(MetadataResponse { controller_id: -1, topics, ..MetadataResponse::default() })
+}
+
+/// A topic that is asked for twice is described once.
+fn without_repetitions<'r, 'a>(
+    asked: &'r [MetadataRequestTopic<'a>],
+) -> impl Iterator<Item = &'r MetadataRequestTopic<'a>> {
+    asked.iter().enumerate().filter(|(index, topic)| !asked[..*index].contains(topic)).map(|(_, topic)| topic)
 }
 
 fn describe_broker(broker: &Broker) -> MetadataBroker<'_> {

@@ -42,10 +42,18 @@ impl Rejection {
 /// version may use.
 pub(super) fn only_batch(version: i16, records: Option<&[u8]>) -> Result<&[u8], Rejection> {
     let invalid = || Rejection::bare(ErrorCode::INVALID_RECORD);
-    let corrupt = |_| Rejection::bare(ErrorCode::CORRUPT_MESSAGE);
-    let first = records::split_first_batch(records.unwrap_or_default()).map_err(corrupt)?;
+    let corrupt = || Rejection {
+        message: Some("The batch is too short, or of a version that is not known"),
+        ..Rejection::bare(ErrorCode::CORRUPT_MESSAGE)
+    };
+    let first = records::split_first_batch(records.unwrap_or_default()).map_err(|_| corrupt())?;
     let (batch, rest) = first.ok_or_else(invalid)?;
-    if batch[16] != 2 || records::split_first_batch(rest).map_err(corrupt)?.is_some() {
+    match batch[16] {
+        2 => {}
+        0 | 1 => return Err(invalid()),
+        _ => return Err(corrupt()),
+    }
+    if records::split_first_batch(rest).map_err(|_| corrupt())?.is_some() {
         return Err(invalid());
     }
     let header = BatchHeader::decode(batch).map_err(|_| Rejection::bare(ErrorCode::CORRUPT_MESSAGE))?;
@@ -72,13 +80,31 @@ pub(super) fn batch(batch: &[u8], topic: &TopicConfig, now_ms: i64) -> Result<Ba
     if !counts_agree || header.is_control() || sequence_missing {
         return Err(Rejection::late(ErrorCode::INVALID_RECORD));
     }
-    // What a codec hides is believed: only the greatest timestamp can be checked.
+    // What a codec hides is believed, apart from how it begins: of the records, only the greatest timestamp is checked.
     if header.codec() != 0 {
-        let too_late = timestamp_error(&header, topic, now_ms, header.max_timestamp);
+        if !is_compressed(header.codec(), &batch[records::BATCH_HEADER_BYTES..]) {
+            return Err(Rejection::late(ErrorCode::UNKNOWN_SERVER_ERROR));
+        }
+        let too_late = timestamp_error(topic, now_ms, header.max_timestamp);
         return too_late.map_or(Ok(header), |_| Err(Rejection::late(ErrorCode::INVALID_TIMESTAMP)));
     }
     check_records(batch, &header, topic, now_ms)?;
     Ok(header)
+}
+
+/// Whether bytes begin as those of a codec do.
+fn is_compressed(codec: u8, bytes: &[u8]) -> bool {
+    match codec {
+        1 => bytes.starts_with(&[0x1f, 0x8b]),
+        // Framed as snappy-java does it; or a length, and then a literal, since there is nothing to copy yet.
+        2 => {
+            let mut elements = bytes.iter().skip_while(|byte| **byte >= 0x80).skip(1);
+            bytes.starts_with(b"\x82SNAPPY\0") || elements.next().is_some_and(|first| first & 3 == 0)
+        }
+        3 => bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]),
+        4 => bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
+        _ => false,
+    }
 }
 
 /// Looks at each record; one that is wrong fails the batch, and is named.
@@ -94,7 +120,7 @@ fn check_records(
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
         if topic.compacted && record.key.is_none() {
             record_errors.push((index, "Compacted topic cannot accept message without key.".to_owned()));
-        } else if let Some(message) = timestamp_error(header, topic, now_ms, timestamp) {
+        } else if let Some(message) = timestamp_error(topic, now_ms, timestamp) {
             timestamps_wrong = true;
             record_errors.push((index, message));
         }
@@ -114,10 +140,7 @@ fn check_records(
 }
 
 /// What is wrong with a timestamp, if anything: the past has no limit.
-fn timestamp_error(header: &BatchHeader, topic: &TopicConfig, now_ms: i64, timestamp: i64) -> Option<String> {
-    if header.is_log_append_time() {
-        return Some("Producer should not set the timestamp type to LogAppendTime.".to_owned());
-    }
+fn timestamp_error(topic: &TopicConfig, now_ms: i64, timestamp: i64) -> Option<String> {
     let limit = now_ms.saturating_add(TIMESTAMP_AFTER_MS_MAX);
     let too_late = !topic.log_append_time && timestamp != NO_TIMESTAMP && timestamp > limit;
     too_late.then(|| format!("Timestamp {timestamp} of message is out of range: later than {limit}."))
