@@ -15,6 +15,30 @@ use super::{
 /// Produce requests below this version are refused, although versions from 0 on are advertised (KAFKA-18659).
 const PRODUCE_MIN_VERSION: i16 = 3;
 
+/// The APIs that are simulated, and in which versions.
+const SIMULATED: [(ApiKey, i16, i16); 6] = [
+    (ApiKey::PRODUCE, 0, 13),
+    (ApiKey::FETCH, 4, 18),
+    (ApiKey::LIST_OFFSETS, 1, 11),
+    (ApiKey::METADATA, 0, 13),
+    (ApiKey::API_VERSIONS, 0, 4),
+    (ApiKey::INIT_PRODUCER_ID, 0, 5),
+];
+
+/// The last versions that a release speaks, in the order of [`SIMULATED`].
+fn max_versions(release: Release) -> [i16; SIMULATED.len()] {
+    match release {
+        Release::V2_1 => [7, 10, 4, 7, 2, 1],
+        Release::V2_4 => [8, 11, 5, 9, 3, 2],
+        Release::V2_5 => [8, 11, 5, 9, 3, 3],
+        Release::V2_8 => [9, 12, 6, 11, 3, 4],
+        Release::V3_7 => [10, 16, 8, 12, 3, 4],
+        Release::V3_9 => [11, 17, 9, 12, 4, 5],
+        Release::V4_0 => [12, 17, 10, 13, 4, 5],
+        Release::V4_3 => SIMULATED.map(|(_, _, max)| max),
+    }
+}
+
 /// A release of Apache Kafka whose versions the brokers can pretend to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -52,26 +76,9 @@ impl Default for SupportedVersions {
 impl SupportedVersions {
     /// What a release speaks, of the APIs that are simulated.
     pub fn of(release: Release) -> Self {
-        // Produce, Fetch, ListOffsets, Metadata, ApiVersions, InitProducerId
-        let max = match release {
-            Release::V2_1 => [7, 10, 4, 7, 2, 1],
-            Release::V2_4 => [8, 11, 5, 9, 3, 2],
-            Release::V2_5 => [8, 11, 5, 9, 3, 3],
-            Release::V2_8 => [9, 12, 6, 11, 3, 4],
-            Release::V3_7 => [10, 16, 8, 12, 3, 4],
-            Release::V3_9 => [11, 17, 9, 12, 4, 5],
-            Release::V4_0 => [12, 17, 10, 13, 4, 5],
-            Release::V4_3 => [13, 18, 11, 13, 4, 5],
-        };
-        let ranges = [
-            (ApiKey::PRODUCE, (0, max[0])),
-            (ApiKey::FETCH, (4, max[1])),
-            (ApiKey::LIST_OFFSETS, (1, max[2])),
-            (ApiKey::METADATA, (0, max[3])),
-            (ApiKey::API_VERSIONS, (0, max[4])),
-            (ApiKey::INIT_PRODUCER_ID, (0, max[5])),
-        ];
-        Self { ranges: ranges.into() }
+        let apis = SIMULATED.iter().map(|(api_key, min, _)| (*api_key, *min));
+        let ranges = apis.zip(max_versions(release)).map(|((api_key, min), max)| (api_key, (min, max)));
+        Self { ranges: ranges.collect() }
     }
 
     /// Changes one API; a range beyond what is simulated is advertised, but closes the connection.
@@ -92,10 +99,10 @@ impl SupportedVersions {
     /// Whether a request is answered. What is advertised and what is simulated must both allow it.
     pub(super) fn allow(&self, api_key: ApiKey, version: i16) -> bool {
         let min_answered = if api_key == ApiKey::PRODUCE { PRODUCE_MIN_VERSION } else { 0 };
-        let simulated = Self::of(Release::V4_3);
+        let simulated = SIMULATED.iter().find(|(key, ..)| *key == api_key).map(|(_, min, max)| (*min, *max));
         let within =
             |range: Option<(i16, i16)>| range.is_some_and(|(min, max)| (min..=max).contains(&version));
-        version >= min_answered && within(self.range(api_key)) && within(simulated.range(api_key))
+        version >= min_answered && within(self.range(api_key)) && within(simulated)
     }
 
     fn entry(&self, api_key: ApiKey) -> Option<ApiVersion> {

@@ -9,11 +9,14 @@ pub struct Broker {
     host: String,
     port: i32,
     up: bool,
+    open_connections: usize,
+    accepted_connections: u64,
 }
 
 impl Broker {
     pub(super) fn new(id: i32) -> Self {
-        Self { id, host: "127.0.0.1".to_owned(), port: 9091 + id, up: true }
+        let host = "127.0.0.1".to_owned();
+        Self { id, host, port: 9091 + id, up: true, open_connections: 0, accepted_connections: 0 }
     }
 
     /// The broker's id.
@@ -35,12 +38,32 @@ impl Broker {
     pub fn is_up(&self) -> bool {
         self.up
     }
+
+    /// How many connections are open; only those over sockets are counted.
+    pub fn open_connections(&self) -> usize {
+        self.open_connections
+    }
+
+    /// How many connections were ever accepted; only those over sockets are counted.
+    pub fn accepted_connections(&self) -> u64 {
+        self.accepted_connections
+    }
 }
 
 impl Cluster {
     /// All brokers, by id.
     pub fn brokers(&self) -> &[Broker] {
         &self.brokers
+    }
+
+    /// A broker.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such broker.
+    pub fn broker(&self, broker_id: i32) -> &Broker {
+        let found = self.brokers.iter().find(|broker| broker.id == broker_id);
+        found.unwrap_or_else(|| panic!("no broker has the id {broker_id}"))
     }
 
     /// Whether there is such a broker, and it runs.
@@ -89,6 +112,16 @@ impl Cluster {
         for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
             partition.broker_started(broker_id);
         }
+    }
+
+    pub(super) fn connection_opened(&mut self, broker_id: i32) {
+        let broker = self.broker_mut(broker_id);
+        broker.open_connections += 1;
+        broker.accepted_connections += 1;
+    }
+
+    pub(super) fn connection_closed(&mut self, broker_id: i32) {
+        self.broker_mut(broker_id).open_connections -= 1;
     }
 
     pub(super) fn up_ids(&self) -> Vec<i32> {

@@ -103,11 +103,11 @@ impl Bend {
     }
 }
 
-impl From<Action> for Bend {
-    fn from(action: Action) -> Self {
+impl From<Option<Action>> for Bend {
+    fn from(action: Option<Action>) -> Self {
         match action {
-            Action::Error(code) => Self::Refuse(code),
-            Action::ApplyThenError(code) => Self::Belie(code),
+            Some(Action::Error(code)) => Self::Refuse(code),
+            Some(Action::ApplyThenError(code)) => Self::Belie(code),
             _ => Self::No,
         }
     }

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::{Builder, JoinHandle},
     time::Duration,
@@ -52,8 +52,6 @@ struct Server {
     shared: Arc<Shared>,
     stopping: AtomicBool,
     clients: Mutex<Vec<Client>>,
-    open: AtomicUsize,
-    accepted: AtomicUsize,
     /// Wakes those that hold back an answer when the broker stops.
     stop_lock: Mutex<()>,
     stop_told: Condvar,
@@ -88,8 +86,6 @@ impl Listener {
             shared: Arc::clone(shared),
             stopping: AtomicBool::new(false),
             clients: Mutex::default(),
-            open: AtomicUsize::new(0),
-            accepted: AtomicUsize::new(0),
             stop_lock: Mutex::new(()),
             stop_told: Condvar::new(),
         });
@@ -121,21 +117,6 @@ impl Listener {
     pub(super) fn disconnect_clients(&self) {
         if let State::Listening { server, .. } = &self.state {
             server.close_clients();
-        }
-    }
-
-    pub(super) fn open_connections(&self) -> usize {
-        self.count(|server| &server.open)
-    }
-
-    pub(super) fn accepted_connections(&self) -> usize {
-        self.count(|server| &server.accepted)
-    }
-
-    fn count(&self, counter: impl FnOnce(&Server) -> &AtomicUsize) -> usize {
-        match &self.state {
-            State::Listening { server, .. } => counter(server).load(Ordering::Relaxed),
-            State::Reserved(_) => 0,
         }
     }
 }
@@ -204,22 +185,20 @@ impl Server {
         stream.set_nodelay(true)?;
         let stream = Arc::new(stream);
         // Counted before the thread runs, so that a client that got an answer finds itself counted.
-        self.accepted.fetch_add(1, Ordering::Relaxed);
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.shared.change(|cluster| cluster.connection_opened(self.broker_id));
         let thread = {
             let (server, stream) = (Arc::clone(self), Arc::clone(&stream));
             spawn(move || {
                 // An error here is the client's end of the connection.
                 let _ = server.serve(&stream);
                 let _ = stream.shutdown(Shutdown::Both);
-                server.open.fetch_sub(1, Ordering::Relaxed);
-                server.shared.tell_change();
+                server.shared.change(|cluster| cluster.connection_closed(server.broker_id));
             })
         };
         match thread {
             Ok(thread) => lock(&self.clients).push(Client { stream, thread }),
             Err(error) => {
-                self.open.fetch_sub(1, Ordering::Relaxed);
+                self.shared.change(|cluster| cluster.connection_closed(self.broker_id));
                 return Err(error);
             }
         }
@@ -232,7 +211,7 @@ impl Server {
         let mut output = Vec::new();
         while !self.is_stopping() {
             let now_us = now_us();
-            let progress = connection.advance(&mut self.shared.lock(), now_us, &mut output);
+            let progress = self.shared.change(|cluster| connection.advance(cluster, now_us, &mut output));
             if !output.is_empty() {
                 stream.write_all(&output)?;
                 output.clear();
@@ -243,7 +222,6 @@ impl Server {
                     self.pause(Duration::from_micros(due_us.saturating_sub(now_us)));
                 }
                 Progress::Read => {
-                    self.shared.tell_change();
                     let count = stream.read(connection.space())?;
                     if count == 0 {
                         return Ok(());

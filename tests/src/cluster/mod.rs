@@ -28,6 +28,7 @@
 //! ```
 
 mod api_versions;
+mod append;
 mod brokers;
 mod connection;
 mod fault;

@@ -74,8 +74,7 @@ impl Cluster {
         match action {
             Some(Action::Drop) => return Reply::Stall,
             Some(Action::Close) => return Reply::Close,
-            Some(action) => call.bend = action.into(),
-            None => {}
+            action => call.bend = action.into(),
         }
         let reply = self.dispatch(&call, body).ok().flatten().unwrap_or(Reply::Close);
         match (action, reply) {

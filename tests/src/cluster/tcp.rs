@@ -35,12 +35,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Cluster> {
-        lock(&self.cluster)
-    }
-
-    pub(super) fn tell_change(&self) {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Cluster) -> T) -> T {
+        let result = change(&mut lock(&self.cluster));
         self.changed.notify_all();
+        result
     }
 }
 
@@ -90,14 +88,12 @@ impl TcpCluster {
 
     /// Looks at the cluster or changes it. No broker answers meanwhile.
     pub fn with<T>(&self, access: impl FnOnce(&mut Cluster) -> T) -> T {
-        let result = access(&mut self.shared.lock());
-        self.shared.tell_change();
-        result
+        self.shared.change(access)
     }
 
-    /// Waits until the cluster is as wished, looking after every request; false when that takes longer than `timeout`.
+    /// Waits until the cluster is as wished, looking after every request and connection; false when that takes longer than `timeout`.
     pub fn wait_until(&self, timeout: Duration, mut wish: impl FnMut(&Cluster) -> bool) -> bool {
-        let guard = self.shared.lock();
+        let guard = lock(&self.shared.cluster);
         let waited = self.shared.changed.wait_timeout_while(guard, timeout, |cluster| !wish(cluster));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
@@ -131,24 +127,6 @@ impl TcpCluster {
     /// If there is no such broker.
     pub fn disconnect_clients(&self, broker_id: i32) {
         lock(self.listener(broker_id)).disconnect_clients();
-    }
-
-    /// How many connections of a broker are open.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such broker.
-    pub fn open_connections(&self, broker_id: i32) -> usize {
-        lock(self.listener(broker_id)).open_connections()
-    }
-
-    /// How many connections a broker has accepted since it was started last.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such broker.
-    pub fn accepted_connections(&self, broker_id: i32) -> usize {
-        lock(self.listener(broker_id)).accepted_connections()
     }
 
     fn listener(&self, broker_id: i32) -> &Mutex<Listener> {
