@@ -74,6 +74,12 @@ impl Gather {
 
     /// An unsigned varint of at most 32 bits.
     pub(super) fn uvarint(&mut self, input: &mut &[u8], end: u32) -> Result<u32, Stop> {
+        // Most have one byte.
+        if let (0, &[byte @ ..0x80, ..]) = (self.gathered, *input) {
+            self.check(1, end)?;
+            self.take(input, 1);
+            return Ok(byte.into());
+        }
         loop {
             self.check(1, end)?;
             let &[byte] = self.take(input, 1) else { return Err(Stop::More) };

@@ -21,11 +21,11 @@ impl<'b> Writer<'b> {
     /// Bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         match self.buf.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len())) {
-            Some(room) if !self.full => {
+            Some(room) => {
                 room.copy_from_slice(bytes);
                 self.len += bytes.len();
             }
-            _ => self.full = true,
+            None => self.full = true,
         }
     }
 

@@ -6,7 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{PRIMITIVES, golden, unhex};
-use crate::wire::gather::Gather;
+use crate::wire::gather::{Gather, Stop};
 use crate::wire::write::{Writer, length_len, text_length_len, uvarint_len};
 use crate::wire::{ApiKey, Full, Header, api_versions, init_producer_id, metadata, produce};
 
@@ -167,4 +167,26 @@ fn unsigned_varints_are_javas() {
         lines += 1;
     }
     assert_eq!(lines, 10);
+}
+
+/// A varint may be longer than it needs to be, but not have more than 32 bits; whole and byte by byte.
+#[test]
+fn unsigned_varints_have_32_bits() {
+    let read = |bytes: &[u8], pieces| {
+        let mut gather = Gather::new(bytes.len() as u32);
+        for mut piece in bytes.chunks(pieces) {
+            match gather.uvarint(&mut piece, 0) {
+                Err(Stop::More) => {}
+                Err(Stop::Failed(_)) => return None,
+                Ok(value) => return Some(value),
+            }
+        }
+        None
+    };
+    for pieces in [1, 2, 6] {
+        assert_eq!(read(&[0x85, 0x80, 0x80, 0x80, 0], pieces), Some(5));
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f], pieces), Some(u32::MAX));
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x10], pieces), None);
+        assert_eq!(read(&[0x85, 0x80, 0x80, 0x80, 0x80, 0], pieces), None);
+    }
 }
