@@ -308,6 +308,15 @@ impl<S: Storage> Cluster<S> {
         true
     }
 
+    /// The leader says that it is not: nobody leads, as far as is known, until the next metadata.
+    pub(crate) fn doubt_leader(&mut self, topic: TopicId, partition: i32) {
+        if self.leader(topic, partition).is_some()
+            && let Some(start) = self.topic(topic).map(|slot| slot.leaders_start as usize)
+        {
+            self.leaders.as_mut()[start + partition as usize] |= u32::from(NOBODY);
+        }
+    }
+
     /// The leader of a partition, unless the word is older than what is known already.
     pub(crate) fn set_leader(&mut self, topic: TopicId, partition: i32, leader: Option<u16>, epoch: i32) {
         let Some(slot) = self.topic(topic) else { return };

@@ -193,11 +193,6 @@ impl<S: Storage> InFlight<S> {
         self.get_mut(slot).done_next = NONE;
     }
 
-    /// Whether an outcome or memory is waiting to be told.
-    pub(crate) const fn has_done(&self) -> bool {
-        self.done_first != NONE
-    }
-
     /// The next outcome, then the next memory.
     pub(crate) fn poll_done(&mut self) -> Option<Event<S::Block>> {
         loop {
@@ -212,7 +207,7 @@ impl<S: Storage> InFlight<S> {
                     return Some(Event::Completed(Completed {
                         batch: batch.id,
                         partition: batch.partition,
-                        first: 0,
+                        first: batch.first,
                         count: batch.count,
                         result,
                     }));

@@ -164,6 +164,9 @@ impl<S: Storage> Sender<S> {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
         let mut next = earliest(self.backoff_at, self.request_timeout());
         if let Some((_, created)) = self.batches.oldest() {
             next = earliest(next, Some(created + self.config.delivery_timeout));

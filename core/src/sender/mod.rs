@@ -261,9 +261,13 @@ impl<S: Storage> Sender<S> {
     /// The next thing that the driver must do or know.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event<S::Block>> {
+        let told = self.batches.poll_done().or_else(|| self.topic_event()).or_else(|| self.ready_event());
+        if told.is_some() {
+            return told;
+        }
+        // Last, since looking through those that wait may ask for connections and metadata.
         self.drive_requests();
-        let done = self.batches.poll_done();
-        done.or_else(|| self.connection_event()).or_else(|| self.topic_event()).or_else(|| self.ready_event())
+        self.connection_event()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.

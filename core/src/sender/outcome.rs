@@ -88,8 +88,10 @@ impl<S: Storage> Sender<S> {
             return self.refuse(partition, batch, code);
         }
         if code.class() == Class::RetriableRefresh {
-            let topic = self.partitions.get(partition).key.topic;
-            self.refresh_topic(topic, false);
+            // Whoever it is, it is not this one: the batch waits for the metadata instead of asking in vain.
+            let key = self.partitions.get(partition).key;
+            self.cluster.doubt_leader(key.topic, key.partition);
+            self.refresh_topic(key.topic, false);
         }
         self.recover(partition, true);
     }

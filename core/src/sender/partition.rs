@@ -10,7 +10,6 @@ use crate::time::Instant;
 /// A partition in use.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionSlot {
-    pub(crate) used: bool,
     pub(crate) key: TopicPartition,
     /// Its batches: the oldest, the newest, and the first one that is not in flight.
     pub(crate) first: u32,
@@ -46,7 +45,6 @@ pub struct PartitionSlot {
 impl PartitionSlot {
     /// A slot that no partition uses.
     pub const EMPTY: Self = Self {
-        used: false,
         key: TopicPartition { topic: TopicId(0), partition: 0 },
         first: NONE,
         last: NONE,
@@ -128,7 +126,7 @@ impl<S: Storage> Partitions<S> {
             return Some((slot, false));
         }
         let (slot, evicted) = self.free_slot()?;
-        *self.get_mut(slot) = PartitionSlot { used: true, key, ..PartitionSlot::EMPTY };
+        *self.get_mut(slot) = PartitionSlot { key, ..PartitionSlot::EMPTY };
         let mut at = self.home(key);
         while self.index.as_ref()[at] != NONE {
             at = self.after(at);

@@ -1,0 +1,109 @@
+//! Answers by hand, in the layouts of the versions that the rig's brokers speak.
+
+use super::rig::Sent;
+use std::vec::Vec;
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(&(text.len() as i16).to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// ApiVersions 3: what the brokers speak.
+pub(super) fn api_versions() -> Vec<u8> {
+    let mut out = std::vec![0, 0, 5];
+    for (key, max) in [(0_i16, 7_i16), (3, 7), (18, 4), (22, 0)] {
+        out.extend_from_slice(&key.to_be_bytes());
+        out.extend_from_slice(&0_i16.to_be_bytes());
+        out.extend_from_slice(&max.to_be_bytes());
+        out.push(0);
+    }
+    out.extend_from_slice(&[0, 0, 0, 0, 0]);
+    out
+}
+
+/// InitProducerId 0.
+pub(super) fn producer_id(id: i64, error: i16) -> Vec<u8> {
+    let mut out = std::vec![0; 4];
+    out.extend_from_slice(&error.to_be_bytes());
+    out.extend_from_slice(&id.to_be_bytes());
+    out.extend_from_slice(&0_i16.to_be_bytes());
+    out
+}
+
+/// Metadata 7: brokers, and the leader of each partition of topic `t`; -1 for none.
+pub(super) fn metadata(brokers: &[(i32, &str, i32)], leaders: &[i32]) -> Vec<u8> {
+    metadata_with(brokers, leaders, 0, 0)
+}
+
+pub(super) fn metadata_with(
+    brokers: &[(i32, &str, i32)],
+    leaders: &[i32],
+    error: i16,
+    epoch: i32,
+) -> Vec<u8> {
+    let mut out = std::vec![0; 4];
+    out.extend_from_slice(&(brokers.len() as i32).to_be_bytes());
+    for (node, host, port) in brokers {
+        out.extend_from_slice(&node.to_be_bytes());
+        text(&mut out, host);
+        out.extend_from_slice(&port.to_be_bytes());
+        out.extend_from_slice(&(-1_i16).to_be_bytes());
+    }
+    out.extend_from_slice(&(-1_i16).to_be_bytes());
+    out.extend_from_slice(&1_i32.to_be_bytes());
+    out.extend_from_slice(&1_i32.to_be_bytes());
+    out.extend_from_slice(&error.to_be_bytes());
+    text(&mut out, "t");
+    out.push(0);
+    out.extend_from_slice(&(leaders.len() as i32).to_be_bytes());
+    for (index, leader) in leaders.iter().enumerate() {
+        let error: i16 = if *leader < 0 { 5 } else { 0 };
+        out.extend_from_slice(&error.to_be_bytes());
+        for number in [index as i32, *leader, epoch, 0, 0, 0] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+    out
+}
+
+/// Produce 7: per partition an error code and a base offset.
+pub(super) fn produce(partitions: &[(i32, i16, i64)]) -> Vec<u8> {
+    let mut out = 1_i32.to_be_bytes().to_vec();
+    text(&mut out, "t");
+    out.extend_from_slice(&(partitions.len() as i32).to_be_bytes());
+    for (index, error, offset) in partitions {
+        out.extend_from_slice(&index.to_be_bytes());
+        out.extend_from_slice(&error.to_be_bytes());
+        out.extend_from_slice(&offset.to_be_bytes());
+        out.extend_from_slice(&(-1_i64).to_be_bytes());
+        out.extend_from_slice(&0_i64.to_be_bytes());
+    }
+    out.extend_from_slice(&0_i32.to_be_bytes());
+    out
+}
+
+/// Takes a Produce 7 request apart, behind the correlation id. It must end where it ends.
+pub(super) fn parse_produce(mut body: &[u8]) -> Vec<Sent> {
+    let mut take = |count: usize| {
+        let (head, rest) = body.split_at(count);
+        body = rest;
+        head
+    };
+    let int = |bytes: &[u8]| bytes.iter().fold(0_i64, |value, byte| value << 8 | i64::from(*byte));
+    let client = int(take(2)) as usize;
+    take(client);
+    assert_eq!(take(2), [0xFF, 0xFF], "no transactional id");
+    take(2 + 4);
+    let mut sent = Vec::new();
+    for _ in 0..int(take(4)) {
+        let name = int(take(2)) as usize;
+        assert_eq!(take(name), b"t");
+        for _ in 0..int(take(4)) {
+            let index = int(take(4)) as i32;
+            let bytes = int(take(4)) as usize;
+            sent.push((index, take(bytes).to_vec()));
+        }
+    }
+    assert!(body.is_empty(), "{} bytes too many", body.len());
+    sent
+}

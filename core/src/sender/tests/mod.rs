@@ -1,0 +1,7 @@
+//! The machine under one fake clock: requests and answers as values.
+
+mod answers;
+mod faults;
+mod pieces;
+mod plain;
+mod rig;
