@@ -66,7 +66,7 @@ impl Partition {
         keep: KeepRecords,
     ) -> Result<Appended, Rejection> {
         let bytes = validate::only_batch(call.header.api_version, records)?;
-        self.check_state(call.broker_id, acks, topic).map_err(Rejection::bare)?;
+        self.check_state(call.broker_id, acks, topic)?;
         let header = validate::batch(bytes, topic, call.now_ms())?;
         if header.is_idempotent()
             && let Some(duplicate) = self.producers.check(call.broker_id, &header).map_err(Rejection::late)?
@@ -93,15 +93,15 @@ impl Partition {
     }
 
     /// Whether this broker may append here at all, with these acks.
-    fn check_state(&self, broker_id: i32, acks: i16, topic: &TopicConfig) -> Result<(), ErrorCode> {
+    fn check_state(&self, broker_id: i32, acks: i16, topic: &TopicConfig) -> Result<(), Rejection> {
         if !(-1..=1).contains(&acks) {
-            return Err(ErrorCode::INVALID_REQUIRED_ACKS);
+            return Err(Rejection::bare(ErrorCode::INVALID_REQUIRED_ACKS));
         }
         if self.leader != broker_id {
-            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+            return Err(Rejection::bare(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         }
         if acks == -1 && self.isr.len() < topic.min_insync_replicas {
-            return Err(ErrorCode::NOT_ENOUGH_REPLICAS);
+            return Err(Rejection::late(ErrorCode::NOT_ENOUGH_REPLICAS));
         }
         Ok(())
     }

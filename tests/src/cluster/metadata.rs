@@ -116,7 +116,8 @@ impl Cluster {
             leader_id: partition.leader,
             leader_epoch: partition.leader_epoch,
             replica_nodes: partition.replicas.clone(),
-            isr_nodes: partition.isr.clone(),
+            // The last one in sync is remembered while it is down, but no longer told of.
+            isr_nodes: partition.isr.iter().copied().filter(|id| self.is_up(*id)).collect(),
             offline_replicas: partition.replicas.iter().copied().filter(|id| !self.is_up(*id)).collect(),
         }
     }

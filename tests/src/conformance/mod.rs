@@ -48,7 +48,7 @@ pub struct Difference {
 impl Script {
     /// What the target answers. A script that cannot go on ends with a step that says so.
     pub fn transcript(&self, target: &dyn Target) -> Vec<Step> {
-        let mut session = Session::start(self.name, target);
+        let mut session = Session::new(self.name, target);
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&mut session)));
         let mut steps = session.finish();
         if let Err(panic) = outcome {

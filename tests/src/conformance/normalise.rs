@@ -10,7 +10,7 @@ use std::fmt::Debug;
 
 use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::init_producer_id::InitProducerIdResponse;
-use crate::protocol::metadata::MetadataResponse;
+use crate::protocol::metadata::{MetadataPartition, MetadataResponse};
 use crate::protocol::produce::ProduceResponse;
 use crate::protocol::{ApiKey, Message, Uuid, ZERO_UUID, decode_response};
 
@@ -118,24 +118,34 @@ impl Normalise for ApiVersionsResponse {
 
 impl Normalise for MetadataResponse<'_> {
     fn normalise(&mut self, seen: &mut Seen) {
+        for topic in &mut self.topics {
+            topic.topic_id = seen.topic(topic.topic_id);
+            topic.partitions.sort_by_key(|partition| partition.partition_index);
+            topic.partitions.iter_mut().for_each(|partition| partition.normalise(seen));
+        }
+        self.topics.sort_by_key(|topic| (topic.name, topic.topic_id));
+        // After the partitions: which broker leads is what tells them apart.
         for broker in &mut self.brokers {
             seen.node(&mut broker.node_id);
             broker.host = "a host";
             broker.port = 0;
         }
+        self.brokers.sort_by_key(|broker| broker.node_id);
         self.cluster_id = self.cluster_id.map(|_| "a cluster");
-        seen.node(&mut self.controller_id);
-        for topic in &mut self.topics {
-            topic.topic_id = seen.topic(topic.topic_id);
-            topic.partitions.sort_by_key(|partition| partition.partition_index);
-            for partition in &mut topic.partitions {
-                seen.node(&mut partition.leader_id);
-                let lists =
-                    [&mut partition.replica_nodes, &mut partition.isr_nodes, &mut partition.offline_replicas];
-                lists.into_iter().flatten().for_each(|node| seen.node(node));
-            }
+        // Any broker, by chance: with KRaft, the client only thinks that it is the controller.
+        self.controller_id = self.controller_id.min(0);
+    }
+}
+
+impl Normalise for MetadataPartition {
+    fn normalise(&mut self, seen: &mut Seen) {
+        // The order of the replicas is that of preference; that of the others is nobody's business.
+        self.replica_nodes.iter_mut().for_each(|node| seen.node(node));
+        seen.node(&mut self.leader_id);
+        for nodes in [&mut self.isr_nodes, &mut self.offline_replicas] {
+            nodes.iter_mut().for_each(|node| seen.node(node));
+            nodes.sort_unstable();
         }
-        self.topics.sort_by_key(|topic| (topic.name, topic.topic_id));
     }
 }
 

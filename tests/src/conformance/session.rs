@@ -9,12 +9,15 @@ use super::normalise::{self, Seen};
 use super::{Step, Target};
 use crate::protocol::batch_builder::BatchBuilder;
 use crate::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-use crate::protocol::metadata::{MetadataRequest, MetadataResponse};
+use crate::protocol::metadata::{MetadataPartition, MetadataRequest, MetadataResponse};
 use crate::protocol::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
 use crate::protocol::{ApiKey, ErrorCode, Message, RequestHeader, Uuid, decode_response, encode_request};
 
 /// How long an answer may take; one that does not come is an answer, too.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a broker is asked for what it will say sooner or later.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The Produce version of steps that are not about versions: by name, with everything else that the newest has.
 pub(super) const PRODUCE: i16 = 12;
@@ -35,6 +38,7 @@ pub struct Topic {
 pub struct Session<'a> {
     name: &'static str,
     target: &'a dyn Target,
+    broker: i32,
     stream: TcpStream,
     correlation_id: i32,
     topics: usize,
@@ -43,58 +47,147 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn start(name: &'static str, target: &'a dyn Target) -> Self {
-        let stream = connect(target);
-        Self { name, target, stream, correlation_id: 0, topics: 0, seen: Seen::default(), steps: vec![] }
+    pub(super) fn new(name: &'static str, target: &'a dyn Target) -> Self {
+        let broker = target.broker_ids()[0];
+        let stream = connect(target, broker);
+        Self {
+            name,
+            target,
+            broker,
+            stream,
+            correlation_id: 0,
+            topics: 0,
+            seen: Seen::default(),
+            steps: vec![],
+        }
     }
 
     pub(super) fn finish(self) -> Vec<Step> {
         self.steps
     }
 
-    /// A new topic.
+    /// A new topic, on all brokers.
     pub fn topic(&mut self, partitions: i32) -> Topic {
         self.topic_with(partitions, &[])
     }
 
-    /// A new topic with settings, as soon as the broker leads all its partitions.
+    /// A new topic with settings, on all brokers.
     pub fn topic_with(&mut self, partitions: i32, configs: &[(&str, &str)]) -> Topic {
+        let replication = self.target.broker_ids().len() as i16;
+        self.replicated_topic(partitions, replication, configs)
+    }
+
+    /// A new topic, as soon as its partitions have leaders that work. The session is connected to that of partition 0.
+    pub fn replicated_topic(&mut self, partitions: i32, replication: i16, configs: &[(&str, &str)]) -> Topic {
         self.topics += 1;
         let name = format!("{}-{}", self.name, self.topics);
-        self.target.create_topic(&name, partitions, configs);
+        self.target.create_topic(&name, partitions, replication, configs);
         let topic = self.wait_for_topic(&name, partitions);
         self.seen.topic(topic.id);
         topic
     }
 
-    /// Waits until the broker leads all partitions of a topic. Metadata says so a little before it is true, so each of
-    /// them is asked: a batch with a wrong CRC leaves no trace, and is refused as such only by a leader.
+    /// Waits until the partitions of a topic have leaders that work, and connects to that of partition 0.
     pub fn wait_for_topic(&mut self, name: &str, partitions: i32) -> Topic {
-        let deadline = Instant::now() + PATIENCE;
-        let request =
-            MetadataRequest { allow_auto_topic_creation: false, ..MetadataRequest::of_topics([name]) };
+        let topic = Topic { name: name.to_owned(), id: self.metadata_of(name, |_| true).0 };
+        for partition in (0..partitions).rev() {
+            self.wait_for_leader(&topic, partition);
+        }
+        topic
+    }
+
+    /// Waits until all brokers are in sync for all partitions of a topic.
+    pub fn wait_for_replicas(&mut self, topic: &Topic) {
+        let brokers = self.target.broker_ids().len();
+        self.metadata_of(&topic.name, |partition| partition.isr_nodes.len() == brokers);
+    }
+
+    /// Waits until a partition has a leader that works, and connects to it. Metadata says so a little before it is true,
+    /// so the leader is asked: a batch with a wrong CRC leaves no trace, and is refused as such only by a leader.
+    fn wait_for_leader(&mut self, topic: &Topic, partition: i32) -> i32 {
         let wrong = batch().wrong_crc().build();
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let frame = self.ask(METADATA, &request).expect("the broker answers");
-            let (_, metadata) = decode_response::<MetadataResponse<'_>>(METADATA, &frame).expect("Metadata");
-            let topic = Topic { name: name.to_owned(), id: metadata.topics[0].topic_id };
-            let batches: Vec<_> = (0..partitions).map(|partition| (partition, Some(&*wrong))).collect();
-            let frame = self.ask(PRODUCE, &of_batches(&topic, -1, &batches)).expect("the broker answers");
-            let (_, produce) = decode_response::<ProduceResponse<'_>>(PRODUCE, &frame).expect("Produce");
-            let mut outcomes = produce.responses.iter().flat_map(|topic| &topic.partitions);
-            if outcomes.all(|outcome| outcome.error_code == ErrorCode::CORRUPT_MESSAGE) {
-                return topic;
+            let partitions =
+                self.metadata_of(&topic.name, |partition| partition.error_code == ErrorCode::NONE).1;
+            let state = partitions.iter().find(|it| it.partition_index == partition).expect("it was created");
+            self.connect_to(state.leader_id);
+            let frame = self.ask(PRODUCE, &of_batches(topic, -1, &[(partition, Some(&*wrong))]));
+            let frame = frame.expect("the broker answers");
+            let (_, response) = decode_response::<ProduceResponse<'_>>(PRODUCE, &frame).expect("Produce");
+            if response.responses[0].partitions[0].error_code == ErrorCode::CORRUPT_MESSAGE {
+                return state.leader_id;
             }
-            assert!(Instant::now() < deadline, "{metadata:?} and {produce:?}");
-            thread::sleep(Duration::from_millis(10));
+            assert!(Instant::now() < deadline, "{partitions:?} and {response:?}");
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Restarts the broker, connects again, and waits until it leads all partitions of this topic.
+    /// A topic's id and partitions, as soon as it is there and each partition is as wished.
+    fn metadata_of(
+        &mut self,
+        name: &str,
+        wish: impl Fn(&MetadataPartition) -> bool,
+    ) -> (Uuid, Vec<MetadataPartition>) {
+        let deadline = Instant::now() + PATIENCE;
+        let request =
+            MetadataRequest { allow_auto_topic_creation: false, ..MetadataRequest::of_topics([name]) };
+        loop {
+            let frame = self.ask(METADATA, &request).expect("the broker answers");
+            let (_, response) = decode_response::<MetadataResponse<'_>>(METADATA, &frame).expect("Metadata");
+            let topic = &response.topics[0];
+            if topic.error_code == ErrorCode::NONE && topic.partitions.iter().all(&wish) {
+                let mut partitions = topic.partitions.clone();
+                partitions.sort_by_key(|partition| partition.partition_index);
+                return (topic.topic_id, partitions);
+            }
+            assert!(Instant::now() < deadline, "{response:?}");
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Restarts the one broker, and waits until it leads all partitions of a topic.
     pub fn restart(&mut self, topic: &Topic, partitions: i32) {
-        self.target.restart();
-        self.stream = connect(self.target);
+        let broker = self.target.broker_ids()[0];
+        self.target.stop(broker);
+        self.start(broker);
         self.wait_for_topic(&topic.name, partitions);
+    }
+
+    /// Stops a broker. If it is the one that the session is connected to, it connects to another.
+    pub fn stop(&mut self, broker: i32) {
+        self.target.stop(broker);
+        if broker == self.broker {
+            self.connect_to(self.another_broker());
+        }
+    }
+
+    /// Starts a broker again, and connects to it.
+    pub fn start(&mut self, broker: i32) {
+        self.target.start(broker);
+        self.connect_to(broker);
+    }
+
+    /// Goes on with another broker.
+    pub fn connect_to(&mut self, broker: i32) {
+        self.stream = connect(self.target, broker);
+        self.broker = broker;
+    }
+
+    /// The broker that the session is connected to.
+    pub fn broker(&self) -> i32 {
+        self.broker
+    }
+
+    /// The brokers that hold partition 0 of a topic, in the order of preference.
+    pub fn replicas(&mut self, topic: &Topic) -> Vec<i32> {
+        self.metadata_of(&topic.name, |_| true).1.swap_remove(0).replica_nodes
+    }
+
+    /// A broker that is not the one the session is connected to.
+    pub fn another_broker(&self) -> i32 {
+        let broker_ids = self.target.broker_ids();
+        broker_ids.into_iter().find(|broker| *broker != self.broker).expect("there are several")
     }
 
     /// One batch for partition 0 of a topic, acks=all.
@@ -133,7 +226,7 @@ impl<'a> Session<'a> {
                 return response;
             }
             assert!(Instant::now() < deadline, "{label}: {response:?}");
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -197,7 +290,7 @@ impl<'a> Session<'a> {
 
     fn note_closed(&mut self, label: &str) {
         self.push(label, "the connection is closed".to_owned());
-        self.stream = connect(self.target);
+        self.connect_to(self.broker);
     }
 
     fn push(&mut self, label: &str, answer: String) {
@@ -227,8 +320,8 @@ pub(super) fn of_batches<'q>(
     ProduceRequest { transactional_id: None, acks, timeout_ms: 10_000, topics }
 }
 
-fn connect(target: &dyn Target) -> TcpStream {
-    let stream = TcpStream::connect(target.address()).expect("the broker listens");
+fn connect(target: &dyn Target, broker: i32) -> TcpStream {
+    let stream = TcpStream::connect(target.address(broker)).expect("the broker listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
     stream.set_nodelay(true).expect("it is a TCP socket");
     stream

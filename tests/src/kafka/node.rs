@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -56,14 +56,9 @@ impl Node {
         controllers: &str,
         overrides: &BTreeMap<String, String>,
     ) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let installation = installation();
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("felice-kafka-{}-{count}", std::process::id());
-        let folder = std::env::temp_dir().join(&name);
+        let (name, folder) = new_folder();
         let storage = folder.join("storage");
-        fs::create_dir(&folder).expect("the temporary folder can be written");
-
         let properties = properties(id, &ports, controllers, &storage, overrides);
         let properties_file = folder.join("server.properties");
         fs::write(&properties_file, properties).expect("the temporary folder can be written");
@@ -181,6 +176,21 @@ pub(crate) struct Ports {
 impl Ports {
     pub(crate) fn reserve() -> Self {
         Self { listener: Port::reserve(), controller: Port::reserve() }
+    }
+}
+
+/// A folder that was not there, and its name. One of a process with the same id, before the power went, may be there.
+fn new_folder() -> (String, PathBuf) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("felice-kafka-{}-{count}", std::process::id());
+        let folder = std::env::temp_dir().join(&name);
+        match fs::create_dir(&folder) {
+            Ok(()) => return (name, folder),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => panic!("cannot make the folder {}: {error}", folder.display()),
+        }
     }
 }
 

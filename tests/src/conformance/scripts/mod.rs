@@ -1,6 +1,7 @@
 //! The scripts, by what they are about.
 
 mod batches;
+mod replicas;
 mod requests;
 mod restart;
 mod sequences;
@@ -9,8 +10,13 @@ mod versions;
 
 use super::Script;
 
-/// All of them, those that restart the broker last.
-pub fn all() -> Vec<Script> {
+/// Those for a cluster of three brokers.
+pub fn of_three_brokers() -> Vec<Script> {
+    replicas::SCRIPTS.to_vec()
+}
+
+/// Those for a single broker. The last ones restart it.
+pub fn of_one_broker() -> Vec<Script> {
     [
         versions::SCRIPTS,
         requests::SCRIPTS,
