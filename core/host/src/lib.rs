@@ -1,1 +1,44 @@
-//! What felice's front-ends share on a machine with std.
+//! What felice's front-ends share on a machine with `std`: settings, clocks, memory on the heap, the handles' outcomes,
+//! callbacks, and the carrying between the two planes of `felice-core`. Nothing here opens a socket.
+//!
+//! ```text
+//!  front-end's send ─► Shared::poll_send ─► [lock: Accumulator, table of deliveries, queue for memory]
+//!  front-end's driver ─► Engine (owns the Sender) ─► Action: connect, disconnect, transmit
+//!                          │ outcome of a batch
+//!                          ├─► Cell ─► the handles of its records
+//!                          └─► Dispatcher ─► callbacks, on a thread of their own
+//! ```
+//!
+//! A front-end adds sockets, and how its users wait: everything that waits here is polled with a
+//! [`Context`](std::task::Context), so threads and tasks wait in the same queues.
+
+mod callback;
+mod cell;
+mod checksum;
+mod clock;
+mod config;
+mod delivery;
+mod dispatcher;
+mod engine;
+mod epochs;
+mod error;
+mod memory_queue;
+mod resolve;
+mod send;
+mod shared;
+mod storage;
+
+pub use callback::{Callback, in_callback};
+pub use checksum::{crc32c, seed};
+pub use clock::Clock;
+pub use config::{Builder, ConfigError, Server, Settings, Start};
+pub use delivery::Delivery;
+pub use engine::{Action, Engine, start};
+pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+pub use resolve::{Resolved, Resolver};
+pub use send::{Flushing, Sending};
+pub use shared::Shared;
+pub use storage::{BLOCK_BYTES, Heap, HeapBlock};
+
+/// Where a record was stored. The topic's name is shared, so it is cheap to clone.
+pub type RecordMetadata = felice_core::record::RecordMetadata<std::sync::Arc<str>>;

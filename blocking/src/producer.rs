@@ -1,0 +1,295 @@
+//! The producer: what threads share, and how they wait.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use felice_core::record::ProducerRecord;
+use felice_core::serializer::Serialize;
+use felice_host::{
+    BuildError, CloseError, FlushError, Flushing, PartitionsError, ProduceError, RecordMetadata, SendError,
+    Sending, Settings, Shared, Start, in_callback,
+};
+
+use crate::delivery::Delivery;
+use crate::driver::Driver;
+use crate::parker;
+
+/// Settings on their way to a [`Producer`].
+pub type Builder = felice_host::Builder<Producer>;
+
+/// Sends records to Kafka. Clones are cheap and share everything; any thread may use any of them.
+///
+/// Dropping the last clone sends what is held, for as long as `drop_timeout` (5 s) at most, and waits for it; what
+/// remains fails. Dropped in a callback it does not wait: the background threads finish by themselves.
+#[derive(Clone)]
+pub struct Producer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How long callbacks that are still running may go on at the end, at least.
+const CALLBACK_GRACE: Duration = Duration::from_secs(1);
+
+impl Producer {
+    /// A builder with the defaults.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// A producer from settings by Kafka's own names.
+    ///
+    /// ```
+    /// use felice_blocking::Producer;
+    ///
+    /// let producer = Producer::from_properties([("bootstrap.servers", "127.0.0.1:9092"), ("linger.ms", "5")])?;
+    /// let error = Producer::from_properties([("linger", "5")]).unwrap_err();
+    /// assert_eq!(error.to_string(), r#"there is no setting "linger"; the nearest is "linger.ms""#);
+    /// # Ok::<(), felice_blocking::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::properties`](felice_host::Builder::properties) and [`Builder::build`](felice_host::Builder::build).
+    pub fn from_properties<N, V>(properties: impl IntoIterator<Item = (N, V)>) -> Result<Self, BuildError>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        Self::builder().properties(properties)?.build()
+    }
+
+    /// Accepts a record. It waits for memory only, `max.block.ms` at most; in a callback it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: the record was not taken, and nothing of it is kept.
+    ///
+    /// # Panics
+    ///
+    /// Where the record's serializer or the partitioner does; nothing is kept of the record then.
+    pub fn send<'a, K, V>(&self, record: impl Borrow<ProducerRecord<'a, K, V>>) -> Result<Delivery, SendError>
+    where
+        K: Serialize,
+        V: Serialize,
+    {
+        handle(self.accept(record.borrow(), Sending::handle(&self.inner.shared)))
+    }
+
+    /// Accepts a record if that needs no waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SendError::WouldBlock`] where memory is short, or others wait for it already.
+    ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send).
+    pub fn try_send<'a, K, V>(
+        &self,
+        record: impl Borrow<ProducerRecord<'a, K, V>>,
+    ) -> Result<Delivery, SendError>
+    where
+        K: Serialize,
+        V: Serialize,
+    {
+        handle(try_accept(record.borrow(), &mut Sending::handle(&self.inner.shared)))
+    }
+
+    /// Accepts a record, as [`send`](Self::send), and calls `callback` with its outcome: exactly once, in order per
+    /// partition, outside every lock, on a thread that serves this producer's callbacks only. It may `send` (as
+    /// `try_send` does); a panic in it is contained and counted. The closure is boxed.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send): then the callback is dropped, and never called.
+    ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_with<'a, K, V>(
+        &self,
+        record: impl Borrow<ProducerRecord<'a, K, V>>,
+        callback: impl FnOnce(Result<RecordMetadata, ProduceError>) + Send + 'static,
+    ) -> Result<(), SendError>
+    where
+        K: Serialize,
+        V: Serialize,
+    {
+        self.accept(record.borrow(), Sending::closure(&self.inner.shared, callback)).map(drop)
+    }
+
+    /// As [`send_with`](Self::send_with), for the builder's `callback` object: it hears of `token`. No allocation per
+    /// record.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SendError::NoCallback`] where the builder was given no object.
+    ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_with_token<'a, K, V>(
+        &self,
+        record: impl Borrow<ProducerRecord<'a, K, V>>,
+        token: u64,
+    ) -> Result<(), SendError>
+    where
+        K: Serialize,
+        V: Serialize,
+    {
+        self.accept(record.borrow(), Sending::token(&self.inner.shared, token)).map(drop)
+    }
+
+    /// Sends what is held without waiting for its linger, and waits until every record that was accepted before has its
+    /// outcome and its callback has run: `delivery.timeout.ms` at most, beyond slow callbacks.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError::InCallback`]: there it only sends, and does not wait.
+    pub fn flush(&self) -> Result<(), FlushError> {
+        if in_callback() {
+            self.inner.shared.begin_flush();
+            return Err(FlushError::InCallback);
+        }
+        let mut flushing = Flushing::default();
+        parker::wait(None, |context| self.inner.shared.poll_flush(context, &mut flushing));
+        Ok(())
+    }
+
+    /// Closes the producer for all of its clones. What is held may still be acknowledged, for as long as `timeout`;
+    /// the rest fails. Returns when every record has its outcome and every callback has run; callbacks that take
+    /// longer than `timeout`, and longer than a second, go on without it. Closing again waits as well.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError::Undelivered`] says how many records have failed since the closing began;
+    /// [`CloseError::InCallback`] that it did not wait.
+    pub fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+        self.inner.close(timeout)?;
+        match self.inner.shared.failed_in_closing() {
+            0 => Ok(()),
+            records => Err(CloseError::Undelivered { records }),
+        }
+    }
+
+    /// How many partitions a topic has. Waits for the topic's metadata, `max.block.ms` at most; once known it is
+    /// answered from memory.
+    ///
+    /// # Errors
+    ///
+    /// [`PartitionsError`].
+    pub fn partitions_for(&self, topic: &str) -> Result<i32, PartitionsError> {
+        let shared = &self.inner.shared;
+        let deadline = if in_callback() { Some(Instant::now()) } else { after(shared.max_block()) };
+        let partitions = parker::wait(deadline, |context| shared.poll_partitions(context, topic));
+        let late = if in_callback() { PartitionsError::InCallback } else { PartitionsError::TimedOut };
+        partitions.unwrap_or(Err(late))
+    }
+
+    /// How often callbacks have panicked.
+    #[must_use]
+    pub fn callback_panics(&self) -> u64 {
+        self.inner.shared.callback_panics()
+    }
+
+    /// How many accepted records have failed.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.inner.shared.failed()
+    }
+
+    fn accept<K: Serialize, V: Serialize>(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        mut sending: Sending<'_>,
+    ) -> Result<Option<felice_host::Delivery>, SendError> {
+        match try_accept(record, &mut sending) {
+            Err(SendError::WouldBlock) if !in_callback() => self.accept_later(record, sending),
+            result => result,
+        }
+    }
+
+    #[cold]
+    fn accept_later<K: Serialize, V: Serialize>(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        mut sending: Sending<'_>,
+    ) -> Result<Option<felice_host::Delivery>, SendError> {
+        let waited = self.inner.shared.max_block();
+        parker::wait(after(waited), |context| sending.poll(Some(context), record))
+            .unwrap_or(Err(SendError::NoMemory { waited }))
+    }
+}
+
+fn try_accept<K: Serialize, V: Serialize>(
+    record: &ProducerRecord<'_, K, V>,
+    sending: &mut Sending<'_>,
+) -> Result<Option<felice_host::Delivery>, SendError> {
+    match sending.poll(None, record) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(SendError::WouldBlock),
+    }
+}
+
+/// An accepted record has a handle when one was asked for.
+fn handle(accepted: Result<Option<felice_host::Delivery>, SendError>) -> Result<Delivery, SendError> {
+    match accepted {
+        Ok(Some(delivery)) => Ok(Delivery(delivery)),
+        Ok(None) => Err(SendError::Closed),
+        Err(error) => Err(error),
+    }
+}
+
+/// A moment that never comes is none.
+fn after(duration: Duration) -> Option<Instant> {
+    Instant::now().checked_add(duration)
+}
+
+impl Inner {
+    /// Closes, and waits for the end unless that would wait for itself.
+    fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+        self.shared.begin_close(timeout);
+        if in_callback() {
+            return Err(CloseError::InCallback);
+        }
+        // The driver gives up at the timeout by itself: its end needs no deadline.
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+        let grace = after(timeout.max(CALLBACK_GRACE));
+        if parker::wait(grace, |context| self.shared.poll_closed(context)).is_some() {
+            self.shared.join_callbacks();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _ = self.close(self.shared.drop_timeout());
+    }
+}
+
+impl Start for Producer {
+    fn start(settings: Settings) -> Result<Self, BuildError> {
+        let (driver, waker) = Driver::new()?;
+        let (shared, engine) = felice_host::start(settings, waker.clone())?;
+        let run = move || driver.run(engine, waker);
+        let thread = thread::Builder::new().name("felice-io".into()).spawn(run)?;
+        Ok(Self { inner: Arc::new(Inner { shared, thread: Mutex::new(Some(thread)) }) })
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("shared", &self.inner.shared).finish()
+    }
+}

@@ -1,0 +1,159 @@
+//! Code of the user's that felice calls: never under a lock, one at a time, its panics contained and counted.
+
+use std::cell::Cell as Flag;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use felice_core::error::Failure;
+use felice_core::event::Ack;
+use felice_core::time::Timestamp;
+
+use crate::RecordMetadata;
+use crate::cell::{Cell, Outcome};
+use crate::delivery::Sizes;
+use crate::error::ProduceError;
+
+/// One object that hears of every record sent with a token: no closure, and no allocation, per record.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use felice_host::{Callback, ProduceError, RecordMetadata};
+///
+/// struct Acknowledged(AtomicU64);
+///
+/// impl Callback for Acknowledged {
+///     fn on_completion(&self, token: u64, outcome: Result<RecordMetadata, ProduceError>) {
+///         if outcome.is_ok() {
+///             self.0.fetch_max(token, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+pub trait Callback: Send + Sync {
+    /// Called exactly once for each accepted record that was sent with a token, in order per partition, on a thread
+    /// that serves the callbacks of this producer only: it may take its time. It may `send` (as `try_send` does);
+    /// what would wait in it is refused. A panic is contained and counted.
+    fn on_completion(&self, token: u64, outcome: Result<RecordMetadata, ProduceError>);
+}
+
+/// A closure for one record.
+pub(crate) type Closure = Box<dyn FnOnce(Result<RecordMetadata, ProduceError>) + Send>;
+
+/// Who hears of one record's outcome.
+pub(crate) enum Observer {
+    /// A handle: of a record that has no batch of its own yet.
+    Handle(Arc<Cell>),
+    /// A closure.
+    Closure(Closure),
+    /// The producer's callback object.
+    Token(u64),
+}
+
+/// An observer and its record.
+pub(crate) struct Registered {
+    pub(crate) index: u32,
+    pub(crate) observer: Observer,
+    pub(crate) sizes: Sizes,
+    pub(crate) timestamp: Timestamp,
+}
+
+/// The observers of some records of a batch, with what became of these.
+pub(crate) struct Call {
+    pub(crate) topic: Arc<str>,
+    pub(crate) outcome: Outcome,
+    pub(crate) registered: VecDeque<Registered>,
+}
+
+/// The user's code that a producer knows, and how often it has panicked.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    pub(crate) object: Option<Arc<dyn Callback>>,
+    pub(crate) undelivered: Option<Arc<Undelivered>>,
+    pub(crate) panics: AtomicU64,
+}
+
+impl Callbacks {
+    /// Calls the observers in order. Leaves the list empty, with its capacity.
+    pub(crate) fn run(&self, call: &mut Call) {
+        while let Some(registered) = call.registered.pop_front() {
+            let result =
+                result(&call.topic, &call.outcome, registered.index, registered.sizes, registered.timestamp);
+            match (registered.observer, &self.object) {
+                (Observer::Closure(closure), _) => contain(&self.panics, move || closure(result)),
+                (Observer::Token(token), Some(object)) => {
+                    contain(&self.panics, || object.on_completion(token, result));
+                }
+                (Observer::Token(_) | Observer::Handle(_), _) => {}
+            }
+        }
+    }
+}
+
+/// The builder's `on_undelivered`, shared with the cells of handles that may be dropped.
+pub(crate) struct Undelivered {
+    hook: Box<dyn Fn(ProduceError) + Send + Sync>,
+    panics: AtomicU64,
+}
+
+impl Undelivered {
+    pub(crate) fn new(hook: Box<dyn Fn(ProduceError) + Send + Sync>) -> Self {
+        Self { hook, panics: AtomicU64::new(0) }
+    }
+
+    /// Says that `records` failed with nobody to hear of it.
+    pub(crate) fn report(&self, error: &ProduceError, records: u32) {
+        for _ in 0..records {
+            contain(&self.panics, || (self.hook)(error.clone()));
+        }
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+}
+
+/// What a user hears of the record `index`.
+pub(crate) fn result(
+    topic: &Arc<str>,
+    outcome: &Outcome,
+    index: u32,
+    sizes: Sizes,
+    timestamp: Timestamp,
+) -> Result<RecordMetadata, ProduceError> {
+    match outcome.result {
+        Ok(Ack { base_offset, log_append_time }) => Ok(RecordMetadata::new(
+            Arc::clone(topic),
+            outcome.partition,
+            if base_offset < 0 { -1 } else { base_offset + i64::from(index.wrapping_sub(outcome.first)) },
+            log_append_time.unwrap_or(timestamp),
+            sizes.key(),
+            sizes.value(),
+        )),
+        Err(failure) => Err(error(topic, outcome.partition, failure)),
+    }
+}
+
+pub(crate) fn error(topic: &Arc<str>, partition: i32, failure: Failure) -> ProduceError {
+    ProduceError::new(Arc::clone(topic), partition, failure)
+}
+
+thread_local! {
+    static IN_CALLBACK: Flag<bool> = const { Flag::new(false) };
+}
+
+/// Whether this thread runs a callback: what waits there would wait for itself.
+#[must_use]
+pub fn in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
+/// Runs the user's code; a panic is counted and goes no further.
+fn contain(panics: &AtomicU64, code: impl FnOnce()) {
+    let outer = IN_CALLBACK.replace(true);
+    if catch_unwind(AssertUnwindSafe(code)).is_err() {
+        panics.fetch_add(1, Ordering::Relaxed);
+    }
+    IN_CALLBACK.set(outer);
+}

@@ -1,0 +1,196 @@
+//! The builder that both front-ends share: one method per setting, under Kafka's name.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use felice_core::config::{Acks, Spread};
+use felice_core::partitioner::Partitioner;
+
+use super::{ConfigError, Settings, bootstrap, properties};
+use crate::callback::{Callback, Undelivered};
+use crate::error::{BuildError, ProduceError};
+
+/// A front-end's producer: what [`Builder::build`] makes.
+pub trait Start: Sized {
+    /// Starts a producer with these settings.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] where the settings do not fit, or the system has no thread or descriptor left.
+    fn start(settings: Settings) -> Result<Self, BuildError>;
+}
+
+/// Settings of a producer on the way to becoming one. Nothing is checked before [`build`](Self::build).
+///
+/// The methods carry the names of Kafka's settings, and mean the same; the defaults are the Java producer's, except
+/// where an edge gateway needs another. Times are rounded down to milliseconds nowhere.
+#[must_use = "a builder does nothing before build()"]
+pub struct Builder<P> {
+    settings: Settings,
+    producer: PhantomData<fn() -> P>,
+}
+
+impl<P: Start> Builder<P> {
+    /// Checks the settings, and starts the producer. It connects when it has something to send: a broker that is away
+    /// is no error here.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Config`] names the setting, its value and the limit; [`BuildError::Io`] tells of threads and
+    /// descriptors that the system does not give.
+    pub fn build(self) -> Result<P, BuildError> {
+        P::start(self.settings)
+    }
+}
+
+/// Declares a method that sets one field.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $type:ty => |$settings:ident| $set:expr;)*) => {
+        impl<P> Builder<P> {
+            $($(#[$doc])*
+            pub fn $name(mut self, $name: $type) -> Self {
+                let $settings = &mut self.settings;
+                $set;
+                self
+            })*
+        }
+    };
+}
+
+settings! {
+    /// `client.id`: a name for the broker's logs and quotas, at most 64 bytes. Default `felice`.
+    client_id: &str => |s| s.client_id = client_id.to_owned();
+    /// `batch.size` in bytes: a batch of this size leaves before its linger is over. It may grow further while it
+    /// waits for its turn. Default 16,384; at most `max.request.size`; 0 sends each record as soon as it can.
+    batch_size: usize => |s| s.batch_size = Some(batch_size);
+    /// `linger.ms`: how long a record waits for others to share its batch. Default 5 ms; up to one tick of the kernel
+    /// (4 ms) of it may be missing.
+    linger: Duration => |s| s.linger = linger;
+    /// `buffer.memory` in bytes: all record memory there is, allocated when the producer is built, in blocks of 1 KiB.
+    /// Default 1 MiB (Java: 32 MiB); from 16 KiB to 1 GiB.
+    buffer_memory: usize => |s| s.buffer_memory = buffer_memory;
+    /// `max.request.size` in bytes: the largest batch, so also the largest record. Default: a quarter of
+    /// `buffer.memory`, 1 MiB at most; at most half of `buffer.memory`.
+    max_request_size: usize => |s| s.max_request_size = Some(max_request_size);
+    /// `max.block.ms`: how long `send` waits for memory, and `partitions_for` for metadata. Default 60 s.
+    max_block: Duration => |s| s.max_block = max_block;
+    /// `delivery.timeout.ms`: a record that is not acknowledged this long after `send` accepted it fails. Default
+    /// 120 s; at least `linger.ms` + `request.timeout.ms`.
+    delivery_timeout: Duration => |s| s.delivery_timeout = delivery_timeout;
+    /// `request.timeout.ms`: an answer that takes longer closes the connection, and the request is sent again. Default
+    /// 30 s.
+    request_timeout: Duration => |s| s.request_timeout = request_timeout;
+    /// `acks`: whose confirmation a record waits for. Default [`Acks::All`]. Anything less turns idempotence off,
+    /// unless it was asked for: then it is an error.
+    acks: Acks => |s| s.acks = acks;
+    /// `enable.idempotence`: the broker recognizes repetitions, so a record is stored once and in order although its
+    /// request was sent again. Default true with `acks=all`.
+    enable_idempotence: bool => |s| s.enable_idempotence = Some(enable_idempotence);
+    /// `max.in.flight.requests.per.connection`. Default 5; 1 to 5 with idempotence, else to 16. Without idempotence
+    /// more than 1 can change the order of records when one is sent again.
+    max_in_flight_requests_per_connection: usize => |s| s.max_in_flight = max_in_flight_requests_per_connection;
+    /// `retry.backoff.ms`: the pause before the first repetition; it doubles each time, with jitter. Default 100 ms.
+    retry_backoff: Duration => |s| s.retry_backoff = retry_backoff;
+    /// `retry.backoff.max.ms`: the longest pause. Default 1 s.
+    retry_backoff_max: Duration => |s| s.retry_backoff_max = retry_backoff_max;
+    /// `reconnect.backoff.ms`: the pause before a broker is connected again; it doubles each time, with jitter.
+    /// Default 50 ms.
+    reconnect_backoff: Duration => |s| s.reconnect_backoff = reconnect_backoff;
+    /// `reconnect.backoff.max.ms`: the longest pause. Default 1 s.
+    reconnect_backoff_max: Duration => |s| s.reconnect_backoff_max = reconnect_backoff_max;
+    /// `socket.connection.setup.timeout.ms`: for the look-up of a name and all of its addresses. Default 10 s.
+    socket_connection_setup_timeout: Duration => |s| s.connection_setup_timeout = socket_connection_setup_timeout;
+    /// `connections.max.idle.ms`: a connection without a request for so long is closed. Default 9 min.
+    connections_max_idle: Duration => |s| s.connections_max_idle = connections_max_idle;
+    /// `metadata.max.age.ms`: while records are held, metadata older than this are asked for again. Default 5 min.
+    metadata_max_age: Duration => |s| s.metadata_max_age = metadata_max_age;
+    /// `partitioner.ignore.keys`: records with a key are spread as those without. Default false.
+    partitioner_ignore_keys: bool => |s| s.ignore_keys = partitioner_ignore_keys;
+    /// How records without key and partition are spread. Default [`Spread::Sticky`].
+    spread: Spread => |s| s.spread = spread;
+    /// `topics.max`: how many topics one producer can write to. Default 64.
+    topics_max: usize => |s| s.topics_max = topics_max;
+    /// `partitions.max`: how many partitions can hold records at once. Default 512.
+    partitions_max: usize => |s| s.partitions_max = partitions_max;
+    /// `partitions.known.max`: how many partitions all topics together can have, 4 bytes each. Default 4,096.
+    partitions_known_max: usize => |s| s.partitions_known_max = partitions_known_max;
+    /// `brokers.max`: bootstrap servers and brokers together. Default 16.
+    brokers_max: usize => |s| s.brokers_max = brokers_max;
+    /// How long dropping the last clone of the producer may take to send what is held. Default 5 s; zero fails what
+    /// is held at once.
+    drop_timeout: Duration => |s| s.drop_timeout = drop_timeout;
+}
+
+impl<P> Builder<P> {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self { settings: Settings::default(), producer: PhantomData }
+    }
+
+    /// Adds to `bootstrap.servers`: `host:port` or `[v6 address]:port`, several with commas between. The only setting
+    /// without a default; names are looked up when they are needed, and all of their addresses are tried in turn.
+    pub fn bootstrap_servers(mut self, servers: &str) -> Self {
+        self.settings.bootstrap_servers.extend(bootstrap::split(servers));
+        self
+    }
+
+    /// How keys are hashed: [`Murmur2`](felice_core::partitioner::Murmur2), as the Java producer does, is the default;
+    /// [`Crc32`](felice_core::partitioner::Crc32) is librdkafka's; or one of your own. It runs on the thread that
+    /// sends, outside every lock.
+    pub fn partitioner(mut self, partitioner: impl Partitioner + Send + Sync + 'static) -> Self {
+        self.settings.partitioner = Arc::new(partitioner);
+        self
+    }
+
+    /// One object that hears of every record sent with `send_with_token`.
+    pub fn callback(mut self, callback: impl Callback + 'static) -> Self {
+        self.settings.callbacks.object = Some(Arc::new(callback));
+        self
+    }
+
+    /// Hears of every failed record whose handle was dropped before anybody saw its outcome: once for each, outside
+    /// every lock. It runs on the thread that serves the callbacks, or on the one that drops such a handle after the
+    /// record has failed. It may `send` (as `try_send` does); a panic in it is contained and counted.
+    pub fn on_undelivered(mut self, hook: impl Fn(ProduceError) + Send + Sync + 'static) -> Self {
+        self.settings.callbacks.undelivered = Some(Arc::new(Undelivered::new(Box::new(hook))));
+        self
+    }
+
+    /// Takes settings by Kafka's own names, with values as in a properties file. Times are in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Unknown`] names the nearest setting there is; [`ConfigError::Invalid`] tells of a value that
+    /// cannot be read. What does not fit together is found by [`build`](Self::build).
+    pub fn properties<N, V>(
+        mut self,
+        properties: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, ConfigError>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        for (name, value) in properties {
+            properties::set(&mut self.settings, name.as_ref(), value.as_ref().trim())?;
+        }
+        Ok(self)
+    }
+}
+
+impl<P> Default for Builder<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P> Debug for Builder<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Settings { bootstrap_servers, client_id, .. } = &self.settings;
+        f.debug_struct("Builder")
+            .field("bootstrap_servers", bootstrap_servers)
+            .field("client_id", client_id)
+            .finish_non_exhaustive()
+    }
+}

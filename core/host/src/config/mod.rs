@@ -1,0 +1,252 @@
+//! The settings: Kafka's names and meanings, checked once, before a thread or a socket exists.
+
+mod bootstrap;
+mod builder;
+mod error;
+mod properties;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use felice_core::config::{AccumulatorConfig, Acks, IN_FLIGHT_MAX, SenderConfig, Spread};
+use felice_core::id::BatchId;
+use felice_core::partitioner::Murmur2;
+
+pub use self::bootstrap::Server;
+pub use self::builder::{Builder, Start};
+pub use self::error::ConfigError;
+
+use crate::callback::Callbacks;
+use crate::checksum;
+use crate::storage::BLOCK_BYTES;
+
+/// A partitioner that threads can share.
+pub(crate) type SharedPartitioner = Arc<dyn felice_core::partitioner::Partitioner + Send + Sync>;
+
+/// What the builder was told. `None` stands for a default that depends on other settings.
+pub struct Settings {
+    pub(crate) bootstrap_servers: Vec<String>,
+    pub(crate) client_id: String,
+    pub(crate) batch_size: Option<usize>,
+    pub(crate) linger: Duration,
+    pub(crate) buffer_memory: usize,
+    pub(crate) max_request_size: Option<usize>,
+    pub(crate) max_block: Duration,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) acks: Acks,
+    pub(crate) enable_idempotence: Option<bool>,
+    pub(crate) max_in_flight: usize,
+    pub(crate) retry_backoff: Duration,
+    pub(crate) retry_backoff_max: Duration,
+    pub(crate) reconnect_backoff: Duration,
+    pub(crate) reconnect_backoff_max: Duration,
+    pub(crate) connection_setup_timeout: Duration,
+    pub(crate) connections_max_idle: Duration,
+    pub(crate) metadata_max_age: Duration,
+    pub(crate) partitioner: SharedPartitioner,
+    pub(crate) spread: Spread,
+    pub(crate) ignore_keys: bool,
+    pub(crate) topics_max: usize,
+    pub(crate) partitions_max: usize,
+    pub(crate) partitions_known_max: usize,
+    pub(crate) brokers_max: usize,
+    pub(crate) drop_timeout: Duration,
+    pub(crate) callbacks: Callbacks,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (accumulator, sender) = (AccumulatorConfig::default(), SenderConfig::default());
+        Self {
+            bootstrap_servers: Vec::new(),
+            client_id: "felice".into(),
+            batch_size: None,
+            linger: accumulator.linger,
+            buffer_memory: 1024 * 1024,
+            max_request_size: None,
+            max_block: Duration::from_secs(60),
+            delivery_timeout: sender.delivery_timeout,
+            request_timeout: sender.request_timeout,
+            acks: Acks::All,
+            enable_idempotence: None,
+            max_in_flight: sender.in_flight_max.into(),
+            retry_backoff: sender.retry_backoff,
+            retry_backoff_max: sender.retry_backoff_max,
+            reconnect_backoff: sender.reconnect_backoff,
+            reconnect_backoff_max: sender.reconnect_backoff_max,
+            connection_setup_timeout: sender.connection_setup_timeout,
+            connections_max_idle: sender.connections_idle_max,
+            metadata_max_age: sender.metadata_age_max,
+            partitioner: Arc::new(Murmur2),
+            spread: Spread::Sticky,
+            ignore_keys: false,
+            topics_max: 64,
+            partitions_max: 512,
+            partitions_known_max: 4_096,
+            brokers_max: 16,
+            drop_timeout: Duration::from_secs(5),
+            callbacks: Callbacks::default(),
+        }
+    }
+}
+
+/// The smallest `buffer.memory` that does useful work.
+const BUFFER_MEMORY_MIN: usize = 16 * 1024;
+/// More blocks than these cannot be told apart: 1 GiB.
+const BUFFER_MEMORY_MAX: usize = BatchId::SLOTS_MAX * BLOCK_BYTES;
+/// The smallest batch and request that hold a record at all.
+const REQUEST_BYTES_MIN: usize = 512;
+
+/// Settings that fit together.
+pub(crate) struct Checked {
+    pub(crate) settings: Settings,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) accumulator: AccumulatorConfig,
+    pub(crate) sender: SenderConfig,
+    pub(crate) blocks: usize,
+}
+
+impl Settings {
+    /// Checks every setting, and that they fit together.
+    pub(crate) fn check(self) -> Result<Checked, ConfigError> {
+        let servers = bootstrap::parse(&self.bootstrap_servers)?;
+        self.check_limits()?;
+        let (batch_bytes, request_bytes_max) = self.check_sizes()?;
+        self.check_times()?;
+        let idempotence = self.check_idempotence()?;
+        let accumulator = AccumulatorConfig {
+            batch_bytes,
+            linger: self.linger,
+            request_bytes_max,
+            delivery_timeout: self.delivery_timeout,
+            spread: self.spread,
+            seed: checksum::seed(),
+            ..AccumulatorConfig::default()
+        };
+        let sender = SenderConfig {
+            acks: self.acks,
+            idempotence,
+            in_flight_max: self.max_in_flight as u8,
+            request_bytes_max,
+            request_timeout: self.request_timeout,
+            delivery_timeout: self.delivery_timeout,
+            retry_backoff: self.retry_backoff,
+            retry_backoff_max: self.retry_backoff_max,
+            reconnect_backoff: self.reconnect_backoff,
+            reconnect_backoff_max: self.reconnect_backoff_max,
+            connection_setup_timeout: self.connection_setup_timeout,
+            connections_idle_max: self.connections_max_idle,
+            metadata_age_max: self.metadata_max_age,
+            crc32c: checksum::crc32c,
+            seed: checksum::seed(),
+            ..SenderConfig::default()
+        };
+        let blocks = self.buffer_memory / BLOCK_BYTES;
+        Ok(Checked { settings: self, servers, accumulator, sender, blocks })
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        within("topics.max", self.topics_max, 1, u16::MAX.into())?;
+        within("partitions.max", self.partitions_max, 1, 1 << 20)?;
+        within("partitions.known.max", self.partitions_known_max, 1, 1 << 24)?;
+        within("brokers.max", self.brokers_max, 1, 1_000)?;
+        if self.bootstrap_servers.len() > self.brokers_max {
+            return Err(ConfigError::invalid(
+                "bootstrap.servers",
+                format!("{} addresses", self.bootstrap_servers.len()),
+                format!("at most brokers.max = {}", self.brokers_max),
+            ));
+        }
+        let longest = felice_core::sender::CLIENT_ID_BYTES;
+        if self.client_id.len() > longest {
+            let limit = format!("at most {longest} bytes");
+            return Err(ConfigError::invalid("client.id", format!("{:?}", self.client_id), limit));
+        }
+        Ok(())
+    }
+
+    /// The largest batch that is not grown on purpose, and the largest request.
+    fn check_sizes(&self) -> Result<(u32, u32), ConfigError> {
+        within("buffer.memory", self.buffer_memory, BUFFER_MEMORY_MIN, BUFFER_MEMORY_MAX)?;
+        let request = self.max_request_size.unwrap_or((self.buffer_memory / 4).min(1024 * 1024));
+        within("max.request.size", request, REQUEST_BYTES_MIN, self.buffer_memory / 2).map_err(|error| {
+            error.because("half of buffer.memory: that much one partition may hold while others need memory")
+        })?;
+        let batch = self.batch_size.unwrap_or(16_384.min(request));
+        within("batch.size", batch, 0, request).map_err(|error| error.because("max.request.size"))?;
+        Ok((batch as u32, request as u32))
+    }
+
+    fn check_times(&self) -> Result<(), ConfigError> {
+        let longest = Duration::from_millis(i32::MAX as u64);
+        let times = [
+            ("linger.ms", self.linger, Duration::ZERO),
+            ("request.timeout.ms", self.request_timeout, Duration::from_millis(1)),
+            ("delivery.timeout.ms", self.delivery_timeout, Duration::from_millis(1)),
+            ("retry.backoff.ms", self.retry_backoff, Duration::ZERO),
+            ("reconnect.backoff.ms", self.reconnect_backoff, Duration::ZERO),
+            ("socket.connection.setup.timeout.ms", self.connection_setup_timeout, Duration::from_millis(1)),
+        ];
+        for (name, value, least) in times {
+            if value < least || value > longest {
+                let range = format!("{} to {} ms", least.as_millis(), longest.as_millis());
+                return Err(ConfigError::invalid(name, millis(value), range));
+            }
+        }
+        let whole = self.linger + self.request_timeout;
+        if self.delivery_timeout < whole {
+            return Err(ConfigError::invalid(
+                "delivery.timeout.ms",
+                millis(self.delivery_timeout),
+                format!("at least linger.ms + request.timeout.ms = {}", millis(whole)),
+            ));
+        }
+        not_below("retry.backoff.max.ms", self.retry_backoff_max, "retry.backoff.ms", self.retry_backoff)?;
+        let (least, most) = (self.reconnect_backoff, self.reconnect_backoff_max);
+        not_below("reconnect.backoff.max.ms", most, "reconnect.backoff.ms", least)
+    }
+
+    /// Whether the producer numbers its batches. As in Kafka it does unless `acks` is not `all`; asked for in so many
+    /// words, it refuses settings that contradict it.
+    fn check_idempotence(&self) -> Result<bool, ConfigError> {
+        const NAME: &str = "max.in.flight.requests.per.connection";
+        within(NAME, self.max_in_flight, 1, IN_FLIGHT_MAX)?;
+        match self.enable_idempotence {
+            Some(true) if self.acks != Acks::All => {
+                let acks = if self.acks == Acks::None { "0" } else { "1" };
+                Err(ConfigError::invalid("acks", acks.into(), "all, with enable.idempotence=true".into()))
+            }
+            Some(false) => Ok(false),
+            None if self.acks != Acks::All => Ok(false),
+            _ if self.max_in_flight > 5 => Err(ConfigError::invalid(
+                NAME,
+                self.max_in_flight.to_string(),
+                "1 to 5 with idempotence; enable.idempotence=false allows more, and records may change their order"
+                    .into(),
+            )),
+            _ => Ok(true),
+        }
+    }
+}
+
+fn within(name: &'static str, value: usize, least: usize, most: usize) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::invalid(name, value.to_string(), format!("{least} to {most}")))
+}
+
+fn not_below(name: &'static str, value: Duration, other: &str, least: Duration) -> Result<(), ConfigError> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(ConfigError::invalid(name, millis(value), format!("at least {other} = {}", millis(least))))
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{} ms", duration.as_millis())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::*;
+
+struct Nothing;
+
+impl Start for Nothing {
+    fn start(settings: Settings) -> Result<Self, crate::BuildError> {
+        settings.check()?;
+        Ok(Self)
+    }
+}
+
+fn builder() -> Builder<Nothing> {
+    Builder::new().bootstrap_servers("localhost:9092")
+}
+
+fn refused(builder: Builder<Nothing>) -> String {
+    match builder.build() {
+        Ok(_) => panic!("must be refused"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_defaults_fit_and_the_bootstrap_servers_have_none() {
+    builder().build().unwrap();
+    assert_eq!(refused(Builder::new()), "bootstrap.servers is missing");
+}
+
+#[test]
+fn a_refused_setting_is_named_with_its_value_and_its_limit() {
+    let cases: [(Builder<Nothing>, &[&str]); 14] = [
+        (
+            builder().delivery_timeout(Duration::from_secs(29)),
+            &["delivery.timeout.ms = 29000 ms", "30005 ms"],
+        ),
+        (
+            builder().max_in_flight_requests_per_connection(6),
+            &["per.connection = 6", "1 to 5", "idempotence"],
+        ),
+        (builder().max_in_flight_requests_per_connection(0), &["per.connection = 0", "1 to 16"]),
+        (builder().enable_idempotence(true).acks(Acks::Leader), &["acks = 1", "all"]),
+        (builder().buffer_memory(1_000), &["buffer.memory = 1000", "16384 to"]),
+        (builder().batch_size(300_000), &["batch.size = 300000", "0 to 262144", "max.request.size"]),
+        (
+            builder().max_request_size(600_000),
+            &["max.request.size = 600000", "524288", "half of buffer.memory"],
+        ),
+        (builder().topics_max(0), &["topics.max = 0", "1 to"]),
+        (builder().partitions_max(0), &["partitions.max = 0", "1 to"]),
+        (builder().brokers_max(0), &["brokers.max = 0", "1 to"]),
+        (builder().brokers_max(1).bootstrap_servers("a:1"), &["2 addresses", "brokers.max = 1"]),
+        (builder().client_id(&"x".repeat(65)), &["client.id", "at most 64 bytes"]),
+        (
+            builder().retry_backoff(Duration::from_secs(2)),
+            &["retry.backoff.max.ms = 1000 ms", "retry.backoff.ms"],
+        ),
+        (builder().linger(Duration::from_secs(1 << 40)), &["linger.ms", "0 to"]),
+    ];
+    for (builder, parts) in cases {
+        let error = refused(builder);
+        for part in parts {
+            assert!(error.contains(part), "{error} lacks {part}");
+        }
+    }
+}
+
+#[test]
+fn idempotence_follows_acks_unless_it_was_asked_for() {
+    let idempotence = |builder: Builder<Nothing>, set: fn(&mut Settings)| {
+        drop(builder);
+        let mut settings = Settings { bootstrap_servers: vec!["a:1".into()], ..Settings::default() };
+        set(&mut settings);
+        settings.check().map(|checked| checked.sender.idempotence)
+    };
+    assert_eq!(idempotence(builder(), |_| ()), Ok(true));
+    assert_eq!(idempotence(builder(), |s| s.acks = Acks::Leader), Ok(false));
+    assert_eq!(idempotence(builder(), |s| s.enable_idempotence = Some(false)), Ok(false));
+}
+
+#[test]
+fn a_small_buffer_makes_small_requests_and_batches() {
+    let settings =
+        Settings { bootstrap_servers: vec!["a:1".into()], buffer_memory: 32 * 1024, ..Settings::default() };
+    let checked = settings.check().unwrap();
+    assert_eq!(
+        (checked.blocks, checked.sender.request_bytes_max, checked.accumulator.batch_bytes),
+        (32, 8_192, 8_192)
+    );
+}
+
+#[test]
+fn properties_have_kafkas_names() {
+    let properties = [
+        ("bootstrap.servers", "a:1, b:2"),
+        ("linger.ms", "7"),
+        ("acks", "all"),
+        ("enable.idempotence", "true"),
+        ("batch.size", "4096"),
+        ("partitioner", "consistent_random"),
+    ];
+    let builder = Builder::<Nothing>::new().properties(properties).unwrap();
+    assert!(format!("{builder:?}").contains(r#"["a:1", "b:2"]"#));
+    builder.build().unwrap();
+}
+
+#[test]
+fn an_unknown_property_is_refused_with_the_nearest() {
+    let error = Builder::<Nothing>::new().properties([("linger.sm", "5")]).unwrap_err();
+    assert_eq!(error.to_string(), r#"there is no setting "linger.sm"; the nearest is "linger.ms""#);
+    let error = Builder::<Nothing>::new().properties([("linger.ms", "5s")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"linger.ms = "5s" cannot be used: it must be a whole number of milliseconds"#
+    );
+}

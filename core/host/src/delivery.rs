@@ -1,0 +1,305 @@
+//! The handle of an accepted record, and the table that leads from a batch to those who wait for its records.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use felice_core::event::Reassigned;
+use felice_core::id::Ticket;
+use felice_core::time::Timestamp;
+
+use crate::RecordMetadata;
+use crate::callback::{self, Observer, Registered, Undelivered};
+use crate::cell::{Cell, Outcome};
+use crate::epochs::{Epoch, Epochs};
+use crate::error::ProduceError;
+
+/// The handle of an accepted record: resolves to its metadata, or to what happened instead.
+///
+/// Dropping it does not cancel the record. Front-ends wrap it and add how their users wait.
+pub struct Delivery {
+    cell: Arc<Cell>,
+    index: u32,
+    sizes: Sizes,
+    timestamp: Timestamp,
+    waiter: Option<u32>,
+    observed: bool,
+}
+
+impl Delivery {
+    /// The outcome, if it is there.
+    pub fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>> {
+        let outcome = self.cell.outcome(self.index)?;
+        Some(self.observe(&outcome))
+    }
+
+    /// The outcome; until it is there, the context's waker is kept and will be woken. Only the last waker counts.
+    pub fn poll_outcome(&mut self, context: &Context<'_>) -> Poll<Result<RecordMetadata, ProduceError>> {
+        match self.cell.outcome_or_wait(self.index, context.waker(), &mut self.waiter) {
+            Some(outcome) => Poll::Ready(self.observe(&outcome)),
+            None => Poll::Pending,
+        }
+    }
+
+    fn observe(&mut self, outcome: &Outcome) -> Result<RecordMetadata, ProduceError> {
+        self.observed = true;
+        callback::result(self.cell.topic(), outcome, self.index, self.sizes, self.timestamp)
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(key) = self.waiter {
+            self.cell.forget(key);
+        }
+        let Some(undelivered) = self.cell.undelivered() else { return };
+        if self.observed {
+            return;
+        }
+        if let Some(Outcome { partition, result: Err(failure), .. }) = self.cell.drop_unobserved(self.index) {
+            undelivered.report(&callback::error(self.cell.topic(), partition, failure), 1);
+        }
+    }
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let outcome = self.cell.outcome(self.index);
+        f.debug_struct("Delivery").field("topic", self.cell.topic()).field("outcome", &outcome).finish()
+    }
+}
+
+/// The serialized sizes of a key and a value, -1 for null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    key: i32,
+    value: i32,
+}
+
+impl Sizes {
+    pub(crate) fn of(key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        let size =
+            |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+        Self { key: size(key), value: size(value) }
+    }
+
+    pub(crate) fn key(self) -> Option<u32> {
+        u32::try_from(self.key).ok()
+    }
+
+    pub(crate) fn value(self) -> Option<u32> {
+        u32::try_from(self.value).ok()
+    }
+}
+
+/// Who wants to hear of a record that is about to be accepted.
+pub(crate) enum Interest {
+    /// A handle is wanted.
+    Handle,
+    /// A callback is there.
+    Observer(Observer),
+}
+
+/// What the front-end keeps beside a batch: whoever waits for its records.
+#[derive(Default)]
+pub(crate) struct Entry {
+    /// Shared by the handles of the batch; between two batches the slot's last one, for its next batch.
+    pub(crate) cell: Option<Arc<Cell>>,
+    /// Observers of single records, by ascending index.
+    pub(crate) registered: VecDeque<Registered>,
+    /// The topic's name, for callbacks of a batch without handles.
+    pub(crate) topic: Option<Arc<str>>,
+    /// What a flush waits for. `None` while the slot has no batch.
+    pub(crate) epoch: Option<Epoch>,
+    /// Records that will be reassigned.
+    pending: u32,
+    /// How many records the batch has.
+    pub(crate) records: u32,
+    /// The callbacks' thread has heard of this batch: its end must pass there, too.
+    pub(crate) routed: bool,
+}
+
+/// An [`Entry`] for each slot of a batch, and the counters around them.
+pub(crate) struct Table {
+    entries: Box<[Entry]>,
+    pub(crate) epochs: Epochs,
+    undelivered: Option<Arc<Undelivered>>,
+    /// How many cells were allocated.
+    cells: u64,
+}
+
+impl Table {
+    pub(crate) fn new(batches: usize, undelivered: Option<Arc<Undelivered>>) -> Self {
+        Self {
+            entries: (0..batches).map(|_| Entry::default()).collect(),
+            epochs: Epochs::default(),
+            undelivered,
+            cells: 0,
+        }
+    }
+
+    pub(crate) const fn cells(&self) -> u64 {
+        self.cells
+    }
+
+    /// Notes an accepted record. A handle comes back if one was wanted.
+    pub(crate) fn accept(
+        &mut self,
+        ticket: Ticket,
+        pending: bool,
+        topic: &Arc<str>,
+        interest: Interest,
+        sizes: Sizes,
+        timestamp: Timestamp,
+    ) -> Option<Delivery> {
+        let Some(entry) = self.entries.get_mut(ticket.batch.slot()) else { return None };
+        if entry.epoch.is_none() {
+            entry.begin(topic, self.epochs.enter());
+        }
+        entry.records = ticket.index + 1;
+        let register = |observer| Registered { index: ticket.index, observer, sizes, timestamp };
+        let (cell, index) = match interest {
+            Interest::Observer(observer) => {
+                entry.pending += u32::from(pending);
+                entry.registered.push_back(register(observer));
+                return None;
+            }
+            Interest::Handle if pending => {
+                // The record will change its batch: it has a cell that goes with it, in which it is number 0.
+                self.cells += 1;
+                let cell = Arc::new(Cell::new(Arc::clone(topic), self.undelivered.clone()));
+                entry.pending += 1;
+                entry.registered.push_back(register(Observer::Handle(Arc::clone(&cell))));
+                (cell, 0)
+            }
+            Interest::Handle => {
+                let cells = &mut self.cells;
+                let cell = entry.cell.get_or_insert_with(|| {
+                    *cells += 1;
+                    Arc::new(Cell::new(Arc::clone(topic), self.undelivered.clone()))
+                });
+                (Arc::clone(cell), ticket.index)
+            }
+        };
+        Some(Delivery { cell, index, sizes, timestamp, waiter: None, observed: false })
+    }
+
+    /// Moves what waits for a record to the record's new batch.
+    pub(crate) fn reassign(&mut self, reassigned: &Reassigned, topic: &Arc<str>, wakers: &mut Vec<Waker>) {
+        let (from, to) = (reassigned.from.batch.slot(), reassigned.to.batch.slot());
+        let Some(entry) = self.entries.get_mut(from) else { return };
+        let old = entry.epoch;
+        let registered = match entry.registered.front() {
+            Some(first) if first.index == reassigned.from.index => entry.registered.pop_front(),
+            _ => None,
+        };
+        entry.pending = entry.pending.saturating_sub(1);
+        let drained = entry.pending == 0;
+        let Some(entry) = self.entries.get_mut(to) else { return };
+        entry.records = reassigned.to.index + 1;
+        match (entry.epoch, old) {
+            (None, old) => {
+                let epoch = match old {
+                    Some(old) => self.epochs.join(old),
+                    None => self.epochs.enter(),
+                };
+                entry.begin(topic, epoch);
+            }
+            // A flush that waited for the record waits for the batch that the record is in now.
+            (Some(new), Some(old)) if old < new => {
+                entry.epoch = Some(self.epochs.join(old));
+                self.epochs.leave(new, wakers);
+            }
+            _ => {}
+        }
+        if let Some(registered) = registered {
+            entry.registered.push_back(Registered { index: reassigned.to.index, ..registered });
+        }
+        if drained && let Some(epoch) = self.entries.get_mut(from).and_then(|entry| entry.epoch.take()) {
+            self.epochs.leave(epoch, wakers);
+        }
+    }
+
+    /// The entry of a batch that leaves the accumulator.
+    pub(crate) fn take(&mut self, slot: usize, records: u32) -> Entry {
+        let Some(entry) = self.entries.get_mut(slot) else { return Entry::default() };
+        let mut entry = std::mem::take(entry);
+        entry.records = records;
+        entry
+    }
+
+    /// The batch is done: its entry serves the slot's next one.
+    pub(crate) fn give_back(&mut self, slot: usize, mut entry: Entry, wakers: &mut Vec<Waker>) {
+        if let Some(epoch) = entry.epoch.take() {
+            self.epochs.leave(epoch, wakers);
+        }
+        entry.pending = 0;
+        if let Some(place) = self.entries.get_mut(slot) {
+            *place = entry;
+        }
+    }
+
+    /// All entries: for a driver that has died.
+    pub(crate) fn take_all(&mut self) -> Vec<Entry> {
+        self.entries.iter_mut().map(std::mem::take).filter(|entry| entry.epoch.is_some()).collect()
+    }
+}
+
+impl Entry {
+    /// A batch begins in this slot.
+    fn begin(&mut self, topic: &Arc<str>, epoch: Epoch) {
+        self.epoch = Some(epoch);
+        self.topic = Some(Arc::clone(topic));
+        if let Some(cell) = &mut self.cell {
+            match Arc::get_mut(cell) {
+                Some(cell) => cell.renew(topic),
+                // A handle still holds it: it keeps its outcome, and the batch gets another.
+                None => self.cell = None,
+            }
+        }
+    }
+
+    /// Tells the handles of the records that `outcome` covers. Those that waited are moved into `wakers`. Returns how
+    /// many of these records failed with their handle dropped before: somebody else has to be told.
+    pub(crate) fn complete(&mut self, outcome: Outcome, wakers: &mut Vec<Waker>) -> u32 {
+        let mut dropped = 0;
+        if let Some(cell) = &mut self.cell {
+            // Nobody looks into a cell without handles, unless the dropped ones are to be counted.
+            if cell.undelivered().is_some() || Arc::get_mut(cell).is_none() {
+                let whole = outcome.first == 0 && outcome.count >= self.records;
+                dropped += cell.complete(outcome, whole, wakers);
+            }
+        }
+        for registered in &self.registered {
+            let place = registered.index.wrapping_sub(outcome.first);
+            if let Observer::Handle(cell) = &registered.observer
+                && place < outcome.count
+            {
+                dropped += cell.complete(outcome.single(place), true, wakers);
+            }
+        }
+        dropped
+    }
+
+    /// Whether a callback waits for one of its records.
+    pub(crate) fn has_callbacks(&self) -> bool {
+        self.registered.iter().any(|registered| !matches!(registered.observer, Observer::Handle(_)))
+    }
+
+    /// The observers of the records that `outcome` covers.
+    pub(crate) fn observers(&mut self, outcome: &Outcome) -> VecDeque<Registered> {
+        if outcome.first == 0 && outcome.count >= self.records {
+            return std::mem::take(&mut self.registered);
+        }
+        let all = std::mem::take(&mut self.registered);
+        let (covered, rest) = all
+            .into_iter()
+            .partition(|registered| registered.index.wrapping_sub(outcome.first) < outcome.count);
+        self.registered = rest;
+        covered
+    }
+}
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

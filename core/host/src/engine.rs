@@ -1,0 +1,346 @@
+//! The carrying between the two planes: what is ready goes to the sender, what is done comes back, and the outcomes go
+//! to whoever waits. No sockets: the front-end's driver gets [`Action`]s and says what came of them.
+//!
+//! One [`Engine`] per producer, owned by its driver. After every call that changes something the driver calls
+//! [`turn`](Engine::turn), does what [`poll_action`](Engine::poll_action) asks, and then waits for its sockets, its waker,
+//! or [`poll_timeout`](Engine::poll_timeout).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Duration;
+
+use felice_core::batch::Batch;
+use felice_core::error::{Disconnect, ProtocolError};
+use felice_core::event::{Completed, Event, TopicView};
+use felice_core::id::{ConnectionId, TopicId, TopicPartition};
+use felice_core::sender::{Address, Sender};
+use felice_core::time::{Instant, earliest};
+use felice_core::transmit::Transmit;
+
+use crate::callback::{self, Call};
+use crate::cell::Outcome;
+use crate::delivery::Entry;
+use crate::dispatcher::{Done, Job};
+use crate::shared::{Phase, Shared, State};
+use crate::storage::{Heap, HeapBlock};
+
+mod end;
+mod start;
+
+pub use start::start;
+
+/// What a driver has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a socket to [`Engine::address`].
+    Connect(ConnectionId),
+    /// Close the socket, if there still is one. Nothing needs to be said about it.
+    Disconnect(ConnectionId),
+    /// Write what [`Engine::poll_transmit`] hands out, until there is no more or the socket takes no more.
+    Transmit(ConnectionId),
+}
+
+/// How many batches leave the accumulator, and how many records change their batch, in one holding of the lock.
+const TAKEN_AT_ONCE: usize = 16;
+const REASSIGNED_AT_ONCE: usize = 64;
+
+/// The control plane, and what is on its way between the planes.
+pub struct Engine {
+    shared: Arc<Shared>,
+    sender: Sender<Heap>,
+    /// Beside each batch that has left the accumulator, whoever waits for it.
+    flying: Box<[Entry]>,
+    /// Batches between the planes.
+    taken: Vec<Batch<HeapBlock>>,
+    /// What the accumulator is to be told.
+    carry: Vec<Carry>,
+    actions: VecDeque<Action>,
+    wakers: Vec<Waker>,
+    /// Batches that have left the accumulator and are not done.
+    out: usize,
+    /// How many topics the sender knows.
+    mirrored: usize,
+    /// The accumulator's next deadline.
+    timeout: Option<Instant>,
+    /// When closing gives up; once it has, everything fails.
+    deadline: Option<Instant>,
+    gave_up: bool,
+    ended: bool,
+    connection_setup_timeout: Duration,
+}
+
+/// What goes from the sender to the accumulator.
+enum Carry {
+    Ready(TopicPartition),
+    Topic(TopicId, TopicView),
+    Done(Done),
+}
+
+impl Engine {
+    /// Carries everything that can be carried now.
+    pub fn turn(&mut self, now: Instant) {
+        if self.sender.poll_timeout().is_some_and(|due| due <= now) {
+            self.sender.handle_timeout(now);
+        }
+        loop {
+            self.drain_events();
+            self.wakers.drain(..).for_each(Waker::wake);
+            let more = self.exchange(now);
+            self.wakers.drain(..).for_each(Waker::wake);
+            let carried = more || !self.taken.is_empty();
+            for mut batch in self.taken.drain(..) {
+                batch.seal();
+                self.sender.enqueue(now, batch);
+            }
+            if self.give_up_when_due(now) || carried {
+                continue;
+            }
+            // Only what the exchange itself has caused can be left.
+            if !self.drain_events() {
+                break;
+            }
+        }
+        self.end_when_done(now);
+    }
+
+    /// The next thing to do.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`turn`](Self::turn) is due although nothing else happens. `None`: no timer is needed.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadline.filter(|_| !self.gave_up);
+        earliest(earliest(self.timeout, self.sender.poll_timeout()), deadline)
+    }
+
+    /// Whether the producer is closed and everything has its outcome: the driver ends.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// `socket.connection.setup.timeout.ms`: the machine gives a connection up after it.
+    #[must_use]
+    pub const fn connection_setup_timeout(&self) -> Duration {
+        self.connection_setup_timeout
+    }
+
+    /// Where a connection goes; `None` for one that is no longer wanted.
+    #[must_use]
+    pub fn address(&self, connection: ConnectionId) -> Option<Address<'_>> {
+        self.sender.address(connection)
+    }
+
+    /// The socket is open.
+    pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId) {
+        self.sender.handle_connected(now, connection);
+    }
+
+    /// The socket could not be opened, or is gone.
+    pub fn handle_disconnected(&mut self, now: Instant, connection: ConnectionId, cause: Disconnect) {
+        self.sender.handle_disconnected(now, connection, cause);
+    }
+
+    /// Bytes from the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError`] where they cannot be an answer: [`Action::Disconnect`] follows.
+    pub fn handle_received(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        mut input: &[u8],
+    ) -> Result<(), ProtocolError> {
+        while !input.is_empty() {
+            let taken = self.sender.handle_received(now, connection, input)?;
+            input = input.get(taken..).unwrap_or_default();
+            if taken == 0 && !self.drain_events() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be written now: for one attempt, then [`handle_transmitted`](Self::handle_transmitted).
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Instant, connection: ConnectionId) -> Option<Transmit<'_, Heap>> {
+        self.sender.poll_transmit(now, connection)
+    }
+
+    /// The socket took so many bytes.
+    pub fn handle_transmitted(&mut self, now: Instant, connection: ConnectionId, bytes: usize) {
+        self.sender.handle_transmitted(now, connection, bytes);
+    }
+
+    /// Sorts the sender's events. Whether there were any.
+    fn drain_events(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.sender.poll_event() {
+            any = true;
+            match event {
+                Event::Connect(connection) => self.actions.push_back(Action::Connect(connection)),
+                Event::Disconnect(connection) => self.actions.push_back(Action::Disconnect(connection)),
+                Event::Transmit(connection) => {
+                    let transmit = Action::Transmit(connection);
+                    if self.actions.contains(&transmit) {
+                        // Said again: the machine waits for the write before it goes on.
+                        return false;
+                    }
+                    self.actions.push_back(transmit);
+                }
+                Event::Ready(partition) => self.carry.push(Carry::Ready(partition)),
+                Event::Topic(topic) => {
+                    self.carry.push(Carry::Topic(topic, self.sender.topic_view(topic)));
+                }
+                Event::Completed(completed) => self.complete(&completed),
+                Event::Recycle { batch, partition, blocks } => {
+                    let entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
+                    self.out = self.out.saturating_sub(1);
+                    let routed = entry.routed;
+                    let done = Done { batch, partition, blocks, entry };
+                    if routed {
+                        // Behind its callbacks.
+                        self.shared.dispatcher.push(&self.shared, Job::Done(done));
+                    } else {
+                        self.carry.push(Carry::Done(done));
+                    }
+                }
+            }
+        }
+        any
+    }
+
+    /// Some records of a batch have their outcome.
+    fn complete(&mut self, completed: &Completed) {
+        let Completed { batch, partition, first, count, result } = *completed;
+        if result.is_err() {
+            self.shared.failed.fetch_add(count.into(), Ordering::Relaxed);
+        }
+        let outcome = Outcome { partition: partition.partition, first, count, result };
+        if let Some(entry) = self.flying.get_mut(batch.slot()) {
+            complete(&self.shared, entry, outcome, &mut self.wakers);
+        }
+    }
+
+    /// One holding of the lock. Whether there was too much for it.
+    fn exchange(&mut self, now: Instant) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        self.mirror_topics(now, &mut state);
+        for carry in self.carry.drain(..) {
+            state.apply(carry, &mut self.wakers);
+        }
+        let mut moved = 0;
+        while moved < REASSIGNED_AT_ONCE
+            && let Some(reassigned) = state.accumulator.poll_reassigned()
+        {
+            moved += 1;
+            let State { deliveries, topics, .. } = &mut *state;
+            if let Some(topic) = topics.get(usize::from(reassigned.partition.topic.0)) {
+                deliveries.reassign(&reassigned, &topic.name, &mut self.wakers);
+            }
+        }
+        if state.phase == Phase::Closing {
+            // Also what has found its partition only now does not linger.
+            state.accumulator.flush();
+        }
+        let more = moved == REASSIGNED_AT_ONCE || !self.take_batches(now, &mut state);
+        self.timeout = state.accumulator.poll_timeout();
+        self.deadline = state.deadline;
+        self.sender.demand(!state.accumulator.is_empty());
+        more
+    }
+
+    /// Takes what must fail, and what the sender has room for. Whether that was all.
+    fn take_batches(&mut self, now: Instant, state: &mut State) -> bool {
+        while self.taken.len() < TAKEN_AT_ONCE {
+            let batch = if let Some(batch) = state.accumulator.poll_expired(now) {
+                Some(batch)
+            } else if let Some(partition) = state.accumulator.poll_ready(now) {
+                if self.sender.reserve(now, partition) { state.accumulator.take(partition) } else { None }
+            } else {
+                return true;
+            };
+            let Some(batch) = batch else { continue };
+            let slot = batch.id.slot();
+            if let Some(place) = self.flying.get_mut(slot) {
+                *place = state.deliveries.take(slot, batch.first + batch.count);
+            }
+            self.out += 1;
+            self.taken.push(batch);
+        }
+        false
+    }
+
+    /// The sender must know a topic before it is asked for room for its partitions.
+    fn mirror_topics(&mut self, now: Instant, state: &mut State) {
+        for (index, topic) in state.topics.iter_mut().enumerate().skip(self.mirrored) {
+            self.sender.add_topic(now, TopicId(index as u16), &topic.name);
+        }
+        self.mirrored = state.topics.len();
+        if state.topic_waiters.is_empty() {
+            return;
+        }
+        for (index, topic) in state.topics.iter_mut().enumerate() {
+            if std::mem::take(&mut topic.wanted) {
+                self.sender.want_topic(now, TopicId(index as u16));
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("sender", &self.sender).field("out", &self.out).finish_non_exhaustive()
+    }
+}
+
+/// Tells the handles; what is left to tell goes to the callbacks' thread.
+fn complete(shared: &Arc<Shared>, entry: &mut Entry, outcome: Outcome, wakers: &mut Vec<Waker>) {
+    let dropped = entry.complete(outcome, wakers);
+    let Some(topic) = entry.topic.clone().filter(|_| dropped > 0 || entry.has_callbacks()) else { return };
+    if entry.has_callbacks() {
+        entry.routed = true;
+        let registered = entry.observers(&outcome);
+        let call = Call { topic: Arc::clone(&topic), outcome, registered };
+        shared.dispatcher.push(shared, Job::Call(call));
+    }
+    if dropped > 0
+        && let Err(failure) = outcome.result
+    {
+        entry.routed = true;
+        let error = callback::error(&topic, outcome.partition, failure);
+        shared.dispatcher.push(shared, Job::Undelivered { error, records: dropped });
+    }
+}
+
+impl State {
+    fn apply(&mut self, carry: Carry, wakers: &mut Vec<Waker>) {
+        match carry {
+            Carry::Ready(partition) => self.accumulator.allow(partition),
+            Carry::Topic(topic, view) => {
+                self.accumulator.handle_topic(topic, view);
+                if let Some(known) = self.topics.get_mut(usize::from(topic.0)) {
+                    known.view = view;
+                }
+                wakers.append(&mut self.topic_waiters);
+            }
+            Carry::Done(done) => self.recycle(done, wakers),
+        }
+    }
+
+    /// A batch's memory comes back: whoever waits for memory may try.
+    pub(crate) fn recycle(&mut self, done: Done, wakers: &mut Vec<Waker>) {
+        let Done { batch, partition, blocks, mut entry } = done;
+        entry.routed = false;
+        self.accumulator.recycle(batch, partition, blocks);
+        self.deliveries.give_back(batch.slot(), entry, wakers);
+        self.memory.freed(wakers);
+    }
+}

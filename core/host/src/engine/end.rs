@@ -1,0 +1,101 @@
+//! How a producer ends: closed by its user, given up at the deadline, or dropped by a driver that has died.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use felice_core::error::{ErrorKind, Failure, Persisted};
+use felice_core::id::{BatchId, TopicId, TopicPartition};
+use felice_core::memory::Chain;
+use felice_core::time::Instant;
+
+use super::{Engine, complete};
+use crate::cell::Outcome;
+use crate::delivery::Entry;
+use crate::dispatcher::{Done, Job};
+use crate::shared::{Phase, State};
+
+impl Engine {
+    /// At the deadline of the closing everything that is held fails. Whether that was just now.
+    pub(super) fn give_up_when_due(&mut self, now: Instant) -> bool {
+        if self.gave_up || self.deadline.is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        self.gave_up = true;
+        self.shared.lock().accumulator.abandon();
+        self.sender.close(now);
+        true
+    }
+
+    /// When the producer is closing and nothing is held any more, all who wait for that are woken.
+    pub(super) fn end_when_done(&mut self, now: Instant) {
+        if self.ended || self.out > 0 || self.deadline.is_none() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        shared.with(|state, wakers| {
+            if state.phase != Phase::Closing || !state.accumulator.is_empty() {
+                return;
+            }
+            state.end(wakers);
+            self.ended = true;
+        });
+        if self.ended {
+            self.sender.close(now);
+            shared.dispatcher.end();
+        }
+    }
+
+    /// What a driver that has died leaves behind: every record fails, and may have been stored.
+    fn abort(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let held = shared.with(|state, wakers| {
+            state.end(wakers);
+            state.deliveries.take_all()
+        });
+        let flying = self.flying.iter_mut().map(std::mem::take).filter(|entry| entry.epoch.is_some());
+        let mut wakers = Vec::new();
+        for mut entry in held.into_iter().chain(flying) {
+            let records = entry.records;
+            shared.failed.fetch_add(records.into(), Ordering::Relaxed);
+            complete(&shared, &mut entry, aborted(records), &mut wakers);
+            shared.dispatcher.push(&shared, Job::Done(forgotten(entry)));
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        shared.dispatcher.end();
+    }
+}
+
+impl State {
+    /// Nothing is taken, and nobody carries any more.
+    fn end(&mut self, wakers: &mut Vec<Waker>) {
+        self.phase = Phase::Closed;
+        self.accumulator.close();
+        self.memory.wake_all(wakers);
+        wakers.append(&mut self.close_waiters);
+        wakers.append(&mut self.topic_waiters);
+    }
+}
+
+/// A producer must not be left waiting for a driver that is gone.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.abort();
+        }
+    }
+}
+
+/// The outcome of every record of a batch whose driver has died.
+const fn aborted(records: u32) -> Outcome {
+    let failure =
+        Failure { kind: ErrorKind::Closed, persisted: Persisted::Possibly, attempts: 0, last_cause: None };
+    Outcome { partition: -1, first: 0, count: records, result: Err(failure) }
+}
+
+/// A batch that nobody will recycle: its memory went with the driver.
+fn forgotten(entry: Entry) -> Done {
+    let partition = TopicPartition { topic: TopicId(0), partition: -1 };
+    let batch = BatchId::new(BatchId::SLOTS_MAX - 1, u16::MAX);
+    Done { batch, partition, blocks: Chain::new(), entry }
+}

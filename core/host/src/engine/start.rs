@@ -1,0 +1,100 @@
+//! How a producer begins: its tables, from its settings.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
+use felice_core::sender::{self, InFlightSlot, Sender, SenderTables};
+
+use super::{Engine, TAKEN_AT_ONCE};
+use crate::config::{Checked, ConfigError, Settings};
+use crate::delivery::{Entry, Table};
+use crate::memory_queue::MemoryQueue;
+use crate::shared::{Phase, Shared, State};
+use crate::storage::{Heap, HeapBlock, table};
+
+/// Bytes per topic in the arena of names, on average: Kafka allows 249, and nobody writes them.
+const NAME_BYTES: usize = 64;
+/// Where heads of batches are written while they are sent: room for about a hundred in one request.
+const HEADS_BYTES: usize = 16 * 1024;
+
+/// Checks the settings and makes both planes. `driver` is woken when [`Engine::turn`] is due; nothing runs yet.
+///
+/// # Errors
+///
+/// [`ConfigError`] names the setting, its value and the limit.
+pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine), ConfigError> {
+    let checked = settings.check()?;
+    let batches = checked.blocks.max(2);
+    let accumulator = accumulator(&checked, batches);
+    let sender = sender(&checked, batches);
+    let undelivered = checked.settings.callbacks.undelivered.clone();
+    let state = State {
+        accumulator,
+        deliveries: Table::new(batches, undelivered),
+        memory: MemoryQueue::default(),
+        topics: Vec::with_capacity(checked.settings.topics_max),
+        phase: Phase::Open,
+        deadline: None,
+        failed_before: 0,
+        close_waiters: Vec::new(),
+        topic_waiters: Vec::new(),
+    };
+    let connection_setup_timeout = checked.sender.connection_setup_timeout;
+    let shared = Arc::new(Shared::new(state, driver, checked.settings));
+    let engine = Engine {
+        shared: Arc::clone(&shared),
+        sender,
+        flying: table(batches, Entry::default),
+        taken: Vec::with_capacity(TAKEN_AT_ONCE),
+        carry: Vec::new(),
+        actions: VecDeque::new(),
+        wakers: Vec::new(),
+        out: 0,
+        mirrored: 0,
+        timeout: None,
+        deadline: None,
+        gave_up: false,
+        ended: false,
+        connection_setup_timeout,
+    };
+    Ok((shared, engine))
+}
+
+fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
+    let Settings { topics_max, partitions_max, .. } = checked.settings;
+    let tables = AccumulatorTables {
+        topics: table(topics_max, accumulator::TopicSlot::default),
+        names: table(topics_max * NAME_BYTES, u8::default),
+        partitions: table(partitions_max, accumulator::PartitionSlot::default),
+        index: table(partitions_max * 2, u32::default),
+        batches: table(batches, BatchSlot::default),
+    };
+    let mut accumulator = Accumulator::new(checked.accumulator, tables);
+    for _ in 0..checked.blocks {
+        // All have the length of the first: none is handed back.
+        let _ = accumulator.add_block(HeapBlock::new());
+    }
+    accumulator
+}
+
+fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {
+    let Settings { topics_max, partitions_max, partitions_known_max, brokers_max, .. } = checked.settings;
+    let tables = SenderTables {
+        brokers: table(brokers_max, || felice_core::BrokerSlot::EMPTY),
+        topics: table(topics_max, || felice_core::TopicSlot::EMPTY),
+        names: table(topics_max * NAME_BYTES, u8::default),
+        leaders: table(partitions_known_max, u32::default),
+        partitions: table(partitions_max, || sender::SenderPartitionSlot::EMPTY),
+        partition_index: table(partitions_max * 2, u32::default),
+        batches: table(batches, || InFlightSlot::EMPTY),
+        heads: table(HEADS_BYTES, u8::default),
+    };
+    let mut sender = Sender::new(checked.sender, &checked.settings.client_id, tables);
+    for server in &checked.servers {
+        // There is a slot for each: the settings were checked.
+        sender.add_bootstrap(&server.host, server.port);
+    }
+    sender
+}

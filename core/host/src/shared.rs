@@ -1,0 +1,236 @@
+//! What the clones of a producer, its handles and its driver share: the data plane behind one short lock.
+//!
+//! Under the lock are only steps of constant length: no system call, no user code, no waker. Whoever is to be woken is
+//! collected and woken after the lock is released.
+
+use std::cell::Cell as Kept;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use felice_core::accumulator::Accumulator;
+use felice_core::error::AppendError;
+use felice_core::event::TopicView;
+use felice_core::id::TopicId;
+use felice_core::record::{Header, Placement, Record};
+use felice_core::time::{Instant, Timestamp};
+
+use crate::callback::Callbacks;
+use crate::clock::Clock;
+use crate::config::SharedPartitioner;
+use crate::delivery::{Delivery, Interest, Sizes, Table};
+use crate::dispatcher::Dispatcher;
+use crate::error::SendError;
+use crate::memory_queue::{MemoryQueue, Shortage};
+use crate::storage::{BLOCK_BYTES, Heap};
+
+/// A producer's data plane, and whoever waits at it. Front-ends hold it in an `Arc` and add how their users wait.
+pub struct Shared {
+    state: Mutex<State>,
+    pub(crate) driver: Waker,
+    pub(crate) clock: Clock,
+    pub(crate) partitioner: SharedPartitioner,
+    pub(crate) ignore_keys: bool,
+    pub(crate) max_block: Duration,
+    pub(crate) drop_timeout: Duration,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) dispatcher: Dispatcher,
+    /// Records that were accepted and failed.
+    pub(crate) failed: AtomicU64,
+}
+
+/// Whether records are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// They are.
+    Open,
+    /// No more; what is held may still be acknowledged.
+    Closing,
+    /// Nothing is held, and the driver is gone.
+    Closed,
+}
+
+/// A topic that was interned, and what is known of it.
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    pub(crate) view: TopicView,
+    /// Somebody asks for its partitions without sending.
+    pub(crate) wanted: bool,
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) accumulator: Accumulator<Heap>,
+    pub(crate) deliveries: Table,
+    pub(crate) memory: MemoryQueue,
+    pub(crate) topics: Vec<Topic>,
+    pub(crate) phase: Phase,
+    /// When closing gives up.
+    pub(crate) deadline: Option<Instant>,
+    /// How many records had failed when the closing began.
+    pub(crate) failed_before: u64,
+    pub(crate) close_waiters: Vec<Waker>,
+    pub(crate) topic_waiters: Vec<Waker>,
+}
+
+/// A record whose user code has run: bytes, and a hash.
+pub(crate) struct Prepared<'r> {
+    pub(crate) topic: &'r str,
+    pub(crate) placement: Placement,
+    pub(crate) key: Option<&'r [u8]>,
+    pub(crate) value: Option<&'r [u8]>,
+    pub(crate) headers: &'r [Header<'r>],
+    pub(crate) timestamp: Timestamp,
+}
+
+/// Why a record is not taken now, or never.
+pub(crate) enum Refusal {
+    /// It can be when memory comes back.
+    Shortage(Shortage),
+    /// The caller is told.
+    Error(SendError),
+}
+
+thread_local! {
+    /// Kept by each thread, so that waking allocates nothing.
+    static WAKERS: Kept<Vec<Waker>> = const { Kept::new(Vec::new()) };
+}
+
+impl Shared {
+    pub(crate) fn new(state: State, driver: Waker, settings: crate::config::Settings) -> Self {
+        Self {
+            state: Mutex::new(state),
+            driver,
+            clock: Clock::new(),
+            partitioner: settings.partitioner,
+            ignore_keys: settings.ignore_keys,
+            max_block: settings.max_block,
+            drop_timeout: settings.drop_timeout,
+            callbacks: settings.callbacks,
+            dispatcher: Dispatcher::default(),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// The lock. Nothing that runs under it panics halfway through a change, so a poisoned one is as good.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `code` under the lock, then wakes whom it has put into the list.
+    pub(crate) fn with<T>(&self, code: impl FnOnce(&mut State, &mut Vec<Waker>) -> T) -> T {
+        let mut wakers = WAKERS.try_with(Kept::take).unwrap_or_default();
+        let result = code(&mut self.lock(), &mut wakers);
+        wakers.drain(..).for_each(Waker::wake);
+        let _ = WAKERS.try_with(|kept| kept.set(wakers));
+        result
+    }
+
+    /// The clock that instants of this producer come from.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// `max.block.ms`.
+    #[must_use]
+    pub const fn max_block(&self) -> Duration {
+        self.max_block
+    }
+
+    /// How long dropping the last clone may take.
+    #[must_use]
+    pub const fn drop_timeout(&self) -> Duration {
+        self.drop_timeout
+    }
+
+    /// How often the user's callbacks have panicked.
+    #[must_use]
+    pub fn callback_panics(&self) -> u64 {
+        let undelivered = self.callbacks.undelivered.as_ref().map_or(0, |undelivered| undelivered.panics());
+        self.callbacks.panics.load(Ordering::Relaxed) + undelivered
+    }
+
+    /// How many accepted records have failed.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// How many cells for outcomes were allocated: one per batch whose slot's last one is still held by a handle.
+    #[must_use]
+    pub fn cells(&self) -> u64 {
+        self.lock().deliveries.cells()
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Shared")
+            .field("phase", &state.phase)
+            .field("accumulator", &state.accumulator)
+            .finish()
+    }
+}
+
+impl State {
+    /// Takes a record, and says whether the driver must be woken. `interest` is taken only then.
+    pub(crate) fn accept(
+        &mut self,
+        now: Instant,
+        record: &Prepared<'_>,
+        interest: &mut Option<Interest>,
+    ) -> Result<(Option<Delivery>, bool), Refusal> {
+        if self.phase != Phase::Open {
+            return Err(Refusal::Error(SendError::Closed));
+        }
+        let (topic, new) = self.topic(record.topic)?;
+        let Prepared { placement, key, value, headers, timestamp, .. } = *record;
+        let record = Record { topic, placement, key, value, headers, timestamp };
+        let appended = match self.accumulator.append(now, &record) {
+            Ok(appended) => appended,
+            Err(error) => return Err(self.refusal(error, &record)),
+        };
+        let name = &self.topics[usize::from(topic.0)].name;
+        let delivery = interest.take().and_then(|interest| {
+            let sizes = Sizes::of(key, value);
+            self.deliveries.accept(appended.ticket, appended.pending, name, interest, sizes, timestamp)
+        });
+        Ok((delivery, appended.wake || new))
+    }
+
+    /// The topic's id, and whether it is new: then its metadata is to be asked for.
+    pub(crate) fn topic(&mut self, name: &str) -> Result<(TopicId, bool), Refusal> {
+        let topic = self.accumulator.topic(name).map_err(|error| Refusal::Error(error.into()))?;
+        let new = usize::from(topic.0) >= self.topics.len();
+        if new {
+            self.topics.push(Topic { name: name.into(), view: TopicView::Unknown, wanted: false });
+        }
+        Ok((topic, new))
+    }
+
+    #[cold]
+    fn refusal(&self, error: AppendError, record: &Record<'_>) -> Refusal {
+        Refusal::Error(match error {
+            AppendError::NoMemory => return Refusal::Shortage(self.shortage(record)),
+            AppendError::RecordTooLarge { bytes, max } => SendError::RecordTooLarge { bytes, max },
+            AppendError::TooManyPartitions { max } => SendError::TooManyPartitions { max },
+            AppendError::UnknownPartition { partition, count } => {
+                SendError::UnknownPartition { partition, count }
+            }
+            _ => SendError::Closed,
+        })
+    }
+
+    /// Where there are blocks enough, the record was refused because of its own partition.
+    fn shortage(&self, record: &Record<'_>) -> Shortage {
+        const FRAMING: usize = 64;
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let headers = record.headers.iter().map(|header| header.key.len() + length(header.value) + FRAMING);
+        let bytes = length(record.key) + length(record.value) + headers.sum::<usize>() + FRAMING;
+        let blocks = bytes.div_ceil(BLOCK_BYTES) + 1;
+        if self.accumulator.free_blocks() as usize > blocks { Shortage::Share } else { Shortage::Memory }
+    }
+}
