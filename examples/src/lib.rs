@@ -1,1 +1,20 @@
-//! Runnable programs that show felice.
+//! Runnable programs that show felice. Each stands in `src/bin`; this library holds the rooms of the largest one.
+//!
+//! | program | shows |
+//! |---|---|
+//! | `quickstart` | this machine's telemetry on its way into a broker, by all three patterns of sending |
+//! | `fire_and_forget`, `sync_get`, `callback` | one pattern each, as the README prints them |
+
+pub mod broker;
+pub mod input;
+pub mod options;
+pub mod patterns;
+pub mod progress;
+pub mod table;
+pub mod tally;
+pub mod telemetry;
+
+/// The README's programs and fragments compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

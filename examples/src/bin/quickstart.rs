@@ -1,0 +1,133 @@
+//! This machine's telemetry, or anybody's lines, on their way into a broker by all three patterns of sending.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use felice_examples::broker::Broker;
+use felice_examples::input::{self, Reading};
+use felice_examples::options::{self, Command, HELP, Input, Options};
+use felice_examples::patterns::Patterns;
+use felice_examples::progress::Progress;
+use felice_examples::table;
+use felice_examples::tally::Tally;
+use felice_examples::telemetry::Sampler;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let options = match options::parse(std::env::args().skip(1)) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("{error}; --help lists the options");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every record was acknowledged.
+fn run(options: &Options) -> Result<bool> {
+    let topic = options.topic.as_str();
+    let broker = connect(options)?;
+    let patterns = Patterns::new(broker.bootstrap(), topic)?;
+    let partitions =
+        patterns.producer().partitions_for(topic).map_err(|error| format!("topic {topic}: {error}"))?;
+    let readings = readings(options)?;
+    show(&readings);
+    eprintln!("sending them to {topic} ({partitions} partitions):\n");
+
+    let third = readings.len().div_ceil(3);
+    let (first, rest) = readings.split_at(third);
+    let forgotten = patterns.fire_and_forget(first)?;
+    let waited = patterns.synchronous_get(&rest[..third.min(rest.len())]);
+    // What the synchronous sends had no time for goes here, too.
+    let called = patterns.callback(&rest[waited.records as usize..]);
+    patterns.producer().close(Duration::from_secs(5))?;
+
+    let rows = [("fire-and-forget", &forgotten), ("sync get", &waited), ("callback", &called)];
+    print!("\n{}", table::render(broker.description(), &rows));
+    Ok(conclude(&broker, topic, &rows))
+}
+
+fn connect(options: &Options) -> Result<Broker> {
+    if let Some(bootstrap) = &options.bootstrap {
+        return Ok(Broker::real(bootstrap)?);
+    }
+    eprintln!("no --bootstrap: starting a simulated Kafka cluster inside this program");
+    Ok(Broker::simulated(&options.topic, options.partitions)?)
+}
+
+/// What will be sent.
+fn readings(options: &Options) -> Result<Vec<Reading>> {
+    let readings = match &options.input {
+        Input::Telemetry => {
+            let sampler = Sampler::new(Path::new("/"));
+            let sampler = sampler.map_err(|error| format!("no telemetry here ({error}): use --input"))?;
+            let mut progress = Progress::begin("sampling", options.records);
+            let readings = sampler.collect(options.records, |taken| progress.set(taken));
+            progress.end(readings.len(), "readings of this machine's sensors");
+            readings
+        }
+        Input::File(path) => {
+            let named = |error| format!("{}: {error}", path.display());
+            input::lines(BufReader::new(File::open(path).map_err(named)?), options.records).map_err(named)?
+        }
+        Input::Standard => {
+            if io::stdin().is_terminal() {
+                eprintln!("reading lines; Ctrl-D on an empty line ends them");
+            }
+            input::lines(io::stdin().lock(), options.records)?
+        }
+    };
+    if readings.is_empty() { Err("there is nothing to send".into()) } else { Ok(readings) }
+}
+
+/// A reading of each sensor, as many as fit.
+fn show(readings: &[Reading]) {
+    let mut keys = Vec::new();
+    for reading in readings.iter().take(100) {
+        if !keys.contains(&&reading.key) && keys.len() < 4 {
+            keys.push(&reading.key);
+            eprintln!("  {}", printable(&reading.value));
+        }
+    }
+}
+
+/// The beginning of a line that somebody else wrote, without what a terminal would obey.
+fn printable(value: &[u8]) -> String {
+    const CHARACTERS_SHOWN: usize = 200;
+    let text = String::from_utf8_lossy(value);
+    text.chars().take(CHARACTERS_SHOWN).map(|c| if c.is_control() { '·' } else { c }).collect()
+}
+
+/// What the table cannot say.
+fn conclude(broker: &Broker, topic: &str, rows: &[(&str, &Tally)]) -> bool {
+    println!("- : the handles were dropped, so nobody saw when or where these records were stored");
+    for (pattern, tally) in rows {
+        if let Some(error) = &tally.first_error {
+            println!("{pattern}, first failure: {error}");
+        }
+    }
+    let acknowledged: u64 = rows.iter().map(|(_, tally)| tally.acknowledged).sum();
+    let sent: u64 = rows.iter().map(|(_, tally)| tally.records).sum();
+    let stored = broker.records_stored(topic);
+    if let Some(stored) = stored {
+        println!("the simulated cluster has {stored} records in {topic}; {acknowledged} were acknowledged");
+    }
+    acknowledged == sent && stored.is_none_or(|stored| stored as u64 == acknowledged)
+}

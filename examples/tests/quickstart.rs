@@ -1,0 +1,119 @@
+//! The quickstart as a newcomer runs it: the program itself, its table, its exit status.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use felice_tests::kafka::Kafka;
+use felice_tests::require_kafka;
+
+const PATTERNS: [&str; 3] = ["fire-and-forget", "sync get", "callback"];
+
+fn quickstart(arguments: &[&str], input: &[u8]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_quickstart"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that does not read closes the pipe: then it is no matter that writing fails.
+    let _ = program.stdin.take().unwrap().write_all(input);
+    program.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let control = text.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(control, None, "a pipe is no terminal: {text:?}");
+    text
+}
+
+/// The table's first line, and records, acknowledged and failed of each pattern.
+fn table(output: &Output) -> (String, Vec<[u64; 3]>) {
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    let mut lines = stdout.lines().skip_while(|line| !line.starts_with("broker: "));
+    let broker = lines.next().unwrap_or_else(|| panic!("{stdout}")).to_owned();
+    assert_eq!(
+        lines.next().unwrap().split_whitespace().collect::<String>(),
+        "patternrecordsacknowledgedfailedrecords/sp50msp99msoffsets"
+    );
+    let row = |pattern: &str| {
+        let line =
+            stdout.lines().find(|line| line.starts_with(pattern)).unwrap_or_else(|| panic!("{stdout}"));
+        let mut cells = line[pattern.len()..].split_whitespace().map(|cell| cell.replace(',', ""));
+        std::array::from_fn(|_| cells.next().unwrap().parse().unwrap())
+    };
+    (broker, PATTERNS.map(row).into())
+}
+
+#[test]
+fn telemetry_goes_into_the_simulated_cluster() {
+    let output = quickstart(&["--records", "300", "--partitions", "2"], b"");
+    let (broker, rows) = table(&output);
+    assert!(broker.contains("simulated") && broker.contains("127.0.0.1:"), "{broker}");
+    assert_eq!(rows, [[100, 100, 0]; 3]);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("simulated Kafka cluster inside this program"), "{stderr}");
+    assert!(stderr.contains(r#"{"sensor":"load","time_ms":"#), "{stderr}");
+    assert!(text(&output.stdout).contains("has 300 records in felice-quickstart; 300 were acknowledged"));
+}
+
+#[test]
+fn lines_come_from_standard_input_and_from_a_file() {
+    let lines = b"one\n\x1b[31mtwo\n\nthree\nfour\nfive\n";
+    let (_, rows) = table(&quickstart(&["--input", "-"], lines));
+    assert_eq!(rows, [[2, 2, 0], [2, 2, 0], [1, 1, 0]]);
+
+    let path = std::env::temp_dir().join(format!("felice-quickstart-{}", std::process::id()));
+    std::fs::write(&path, lines).unwrap();
+    let (_, rows) = table(&quickstart(&["--input", path.to_str().unwrap(), "--records", "1"], b""));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(rows, [[1, 1, 0], [0, 0, 0], [0, 0, 0]]);
+}
+
+#[test]
+fn records_that_fail_are_counted_and_the_exit_status_is_1() {
+    let mut lines = vec![b'x'; 300_000]; // more than max.request.size, which is a quarter of 1 MiB
+    lines.extend(b"\nshort\nshort\n");
+    let output = quickstart(&["--input", "-"], &lines);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    let row = stdout.lines().find(|line| line.starts_with("fire-and-forget")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>()[1..4], ["1", "0", "1"]);
+    assert!(stdout.contains("fire-and-forget, first failure: record not accepted:"), "{stdout}");
+    assert!(stdout.contains("has 2 records in felice-quickstart; 2 were acknowledged"), "{stdout}");
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_is_sent() {
+    for (arguments, status, why) in [
+        (&["--records", "none"][..], 2, "--records takes a number"),
+        (&["--input", "/no/such/file"], 1, "/no/such/file: "),
+        (&["--input", "-"], 1, "there is nothing to send"),
+        (&["--bootstrap", "127.0.0.1:1"], 1, "no broker answers at 127.0.0.1:1: "),
+        (&["--bootstrap", "localhost"], 1, "no broker answers at localhost: a port is missing"),
+        (&["--topic", "no/such/name"], 1, "topic no/such/name: a topic's name has"),
+    ] {
+        let output = quickstart(arguments, b"");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{stderr}");
+        assert!(stderr.contains(why), "{stderr}");
+        assert!(output.stdout.is_empty());
+    }
+    let help = quickstart(&["--help"], b"");
+    assert!(help.status.success() && text(&help.stdout).contains("--bootstrap"));
+}
+
+#[test]
+fn real_kafka_takes_every_record_and_creates_the_topic_by_itself() {
+    require_kafka!();
+    let bootstrap = Kafka::shared().bootstrap();
+    let output =
+        quickstart(&["--bootstrap", &bootstrap, "--records", "300", "--topic", "quickstart-real"], b"");
+    let (broker, rows) = table(&output);
+    let expected =
+        format!("broker: real, speaks Produce up to version 13, as Apache Kafka does since 4.1, {bootstrap}");
+    assert_eq!(broker, expected);
+    assert_eq!(rows, [[100, 100, 0]; 3]);
+}
