@@ -156,6 +156,22 @@ impl<B: Block> Chain<B> {
         Pieces { block: self.first.as_ref(), bytes: self.bytes as usize }
     }
 
+    /// The chain as it was before it was [sealed](OpenChain::seal): more can be written behind its bytes. Walks the
+    /// blocks once.
+    #[must_use]
+    pub fn reopen(mut self) -> OpenChain<B> {
+        let mut open = OpenChain { last: None, blocks: self.blocks, bytes: self.bytes, room: 0 };
+        let mut room = 0;
+        while let Some(mut block) = self.first.take() {
+            room += len(&block);
+            self.first = block.next().take();
+            *block.next() = open.last.take();
+            open.last = Some(block);
+        }
+        open.room = room.saturating_sub(self.bytes);
+        open
+    }
+
     /// Takes the first block off. Its bytes no longer count.
     pub fn pop(&mut self) -> Option<B> {
         let mut block = self.first.take()?;

@@ -80,7 +80,6 @@ impl<S: Storage> Accumulator<S> {
             _ => {}
         }
         Ok(match (view, placement) {
-            (TopicView::Failed(_), Placement::Partition(partition)) => Route::Partition(partition),
             // What was accepted before must not be overtaken: the queue is as good as a partition's.
             _ if queued => Route::Queue,
             (_, Placement::Partition(partition)) => Route::Partition(partition),

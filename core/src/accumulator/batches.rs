@@ -16,6 +16,8 @@ pub struct BatchSlot<B: Block> {
     pub(super) chain: OpenChain<B>,
     /// The index of the first record that is still in it.
     pub(super) first: u32,
+    /// Bytes of the first block that were read before moving stopped.
+    pub(super) read: u32,
     /// How many records have been in it.
     pub(super) count: u32,
     pub(super) base_timestamp: Timestamp,
@@ -62,6 +64,7 @@ impl<B: Block> BatchSlot<B> {
         owner: Owner::Topic(0),
         chain: OpenChain::new(),
         first: 0,
+        read: 0,
         count: 0,
         base_timestamp: Timestamp::from_millis(0),
         max_timestamp: Timestamp::from_millis(0),
@@ -214,6 +217,21 @@ impl<S: Storage> Batches<S> {
         self.free.push_back(slots, BatchSlot::queued, slot);
         self.free_count += 1;
         self.out -= 1;
+    }
+
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> &[BatchSlot<S::Block>] {
+        self.slots.as_ref()
+    }
+
+    /// Whether a batch is with the sender; `None` for a free slot.
+    #[cfg(test)]
+    pub(super) fn is_out(&self, slot: u32) -> Option<bool> {
+        match self.at(slot).state {
+            State::Free => None,
+            State::Held => Some(false),
+            State::Out => Some(true),
+        }
     }
 
     /// Whether nothing is held.

@@ -226,8 +226,9 @@ impl<S: Storage> Accumulator<S> {
             if let TopicView::Known { partitions } = view
                 && self.batches.at(batch).kind == Kind::Pending
             {
-                let chain = core::mem::take(&mut self.batches.at_mut(batch).chain).seal();
-                return Some(Cursor { topic: id, batch, partitions, chain, offset: 0 });
+                let slot = self.batches.at_mut(batch);
+                let chain = core::mem::take(&mut slot.chain).seal();
+                return Some(Cursor { topic: id, batch, partitions, chain, offset: slot.read as usize });
             }
             topic = self.topics.next(topic);
         }
@@ -314,11 +315,12 @@ impl<S: Storage> Accumulator<S> {
         self.assign_queues();
     }
 
-    /// What has not moved of a topic's records stays where it is and will fail: only its number is needed.
+    /// Moving stops in the middle of the batch: what has not moved is put back.
     pub(super) fn stop_moving(&mut self, topic: TopicId) {
         if let Some(cursor) = self.cursor.take_if(|cursor| cursor.topic == topic) {
-            self.count_queue(topic, 0, cursor.chain.blocks());
-            self.pool.recycle(cursor.chain);
+            let batch = self.batches.at_mut(cursor.batch);
+            batch.read = cursor.offset as u32;
+            batch.chain = cursor.chain.reopen();
         }
     }
 }
@@ -330,6 +332,12 @@ impl<B: Block> Cursor<B> {
 
     pub(super) const fn topic(&self) -> TopicId {
         self.topic
+    }
+
+    /// Blocks that were not read to their end.
+    #[cfg(test)]
+    pub(super) const fn blocks(&self) -> u32 {
+        self.chain.blocks()
     }
 
     /// The entry that stands here.

@@ -1,7 +1,7 @@
 //! A record's bytes into a batch's blocks.
 
 use crate::memory::{Block, OpenChain, Pool};
-use crate::record::Record;
+use crate::record::{Record, varint_bytes};
 
 /// A record's place in its batch, and what it takes there. Found before anything is written.
 #[derive(Clone, Copy, Debug)]
@@ -26,16 +26,67 @@ pub(crate) fn append<B: Block>(
     record: &Record<'_>,
     place: Place,
 ) {
-    let Place { payload, timestamp_delta, offset_delta, bytes } = place;
-    if let Some(mut space) = chain.space(bytes as usize) {
-        record.encode(payload, timestamp_delta, offset_delta, |piece| {
-            if let Some((piece_space, rest)) = core::mem::take(&mut space).split_at_mut_checked(piece.len()) {
-                piece_space.copy_from_slice(piece);
-                space = rest;
-            }
-        });
+    if let Some(space) = chain.space(place.bytes as usize) {
+        encode_straight(space, record, place);
     } else {
+        let Place { payload, timestamp_delta, offset_delta, .. } = place;
         record.encode(payload, timestamp_delta, offset_delta, |piece| write(chain, pool, piece));
+    }
+}
+
+/// [`Record::encode`] for a record that is written in one piece, as nearly all are: half the cost.
+#[inline]
+fn encode_straight(space: &mut [u8], record: &Record<'_>, place: Place) {
+    let Place { payload, timestamp_delta, offset_delta, .. } = place;
+    let deltas = varint_bytes(timestamp_delta) + varint_bytes(i64::from(offset_delta));
+    let mut out = Straight { space, at: 0 };
+    out.varint((1 + deltas + payload).cast_signed());
+    out.byte(0); // attributes: Kafka defines none
+    out.varint(timestamp_delta);
+    out.varint(i64::from(offset_delta));
+    out.nullable(record.key);
+    out.nullable(record.value);
+    out.varint(record.headers.len() as i64);
+    for header in record.headers {
+        out.nullable(Some(header.key.as_bytes()));
+        out.nullable(header.value);
+    }
+    debug_assert_eq!(out.at, out.space.len(), "a record has the size that was computed");
+}
+
+/// Space in one block, filled from its start.
+struct Straight<'s> {
+    space: &'s mut [u8],
+    at: usize,
+}
+
+impl Straight<'_> {
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        if let Some(space) = self.space.get_mut(self.at) {
+            *space = byte;
+        }
+        self.at += 1;
+    }
+
+    #[inline]
+    fn varint(&mut self, value: i64) {
+        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+        while rest >= 0x80 {
+            self.byte(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.byte(rest as u8);
+    }
+
+    #[inline]
+    fn nullable(&mut self, bytes: Option<&[u8]>) {
+        let Some(bytes) = bytes else { return self.varint(-1) };
+        self.varint(bytes.len() as i64);
+        if let Some(space) = self.space.get_mut(self.at..self.at + bytes.len()) {
+            space.copy_from_slice(bytes);
+        }
+        self.at += bytes.len();
     }
 }
 

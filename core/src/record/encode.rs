@@ -4,6 +4,7 @@ use super::Record;
 
 impl Record<'_> {
     /// Bytes of key, value and headers with their lengths: what does not depend on the record's place in its batch.
+    #[inline]
     pub(crate) fn payload_bytes(&self) -> u64 {
         let mut bytes =
             nullable_bytes(self.key) + nullable_bytes(self.value) + varint_bytes(count(self.headers));
@@ -15,6 +16,7 @@ impl Record<'_> {
 
     /// Hands the record to `put` piece by piece, as it stands in a batch. `payload` is what
     /// [`payload_bytes`](Self::payload_bytes) said; the pieces add up to [`record_bytes`] of the same arguments.
+    #[inline]
     pub(crate) fn encode(
         &self,
         payload: u64,
@@ -42,25 +44,30 @@ impl Record<'_> {
 const ATTRIBUTES: u8 = 0;
 
 /// Bytes of a record in a batch, its own length included.
+#[inline]
 pub(crate) const fn record_bytes(payload: u64, timestamp_delta: i64, offset_delta: i32) -> u64 {
     let body = body_bytes(payload, timestamp_delta, offset_delta);
     varint_bytes(body.cast_signed()) + body
 }
 
+#[inline]
 const fn body_bytes(payload: u64, timestamp_delta: i64, offset_delta: i32) -> u64 {
     1 + varint_bytes(timestamp_delta) + varint_bytes(offset_delta as i64) + payload
 }
 
 /// Bytes of a signed number in Kafka's zigzag encoding, 7 bits to a byte: 1 to 10.
+#[inline]
 pub(crate) const fn varint_bytes(value: i64) -> u64 {
     let significant = 64 - (zigzag(value) | 1).leading_zeros();
     significant.div_ceil(7) as u64
 }
 
+#[inline]
 const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
+#[inline]
 const fn nullable_bytes(bytes: Option<&[u8]>) -> u64 {
     match bytes {
         Some(bytes) => varint_bytes(count(bytes)) + bytes.len() as u64,

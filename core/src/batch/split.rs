@@ -1,0 +1,109 @@
+//! A batch that a broker finds too large (error 10, KIP-126) is sent in parts.
+//!
+//! A part is the batch's first records: their bytes stand as they are, the header says how many. When it is stored, the
+//! rest moves up: each record is copied to its new place, with an offset delta that starts from 0 again. Deltas only
+//! shrink, so what is written never overtakes what is read, and one spare block is enough. Sequence numbers go on as if
+//! the batch were whole.
+
+use super::append::{Place, encode_head, write};
+use super::{Batch, Records};
+use crate::memory::{Block, Drain, OpenChain, Pool};
+use crate::time::Timestamp;
+
+/// The first records of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// How many.
+    pub(crate) count: u32,
+    /// Their bytes, without a header.
+    pub(crate) bytes: u32,
+    pub(crate) max_timestamp: Timestamp,
+}
+
+/// Bytes before a record's key: length, attributes, two deltas.
+const HEAD_BYTES_MAX: usize = 5 + 1 + 10 + 5;
+
+/// What stands before a record's key.
+struct Head {
+    /// Its own bytes.
+    bytes: usize,
+    timestamp_delta: i64,
+    /// Bytes from the key on.
+    payload: u64,
+}
+
+impl<B: Block> Batch<B> {
+    /// The records at the front that take at most `bytes_max` bytes: at least one, and not all of them if there are
+    /// several.
+    pub(crate) fn front(&self, bytes_max: u32) -> Part {
+        let mut part = Part { count: 0, bytes: 0, max_timestamp: self.base_timestamp };
+        let Some(chain) = self.chain() else { return part };
+        let mut at = chain.cursor();
+        while part.count + 1 < self.count.max(2) {
+            let mut window = [0; HEAD_BYTES_MAX];
+            at.peek(&mut window);
+            let Some(head) = decode_head(&window) else { break };
+            let bytes = head.bytes + head.payload as usize;
+            if part.count > 0 && part.bytes as usize + bytes > bytes_max as usize {
+                break;
+            }
+            at.skip(bytes);
+            part.count += 1;
+            part.bytes += bytes as u32;
+            part.max_timestamp = part.max_timestamp.max(self.timestamp(head.timestamp_delta));
+        }
+        part
+    }
+
+    /// The part at the front is stored: what follows moves up. The pool must have a block to begin with, and gets back
+    /// what is no longer needed.
+    pub(crate) fn advance(&mut self, part: Part, pool: &mut Pool<B>) {
+        let Records::Sealed(chain) = &mut self.records else { return };
+        let mut rest = Drain::new(core::mem::take(chain));
+        let mut moved = OpenChain::new();
+        rest.skip(part.bytes as usize, pool);
+        for index in 0..self.count - part.count {
+            let mut window = [0; HEAD_BYTES_MAX];
+            rest.peek(&mut window);
+            let Some(Head { bytes, timestamp_delta, payload }) = decode_head(&window) else { break };
+            rest.skip(bytes, pool);
+            let place = Place { payload, timestamp_delta, offset_delta: index.cast_signed(), bytes: 0 };
+            let (head, length) = encode_head(place);
+            write(&mut moved, pool, &head[..length]);
+            rest.copy(payload as usize, &mut moved, pool);
+        }
+        pool.recycle(rest.into_chain());
+        self.records = Records::Sealed(moved.seal());
+        self.first += part.count;
+        self.count -= part.count;
+        self.part = None;
+    }
+
+    const fn timestamp(&self, delta: i64) -> Timestamp {
+        Timestamp::from_millis(self.base_timestamp.as_millis().wrapping_add(delta))
+    }
+}
+
+fn decode_head(window: &[u8; HEAD_BYTES_MAX]) -> Option<Head> {
+    let mut at = 0;
+    let length = varint(window, &mut at)?;
+    let prefix = at;
+    at += 1;
+    let timestamp_delta = varint(window, &mut at)?;
+    let _offset_delta = varint(window, &mut at)?;
+    let payload = u64::try_from(length).ok()?.checked_sub((at - prefix) as u64)?;
+    Some(Head { bytes: at, timestamp_delta, payload })
+}
+
+fn varint(bytes: &[u8], at: &mut usize) -> Option<i64> {
+    let mut zigzag = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        zigzag |= u64::from(byte & 0x7F) << shift;
+        if byte < 0x80 {
+            return Some((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed());
+        }
+    }
+    None
+}
