@@ -3,6 +3,9 @@
 //! A [`Block`] is moved, never shared: memory on its way to a socket cannot be reused by accident. Nothing here may
 //! allocate, and nothing may recurse along a chain.
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 
 /// A fixed piece of the caller's memory behind an owning pointer that can own the next one.

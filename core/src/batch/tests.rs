@@ -1,1 +1,175 @@
-//! A batch's bytes against Kafka's own.
+//! A batch's bytes against those of Kafka's Java classes.
+
+extern crate std;
+
+use std::string::String;
+use std::vec::Vec;
+
+use super::append::{Place, append};
+use super::*;
+use crate::checksum::crc32c;
+use crate::id::TopicId;
+use crate::memory::Pool;
+use crate::record::{Header, Placement, Record, record_bytes};
+use crate::test_storage::BoxBlock;
+
+const GOLDEN: &str = include_str!("../../../tests/golden/record_batch_v2_java431.jsonl");
+
+/// A record of the golden file.
+struct Expected {
+    timestamp: i64,
+    key: Option<String>,
+    value: Option<String>,
+    headers: Vec<(String, Option<String>)>,
+}
+
+/// Just enough of JSON for a file that we wrote ourselves: no escapes, no spaces.
+struct Json<'a>(&'a str);
+
+impl<'a> Json<'a> {
+    fn skip(&mut self, text: &str) {
+        self.0 = self.0.strip_prefix(text).unwrap_or_else(|| panic!("{text:?} expected at {:.40}", self.0));
+    }
+
+    fn try_skip(&mut self, text: &str) -> bool {
+        self.0.strip_prefix(text).map(|rest| self.0 = rest).is_some()
+    }
+
+    fn until(&mut self, end: &str) -> &'a str {
+        let (found, rest) = self.0.split_once(end).unwrap();
+        self.0 = rest;
+        found
+    }
+
+    fn number(&mut self, name: &str) -> i64 {
+        self.skip("\"");
+        self.skip(name);
+        self.skip("\":");
+        self.until(",").parse().unwrap()
+    }
+
+    /// A string, or null; `<len 3 of 'x'>` stands for `xxx`.
+    fn text(&mut self) -> Option<String> {
+        if self.try_skip("null") {
+            return None;
+        }
+        self.skip("\"");
+        let text = self.until("\"");
+        match text.strip_prefix("<len ").and_then(|text| text.strip_suffix("'>")?.split_once(" of '")) {
+            Some((length, letter)) => Some(letter.repeat(length.parse().unwrap())),
+            None => Some(text.into()),
+        }
+    }
+
+    fn record(&mut self) -> Expected {
+        self.skip("{");
+        let timestamp = self.number("ts");
+        self.skip("\"key\":");
+        let key = self.text();
+        self.skip(",\"value\":");
+        let value = self.text();
+        self.skip(",\"headers\":[");
+        let mut headers = Vec::new();
+        while !self.try_skip("]") {
+            self.try_skip(",");
+            self.skip("[");
+            let name = self.text().unwrap();
+            self.skip(",");
+            headers.push((name, self.text()));
+            self.skip("]");
+        }
+        self.skip("}");
+        Expected { timestamp, key, value, headers }
+    }
+}
+
+fn batch(records: &[Expected], block_bytes: usize) -> Batch<BoxBlock> {
+    let mut pool = Pool::new();
+    for _ in 0..2000 / block_bytes + 2 {
+        assert!(pool.add(BoxBlock::new(block_bytes)).is_ok());
+    }
+    let mut chain = OpenChain::new();
+    for (index, expected) in records.iter().enumerate() {
+        let headers: Vec<_> = expected
+            .headers
+            .iter()
+            .map(|(key, value)| Header { key, value: value.as_deref().map(str::as_bytes) })
+            .collect();
+        let record = Record {
+            topic: TopicId(0),
+            placement: Placement::Any,
+            key: expected.key.as_deref().map(str::as_bytes),
+            value: expected.value.as_deref().map(str::as_bytes),
+            headers: &headers,
+            timestamp: Timestamp::from_millis(expected.timestamp),
+        };
+        let payload = record.payload_bytes();
+        let timestamp_delta = expected.timestamp - records[0].timestamp;
+        let offset_delta = index as i32;
+        let bytes = record_bytes(payload, timestamp_delta, offset_delta) as u32;
+        let before = chain.bytes();
+        append(&mut chain, &mut pool, &record, Place { payload, timestamp_delta, offset_delta, bytes });
+        assert_eq!(chain.bytes() - before, bytes, "the size is known before");
+    }
+    let max = records.iter().map(|record| record.timestamp).max().unwrap();
+    Batch {
+        id: BatchId::new(0, 0),
+        partition: TopicPartition { topic: TopicId(0), partition: 0 },
+        first: 0,
+        count: records.len() as u32,
+        base_timestamp: Timestamp::from_millis(records[0].timestamp),
+        max_timestamp: Timestamp::from_millis(max),
+        created: Instant::ZERO,
+        records: Records::Open(chain),
+    }
+}
+
+#[test]
+fn batches_are_those_of_kafka_byte_for_byte() {
+    let mut checked = 0;
+    for line in GOLDEN.lines().filter(|line| !line.contains("_decode_only")) {
+        let mut json = Json(line);
+        json.skip("{\"name\":");
+        let name = json.text().unwrap();
+        json.skip(",");
+        let (id, epoch, sequence) = (json.number("pid"), json.number("epoch"), json.number("seq"));
+        json.skip("\"txn\":");
+        let attributes = if json.until(",") == "true" { 0x10 } else { 0 };
+        let (size, crc) = (json.number("size"), json.number("crc"));
+        json.skip("\"records\":[");
+        let mut records = Vec::new();
+        while !json.try_skip("]") {
+            json.try_skip(",");
+            records.push(json.record());
+        }
+        json.skip(",\"hex\":\"");
+        let hex = json.until("\"");
+        // Blocks that every record straddles, some, and none.
+        for block_bytes in [1, 7, 64, 4096] {
+            let mut batch = batch(&records, block_bytes);
+            assert_eq!(i64::from(batch.bytes()), size, "{name}");
+            batch.seal();
+            let header = batch.header(attributes, id, epoch as i16, sequence as i32, crc32c);
+            let stamped = u32::from_be_bytes(header[17..21].try_into().unwrap());
+            assert_eq!(i64::from(stamped), crc, "{name}");
+            let pieces = batch.chain().unwrap().pieces();
+            let bytes = header.iter().chain(pieces.flatten());
+            let found: String = bytes.map(|byte| std::format!("{byte:02x}")).collect();
+            assert_eq!(found, hex, "{name} in blocks of {block_bytes}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 11);
+}
+
+#[test]
+fn a_batch_gives_its_blocks_back_sealed_or_not() {
+    let record = || Expected { timestamp: 0, key: None, value: Some("x".repeat(100)), headers: Vec::new() };
+    let open = batch(&[record(), record()], 10);
+    assert!(open.chain().is_none());
+    let blocks = open.into_chain().blocks();
+    let mut sealed = batch(&[record(), record()], 10);
+    sealed.seal();
+    sealed.seal();
+    assert_eq!(sealed.into_chain().blocks(), blocks);
+}
