@@ -116,8 +116,6 @@ fn multiply(a: u32, mut b: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-
     use super::*;
 
     const GOLDEN: &str = include_str!("../../tests/golden/varint_crc_java431.tsv");

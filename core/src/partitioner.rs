@@ -89,8 +89,6 @@ pub fn murmur2(key: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-
     use super::*;
 
     /// `key  murmur2  [hex, pos, p%10]`; a line without the last columns names its key's bytes in hex.

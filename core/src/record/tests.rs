@@ -1,7 +1,5 @@
 //! Records against the bytes of Kafka's own classes, and the sizes against the bytes.
 
-extern crate std;
-
 use std::borrow::ToOwned;
 use std::string::String;
 use std::vec::Vec;
@@ -37,7 +35,7 @@ fn unhex(text: &str) -> Vec<u8> {
 fn encoded(record: &Record<'_>, timestamp_delta: i64, offset_delta: i32) -> Vec<u8> {
     let mut bytes = Vec::new();
     record.encode(record.payload_bytes(), timestamp_delta, offset_delta, |piece| {
-        bytes.extend_from_slice(piece)
+        bytes.extend_from_slice(piece);
     });
     let announced = record_bytes(record.payload_bytes(), timestamp_delta, offset_delta);
     assert_eq!(bytes.len() as u64, announced, "{record:?} {timestamp_delta} {offset_delta}");

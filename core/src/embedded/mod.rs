@@ -1,0 +1,12 @@
+//! A producer for devices: one thread, no operating system, no heap, any network.
+//!
+//! [`Memory`] is all memory in one `static`; [`Driver`] joins the producer that lives in it with the device's
+//! [`Network`] over the traits of `embedded-io`. Neither ever blocks.
+
+mod driver;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+pub use driver::{AddressMap, CONNECTIONS_MAX, Driver, Network, Outcome};
+pub use memory::{KNOWN_PER_PARTITION, Memory, NAME_BYTES, Node, Static, StaticBlock};
