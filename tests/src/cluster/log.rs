@@ -72,7 +72,7 @@ pub struct PartitionLog {
 
 impl PartitionLog {
     /// The batches that are kept, oldest first.
-    pub fn batches(&self) -> impl ExactSizeIterator<Item = &StoredBatch> {
+    pub fn batches(&self) -> impl DoubleEndedIterator<Item = &StoredBatch> + ExactSizeIterator {
         self.batches.iter()
     }
 

@@ -37,12 +37,12 @@ impl RequestLog {
     }
 
     /// The last requests, oldest first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &LoggedRequest> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &LoggedRequest> + ExactSizeIterator {
         self.entries.iter()
     }
 
     /// The last requests of one API, oldest first.
-    pub fn of(&self, api_key: ApiKey) -> impl Iterator<Item = &LoggedRequest> {
+    pub fn of(&self, api_key: ApiKey) -> impl DoubleEndedIterator<Item = &LoggedRequest> {
         self.entries.iter().filter(move |entry| entry.api_key == api_key)
     }
 
