@@ -108,7 +108,8 @@ impl Listener {
         // The accepting thread is in accept(): one more connection gets it out of there. If that fails, so has accept.
         let _ = TcpStream::connect(self.address);
         let _ = accepting.join();
-        server.close_clients();
+        server.shut_down_clients();
+        server.join_clients();
         self.state = State::Reserved(Some(bind(self.address)?));
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Listener {
     /// Closes all connections, and goes on accepting.
     pub(super) fn disconnect_clients(&self) {
         if let State::Listening { server, .. } = &self.state {
-            server.close_clients();
+            server.shut_down_clients();
         }
     }
 }
@@ -233,12 +234,16 @@ impl Server {
         Ok(())
     }
 
-    fn close_clients(&self) {
-        let clients = std::mem::take(&mut *lock(&self.clients));
-        for client in &clients {
+    /// Shuts the sockets down; the threads end when they notice, and are joined later.
+    fn shut_down_clients(&self) {
+        for client in lock(&self.clients).iter() {
             // Fails when the client was faster.
             let _ = client.stream.shutdown(Shutdown::Both);
         }
+    }
+
+    fn join_clients(&self) {
+        let clients = std::mem::take(&mut *lock(&self.clients));
         clients.into_iter().for_each(Client::join);
     }
 }

@@ -129,6 +129,17 @@ fn clients_can_be_disconnected_from_a_running_broker() {
 }
 
 #[test]
+fn a_client_whose_answer_is_late_can_be_disconnected() {
+    let cluster = start(1);
+    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::METADATA, Action::Delay(3_600_000_000))));
+    let mut client = Client::connect(&cluster, 1);
+    client.send(12, &MetadataRequest::all());
+    assert!(cluster.wait_until(PATIENCE, |cluster| cluster.requests().total() == 1));
+    cluster.disconnect_clients(1);
+    assert_eq!(client.receive(), None);
+}
+
+#[test]
 fn a_test_can_wait_for_what_arrives() {
     let cluster = start(1);
     cluster.with(|cluster| cluster.create_topic("t", 1));
