@@ -3,10 +3,13 @@
 //! A [`Block`] is moved, never shared: memory on its way to a socket cannot be reused by accident. Nothing here may
 //! allocate, and nothing may recurse along a chain.
 
+mod drain;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
+
+pub(crate) use drain::Drain;
 
 /// A fixed piece of the caller's memory behind an owning pointer that can own the next one.
 ///
@@ -175,6 +178,18 @@ impl<B: Block> Chain<B> {
         open
     }
 
+    /// The pieces of the first `bytes` bytes, in order.
+    pub(crate) fn pieces_to(&self, bytes: u32) -> Pieces<'_, B> {
+        Pieces { block: self.first.as_ref(), bytes: self.bytes.min(bytes) as usize }
+    }
+
+    /// Takes a block in that holds nothing: it goes back together with the others.
+    pub(crate) fn adopt(&mut self, mut block: B) {
+        *block.next() = self.first.take();
+        self.first = Some(block);
+        self.blocks += 1;
+    }
+
     /// Takes the first block off. Its bytes no longer count.
     pub fn pop(&mut self) -> Option<B> {
         let mut block = self.first.take()?;
@@ -207,6 +222,12 @@ impl<B: Block> fmt::Debug for Chain<B> {
 pub struct Pieces<'c, B> {
     block: Option<&'c B>,
     bytes: usize,
+}
+
+impl<B> Clone for Pieces<'_, B> {
+    fn clone(&self) -> Self {
+        Self { block: self.block, bytes: self.bytes }
+    }
 }
 
 impl<'c, B: Block> Iterator for Pieces<'c, B> {

@@ -100,9 +100,8 @@ impl<S: Storage> Accumulator<S> {
 
     /// Takes a held batch out of all lists.
     fn hand_over(&mut self, batch: u32) -> Batch<S::Block> {
-        if let Some(topic) = self.cursor.as_ref().filter(|cursor| cursor.batch() == batch).map(|c| c.topic())
-        {
-            self.stop_moving(topic);
+        if self.cursor.as_ref().is_some_and(|cursor| cursor.batch() == batch) {
+            self.stop_moving();
         }
         self.batches.hand_over(batch);
         let slot = self.batches.at_mut(batch);

@@ -21,6 +21,7 @@ mod append;
 mod batches;
 mod hand_over;
 mod list;
+mod moving;
 mod partitions;
 mod pending;
 mod spread;
@@ -43,8 +44,9 @@ use crate::memory::{Pool, Storage};
 use crate::time::Instant;
 use batches::Batches;
 use list::NONE;
+use moving::Cursor;
 use partitions::Partitions;
-use pending::{Cursor, ENTRY_BYTES};
+use pending::ENTRY_BYTES;
 use spread::Random;
 use topics::Topics;
 
@@ -172,7 +174,9 @@ impl<S: Storage> Accumulator<S> {
         slot.view = view;
         if let TopicView::Failed(_) = view {
             self.partitions.ready_topic(topic);
-            self.stop_moving(topic);
+            if self.cursor.as_ref().is_some_and(|cursor| cursor.topic() == topic) {
+                self.stop_moving();
+            }
         }
         self.topics.relist(topic);
         self.assign_queues();

@@ -5,20 +5,16 @@
 //! timestamp, then the record as it would be the first of a batch. When the topic is known the queue is worked off from its
 //! front: plain batches are assigned, entries are copied into their partitions' batches one by one. Until the queue is
 //! empty whatever comes for the topic goes behind it, so nothing overtakes.
-//!
-//! One free block is enough to move any record: what is read is never less than what was written, and a block that
-//! was read is free for the next one that is written.
-
 use super::append::{Refused, place};
 use super::batches::{BatchSlot, Kind, Owner};
 use super::list::NONE;
 use super::partitions::State;
 use super::{Accumulator, Appended, RESERVE};
 use crate::batch::append::{Place, blocks_needed, write};
-use crate::event::{Reassigned, TopicView};
-use crate::id::{Ticket, TopicId, TopicPartition};
-use crate::memory::{Block, Chain, OpenChain, Pool, Storage};
-use crate::record::{Placement, Record, record_bytes, varint_bytes};
+use crate::event::TopicView;
+use crate::id::{TopicId, TopicPartition};
+use crate::memory::Storage;
+use crate::record::{Placement, Record};
 use crate::time::Timestamp;
 
 /// Bytes of an entry before its record: kind, partition or hash, timestamp.
@@ -30,46 +26,19 @@ const RECORD_HEAD_BYTES_MAX: usize = 5 + 3;
 /// How many partitions are tried for a plain batch until one that holds nothing is found.
 const ASSIGN_TRIES: u32 = 4;
 
-/// A pending batch whose entries are moving.
-pub(super) struct Cursor<B: Block> {
-    topic: TopicId,
-    batch: u32,
-    /// As many as there were when the batch began to move.
-    partitions: i32,
-    chain: Chain<B>,
-    /// What of the first block was read.
-    offset: usize,
+/// What stands before an entry's payload.
+pub(super) struct Entry {
+    pub(super) placement: Placement,
+    pub(super) timestamp: Timestamp,
+    /// Bytes before the payload.
+    pub(super) head: usize,
+    pub(super) payload: u64,
 }
 
-/// What stands before an entry's payload.
-struct Entry {
-    placement: Placement,
-    timestamp: Timestamp,
-    /// Bytes before the payload.
-    head: usize,
-    payload: u64,
-}
+/// An entry's first bytes, with a record of any length.
+pub(super) type EntryWindow = [u8; ENTRY_BYTES + RECORD_HEAD_BYTES_MAX];
 
 impl<S: Storage> Accumulator<S> {
-    /// Moves one record, whose partition could not be told when it was accepted, to its partition. `None` when there
-    /// is nothing to move, or no memory to move it to: then something comes back by
-    /// [`recycle`](Self::recycle) first.
-    #[must_use]
-    pub fn poll_reassigned(&mut self) -> Option<Reassigned> {
-        let mut cursor = match self.cursor.take() {
-            Some(cursor) => cursor,
-            None => self.start_moving()?,
-        };
-        let moved = self.move_record(&mut cursor);
-        let batch = self.batches.at(cursor.batch);
-        if batch.first == batch.count {
-            self.finish_moving(cursor);
-        } else {
-            self.cursor = Some(cursor);
-        }
-        moved
-    }
-
     /// Appends to the topic's queue.
     pub(super) fn append_queued(
         &mut self,
@@ -120,7 +89,7 @@ impl<S: Storage> Accumulator<S> {
         payload: u64,
         alone: u32,
     ) -> Option<(Kind, Place)> {
-        if last == NONE || self.cursor.as_ref().is_some_and(|cursor| cursor.batch == last) {
+        if last == NONE || self.cursor.as_ref().is_some_and(|cursor| cursor.batch() == last) {
             return None;
         }
         let batch = self.batches.at(last);
@@ -210,193 +179,10 @@ impl<S: Storage> Accumulator<S> {
     }
 
     /// What waited for its topic does not linger as well.
-    fn make_ready(&mut self, partition: u32) {
+    pub(super) fn make_ready(&mut self, partition: u32) {
         if self.partitions.at(partition).state != State::Parked {
             self.partitions.schedule(partition, State::Ready);
         }
-    }
-
-    fn start_moving(&mut self) -> Option<Cursor<S::Block>> {
-        self.assign_queues();
-        let mut topic = self.topics.moving.first();
-        while topic != NONE {
-            let id = TopicId(topic as u16);
-            let slot = self.topics.at(id);
-            let (view, batch) = (slot.view, slot.queue.first());
-            if let TopicView::Known { partitions } = view
-                && self.batches.at(batch).kind == Kind::Pending
-            {
-                let slot = self.batches.at_mut(batch);
-                let chain = core::mem::take(&mut slot.chain).seal();
-                return Some(Cursor { topic: id, batch, partitions, chain, offset: slot.read as usize });
-            }
-            topic = self.topics.next(topic);
-        }
-        None
-    }
-
-    /// Copies the next entry into its partition's open batch, or into a new one.
-    fn move_record(&mut self, cursor: &mut Cursor<S::Block>) -> Option<Reassigned> {
-        let entry = cursor.entry()?;
-        let partition = match entry.placement {
-            Placement::Partition(partition) => partition,
-            Placement::Hash(hash) => (hash % cursor.partitions.cast_unsigned()).cast_signed(),
-            Placement::Any => {
-                self.topics.at(cursor.topic).sticky.partition(cursor.partitions, &mut self.random)
-            }
-        };
-        let key = TopicPartition { topic: cursor.topic, partition };
-        let (slot, batch, place) = self.destination(key, &entry, cursor.batch)?;
-        let from = {
-            let source = self.batches.at_mut(cursor.batch);
-            source.first += 1;
-            Ticket { batch: source.id, index: source.first - 1 }
-        };
-        let destination = self.batches.at_mut(batch);
-        let to = Ticket { batch: destination.id, index: destination.count };
-        destination.count += 1;
-        destination.max_timestamp = destination.max_timestamp.max(entry.timestamp);
-        let before = destination.chain.blocks();
-        let freed = cursor.move_payload(&entry, place, &mut destination.chain, &mut self.pool);
-        let taken = destination.chain.blocks() - before;
-        self.partitions.at_mut(slot).blocks += taken;
-        self.count_queue(cursor.topic, 0, freed);
-        if entry.placement == Placement::Any {
-            let sticky = &mut self.topics.at(cursor.topic).sticky;
-            sticky.produced(place.bytes, self.config.batch_bytes, cursor.partitions, self.config.spread);
-        }
-        self.make_ready(slot);
-        Some(Reassigned { from, to, partition: key })
-    }
-
-    /// The batch that an entry of the pending batch `from` goes to, its partition's slot and its place there. `None`
-    /// changes nothing: something has to come back first.
-    fn destination(&mut self, key: TopicPartition, entry: &Entry, from: u32) -> Option<(u32, u32, Place)> {
-        let Entry { timestamp, payload, head, .. } = *entry;
-        let slot = self.partitions.find(key);
-        let open = if slot == NONE { NONE } else { self.partitions.at(slot).queue.last() };
-        if open != NONE {
-            let batch = self.batches.at(open);
-            if let Some(place) = place(batch, timestamp, payload, self.config.request_bytes_max)
-                // With far-off timestamps a record can be larger than its entry. Never the first of a batch.
-                && u64::from(place.bytes) <= head as u64 + payload
-            {
-                let blocks = blocks_needed(&batch.chain, place.bytes, self.pool.block_bytes());
-                if blocks > 0 && self.pool.free() == 0 {
-                    return None;
-                }
-                self.batches.age_to(open, from);
-                return Some((slot, open, place));
-            }
-        }
-        if self.pool.free() == 0 || self.batches.free_count() == 0 {
-            return None;
-        }
-        let slot = if slot == NONE { self.partitions.insert(key) } else { slot };
-        if slot == NONE {
-            return None;
-        }
-        let created = self.batches.at(from).created;
-        let owner = Owner::Partition(slot);
-        let batch = self.batches.create_after(Kind::Plain, owner, timestamp, created, from);
-        self.partitions.at_mut(slot).queue.push_back(self.batches.slots_mut(), BatchSlot::queued, batch);
-        let bytes = record_bytes(payload, 0, 0) as u32;
-        Some((slot, batch, Place { payload, timestamp_delta: 0, offset_delta: 0, bytes }))
-    }
-
-    /// All records of the cursor's batch have moved.
-    fn finish_moving(&mut self, cursor: Cursor<S::Block>) {
-        let Cursor { topic, batch, chain, .. } = cursor;
-        self.count_queue(topic, 0, chain.blocks());
-        self.pool.recycle(chain);
-        self.topics.at(topic).queue.remove(self.batches.slots_mut(), BatchSlot::queued, batch);
-        self.batches.drop_held(batch);
-        self.topics.relist(topic);
-        self.assign_queues();
-    }
-
-    /// Moving stops in the middle of the batch: what has not moved is put back.
-    pub(super) fn stop_moving(&mut self, topic: TopicId) {
-        if let Some(cursor) = self.cursor.take_if(|cursor| cursor.topic == topic) {
-            let batch = self.batches.at_mut(cursor.batch);
-            batch.read = cursor.offset as u32;
-            batch.chain = cursor.chain.reopen();
-        }
-    }
-}
-
-impl<B: Block> Cursor<B> {
-    pub(super) const fn batch(&self) -> u32 {
-        self.batch
-    }
-
-    pub(super) const fn topic(&self) -> TopicId {
-        self.topic
-    }
-
-    /// Blocks that were not read to their end.
-    #[cfg(test)]
-    pub(super) const fn blocks(&self) -> u32 {
-        self.chain.blocks()
-    }
-
-    /// The entry that stands here.
-    fn entry(&self) -> Option<Entry> {
-        let mut bytes = [0; ENTRY_BYTES + RECORD_HEAD_BYTES_MAX];
-        let mut filled = 0;
-        let mut skip = self.offset;
-        for piece in self.chain.pieces() {
-            let count = piece[skip..].len().min(bytes.len() - filled);
-            bytes[filled..filled + count].copy_from_slice(&piece[skip..skip + count]);
-            filled += count;
-            skip = 0;
-            if filled == bytes.len() {
-                break;
-            }
-        }
-        decode_entry(&bytes)
-    }
-
-    /// Copies the record of the entry that stands here, with the deltas of its new place, and goes behind it.
-    /// Returns how many blocks were read to their end: they are in the pool.
-    fn move_payload(
-        &mut self,
-        entry: &Entry,
-        place: Place,
-        to: &mut OpenChain<B>,
-        pool: &mut Pool<B>,
-    ) -> u32 {
-        let before = self.chain.blocks();
-        let mut left = entry.head;
-        while left > 0 {
-            left -= self.skip(left, pool);
-        }
-        let (head, length) = encode_head(place);
-        write(to, pool, &head[..length]);
-        let mut left = entry.payload as usize;
-        while left > 0 {
-            let Some(piece) = self.chain.pieces().next() else { break };
-            let piece = &piece[self.offset..];
-            let count = piece.len().min(left);
-            write(to, pool, &piece[..count]);
-            left -= self.skip(count, pool);
-        }
-        before - self.chain.blocks()
-    }
-
-    /// Goes on by as much of `bytes` as the first block has, and gives that block back when it was read to its end.
-    fn skip(&mut self, bytes: usize, pool: &mut Pool<B>) -> usize {
-        let length = self.chain.pieces().next().map_or(0, <[u8]>::len);
-        let count = bytes.min(length - self.offset);
-        self.offset += count;
-        if self.offset == length {
-            self.offset = 0;
-            match self.chain.pop() {
-                Some(block) => pool.put(block),
-                None => return bytes,
-            }
-        }
-        count
     }
 }
 
@@ -413,7 +199,7 @@ fn encode_entry(record: &Record<'_>) -> [u8; ENTRY_BYTES] {
     entry
 }
 
-fn decode_entry(bytes: &[u8; ENTRY_BYTES + RECORD_HEAD_BYTES_MAX]) -> Option<Entry> {
+pub(super) fn decode_entry(bytes: &EntryWindow) -> Option<Entry> {
     let place = u32::from_be_bytes(bytes[1..5].try_into().ok()?);
     let timestamp = i64::from_be_bytes(bytes[5..ENTRY_BYTES].try_into().ok()?);
     let placement = match bytes[0] {
@@ -437,27 +223,4 @@ fn decode_entry(bytes: &[u8; ENTRY_BYTES + RECORD_HEAD_BYTES_MAX]) -> Option<Ent
         head: ENTRY_BYTES + length + 3,
         payload: (zigzag >> 1).checked_sub(3)?,
     })
-}
-
-/// What stands before a record's payload in its place.
-fn encode_head(place: Place) -> ([u8; 5 + 1 + 10 + 5], usize) {
-    let Place { payload, timestamp_delta, offset_delta, .. } = place;
-    let deltas = varint_bytes(timestamp_delta) + varint_bytes(i64::from(offset_delta));
-    let mut head = [0; 21];
-    let mut length = 0;
-    let mut varint = |value: i64, skip: usize| {
-        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        length += skip;
-        while rest >= 0x80 {
-            head[length] = rest as u8 | 0x80;
-            length += 1;
-            rest >>= 7;
-        }
-        head[length] = rest as u8;
-        length += 1;
-    };
-    varint((1 + deltas + payload).cast_signed(), 0);
-    varint(timestamp_delta, 1);
-    varint(i64::from(offset_delta), 0);
-    (head, length)
 }

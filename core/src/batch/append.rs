@@ -37,13 +37,8 @@ pub(crate) fn append<B: Block>(
 /// [`Record::encode`] for a record that is written in one piece, as nearly all are: half the cost.
 #[inline]
 fn encode_straight(space: &mut [u8], record: &Record<'_>, place: Place) {
-    let Place { payload, timestamp_delta, offset_delta, .. } = place;
-    let deltas = varint_bytes(timestamp_delta) + varint_bytes(i64::from(offset_delta));
     let mut out = Straight { space, at: 0 };
-    out.varint((1 + deltas + payload).cast_signed());
-    out.byte(0); // attributes: Kafka defines none
-    out.varint(timestamp_delta);
-    out.varint(i64::from(offset_delta));
+    out.head(place);
     out.nullable(record.key);
     out.nullable(record.value);
     out.varint(record.headers.len() as i64);
@@ -54,6 +49,18 @@ fn encode_straight(space: &mut [u8], record: &Record<'_>, place: Place) {
     debug_assert_eq!(out.at, out.space.len(), "a record has the size that was computed");
 }
 
+/// What stands before a record's key in its place: the bytes, and how many they are.
+pub(crate) fn encode_head(place: Place) -> ([u8; HEAD_BYTES_MAX], usize) {
+    let mut bytes = [0; HEAD_BYTES_MAX];
+    let mut out = Straight { space: &mut bytes, at: 0 };
+    out.head(place);
+    let length = out.at;
+    (bytes, length)
+}
+
+/// Length, attributes, two deltas.
+const HEAD_BYTES_MAX: usize = 5 + 1 + 10 + 5;
+
 /// Space in one block, filled from its start.
 struct Straight<'s> {
     space: &'s mut [u8],
@@ -61,6 +68,16 @@ struct Straight<'s> {
 }
 
 impl Straight<'_> {
+    #[inline]
+    fn head(&mut self, place: Place) {
+        let Place { payload, timestamp_delta, offset_delta, .. } = place;
+        let deltas = varint_bytes(timestamp_delta) + varint_bytes(i64::from(offset_delta));
+        self.varint((1 + deltas + payload).cast_signed());
+        self.byte(0); // attributes: Kafka defines none
+        self.varint(timestamp_delta);
+        self.varint(i64::from(offset_delta));
+    }
+
     #[inline]
     fn byte(&mut self, byte: u8) {
         if let Some(space) = self.space.get_mut(self.at) {
