@@ -42,7 +42,7 @@ impl<'a> Patterns<'a> {
             .max_block(Duration::from_secs(15))
             .request_timeout(Duration::from_secs(5))
             .delivery_timeout(Duration::from_secs(15))
-            .on_undelivered(move |error| lock(&lost).fail(error))
+            .on_undelivered(move |error| lock(&lost).fail(&error))
             .build()?;
         Ok(Self { producer, topic, undelivered })
     }
@@ -64,7 +64,7 @@ impl<'a> Patterns<'a> {
         for reading in readings {
             tally.records += 1;
             if let Err(error) = self.producer.send(self.record(reading)) {
-                tally.fail(error);
+                tally.fail(&error);
             }
             progress.set(tally.records as usize);
         }
@@ -90,9 +90,9 @@ impl<'a> Patterns<'a> {
             match self.producer.send(self.record(reading)) {
                 Ok(delivery) => match delivery.get() {
                     Ok(metadata) => tally.acknowledge(sent, &metadata),
-                    Err(error) => tally.fail(error),
+                    Err(error) => tally.fail(&error),
                 },
-                Err(error) => tally.fail(error),
+                Err(error) => tally.fail(&error),
             }
             progress.set(tally.records as usize);
             if tally.failed > 0 || begun.elapsed() > SYNCHRONOUS_MAX {
@@ -115,12 +115,12 @@ impl<'a> Patterns<'a> {
                 let mut tally = lock(&heard);
                 match outcome {
                     Ok(metadata) => tally.acknowledge(sent, &metadata),
-                    Err(error) => tally.fail(error),
+                    Err(error) => tally.fail(&error),
                 }
                 tally.elapsed = begun.elapsed();
             });
             if let Err(error) = accepted {
-                lock(&tally).fail(error);
+                lock(&tally).fail(&error);
             }
             if progress.is_due() {
                 progress.set(lock(&tally).outcomes() as usize);

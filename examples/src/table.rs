@@ -77,7 +77,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -124,12 +124,8 @@ sync get            400          400      0       200  0.082  0.082 0:3300..3420
         let offsets = (0..14).map(|partition| (partition, (0, 9))).collect();
         let table = render("", &[("callback", &Tally { offsets, ..Tally::default() })]);
         assert_eq!(table.lines().count(), 2 + PARTITIONS_SHOWN + 1);
-        assert!(
-            table.ends_with(
-                " 11:0..9\n                                                            and 2 more\n"
-            ),
-            "{table}"
-        );
+        let last: Vec<&str> = table.lines().rev().take(2).map(str::trim).collect();
+        assert_eq!(last, ["and 2 more", "11:0..9"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Tally {
     }
 
     /// A record was not accepted, or was not stored.
-    pub fn fail(&mut self, error: impl ToString) {
+    pub fn fail(&mut self, error: &impl ToString) {
         self.failed += 1;
         self.first_error.get_or_insert_with(|| error.to_string());
     }
@@ -96,8 +96,8 @@ mod tests {
                 RecordMetadata::new(topic, partition, offset, Timestamp::from_millis(0), None, None);
             tally.acknowledge(Instant::now(), &metadata);
         }
-        tally.fail("first");
-        tally.fail("second");
+        tally.fail(&"first");
+        tally.fail(&"second");
         assert_eq!((tally.acknowledged, tally.failed, tally.outcomes()), (5, 2, 7));
         assert_eq!(tally.offsets, BTreeMap::from([(0, (9, 9)), (1, (38, 41))]));
         assert_eq!(tally.first_error.as_deref(), Some("first"));

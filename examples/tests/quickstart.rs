@@ -108,12 +108,17 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
 #[test]
 fn real_kafka_takes_every_record_and_creates_the_topic_by_itself() {
     require_kafka!();
-    let bootstrap = Kafka::shared().bootstrap();
-    let output =
-        quickstart(&["--bootstrap", &bootstrap, "--records", "300", "--topic", "quickstart-real"], b"");
+    let kafka = Kafka::builder().start(); // as it is by default: topics are created when they are asked for
+    let bootstrap = kafka.bootstrap();
+    let output = quickstart(&["--bootstrap", &bootstrap, "--records", "300", "--topic", "telemetry"], b"");
     let (broker, rows) = table(&output);
-    let expected =
-        format!("broker: real, speaks Produce up to version 13, as Apache Kafka does since 4.1, {bootstrap}");
-    assert_eq!(broker, expected);
+    let version = "speaks Produce up to version 13, as Apache Kafka does since 4.1";
+    assert_eq!(broker, format!("broker: real, {version}, {bootstrap}"));
     assert_eq!(rows, [[100, 100, 0]; 3]);
+    let records = kafka.oracle().read("telemetry");
+    assert_eq!(records.len(), 300);
+    for record in records {
+        let (key, value) = (text(&record.key.unwrap()), text(&record.value.unwrap()));
+        assert!(value.starts_with(&format!("{{\"sensor\":\"{key}\",\"time_ms\":")), "{key}: {value}");
+    }
 }
