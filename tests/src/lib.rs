@@ -1,5 +1,6 @@
 //! A simulated Kafka cluster, a launcher for the real one, and felice's behaviour suite.
 
+pub mod behaviour;
 pub mod cluster;
 pub mod conformance;
 pub mod java;

@@ -1,0 +1,159 @@
+//! The behaviour suite: what every front-end promises, said once, against the simulated cluster over TCP and against
+//! real Kafka.
+//!
+//! A scenario is a function over a [`FrontEnd`] and a [`Target`]. A front-end joins by implementing [`FrontEnd`], and by
+//! one test binary that names the scenarios with [`behaviour_tests!`](crate::behaviour_tests). The heavy ones, in
+//! [`volume`] and [`memory`], have binaries of their own, since they measure a whole process or stop a broker.
+
+mod blocking;
+pub mod patterns;
+mod sample;
+mod target;
+mod witness;
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use felice_core::record::ProducerRecord;
+use felice_core::serializer::Serialize;
+use felice_host::{
+    Builder, CloseError, FlushError, PartitionsError, ProduceError, RecordMetadata, SendError, Start,
+};
+
+pub use sample::Sample;
+pub use target::Target;
+pub use witness::{Outcome, Witness};
+
+/// How long anything may take that should take milliseconds: the machine may be busy, and a deadline is no measurement.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What one record's closure is.
+pub type Closure = Box<dyn FnOnce(Result<RecordMetadata, ProduceError>) + Send>;
+
+/// A front-end, as the suite sees it. An asynchronous one waits here for its futures.
+pub trait FrontEnd: Start + Clone + Debug + Send + Sync + 'static {
+    /// How tests name it, and its topics.
+    const NAME: &'static str;
+
+    /// Its handle of an accepted record.
+    type Handle: Handle;
+
+    /// `send`.
+    fn send<K, V>(&self, record: &ProducerRecord<'_, K, V>) -> Result<Self::Handle, SendError>
+    where
+        K: Serialize + Sync,
+        V: Serialize + Sync;
+
+    /// `try_send`.
+    fn try_send<K, V>(&self, record: &ProducerRecord<'_, K, V>) -> Result<Self::Handle, SendError>
+    where
+        K: Serialize + Sync,
+        V: Serialize + Sync;
+
+    /// `send_with`.
+    fn send_with<K, V>(&self, record: &ProducerRecord<'_, K, V>, callback: Closure) -> Result<(), SendError>
+    where
+        K: Serialize + Sync,
+        V: Serialize + Sync;
+
+    /// `send_with_token`.
+    fn send_with_token<K, V>(&self, record: &ProducerRecord<'_, K, V>, token: u64) -> Result<(), SendError>
+    where
+        K: Serialize + Sync,
+        V: Serialize + Sync;
+
+    /// `flush`.
+    fn flush(&self) -> Result<(), FlushError>;
+
+    /// `close`.
+    fn close(&self, timeout: Duration) -> Result<(), CloseError>;
+
+    /// `partitions_for`.
+    fn partitions_for(&self, topic: &str) -> Result<i32, PartitionsError>;
+
+    /// How many accepted records have failed.
+    fn failed(&self) -> u64;
+
+    /// How often callbacks have panicked.
+    fn callback_panics(&self) -> u64;
+}
+
+/// A front-end's handle of an accepted record.
+pub trait Handle: Send + 'static {
+    /// Waits for the outcome.
+    fn get(self) -> Result<RecordMetadata, NoMetadata>;
+
+    /// Waits for the outcome for so long.
+    fn get_timeout(&mut self, timeout: Duration) -> Result<RecordMetadata, NoMetadata>;
+
+    /// The outcome, if it is there.
+    fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>>;
+}
+
+/// Why there is no metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoMetadata {
+    /// The record failed.
+    Failed(ProduceError),
+    /// Waiting in a callback was refused.
+    InCallback,
+    /// Not yet.
+    TimedOut,
+}
+
+/// A builder for a target, with what the suite wants of all: no linger, so that nothing waits for company.
+pub fn builder<F: FrontEnd>(target: &Target) -> Builder<F> {
+    Builder::<F>::new().bootstrap_servers(&target.bootstrap()).linger(Duration::ZERO)
+}
+
+/// A producer for a target.
+pub fn producer<F: FrontEnd>(target: &Target) -> F {
+    builder(target).build().expect("the settings fit")
+}
+
+/// Asks again until the condition holds; panics when that takes longer than [`PATIENCE`].
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Where a scenario runs, and for how long it did.
+pub mod on {
+    use std::time::Instant;
+
+    use super::Target;
+
+    /// A simulated cluster of the scenario's own.
+    pub fn simulated(name: &str, scenario: impl FnOnce(&Target)) {
+        timed(name, "simulated", &Target::simulated(), scenario);
+    }
+
+    /// Real Kafka. Says loudly that nothing ran where that cannot be.
+    pub fn real(name: &str, scenario: impl FnOnce(&Target)) {
+        crate::require_kafka!();
+        timed(name, "real", &Target::real(), scenario);
+    }
+
+    fn timed(name: &str, kind: &str, target: &Target, scenario: impl FnOnce(&Target)) {
+        let begun = Instant::now();
+        scenario(target);
+        println!("{name} on the {kind} cluster: {:.2?}", begun.elapsed());
+    }
+}
+
+/// Makes the tests `scenario::simulated` and `scenario::real` for a front-end.
+#[macro_export]
+macro_rules! behaviour_tests {
+    ($front_end:ident: $($room:ident::$scenario:ident on [$($target:ident),*];)*) => {
+        $(mod $scenario {
+            $(#[test]
+            fn $target() {
+                let scenario = $crate::behaviour::$room::$scenario::<super::$front_end>;
+                $crate::behaviour::on::$target(stringify!($scenario), scenario);
+            })*
+        })*
+    };
+}

@@ -1,0 +1,95 @@
+//! What a scenario runs against: the simulated cluster over TCP, or real Kafka.
+
+use std::sync::OnceLock;
+
+use crate::cluster::{ClusterConfig, TcpCluster};
+use crate::java::{JavaOracle, ReadRecord};
+use crate::kafka::Kafka;
+
+/// A cluster without automatic topics.
+pub enum Target {
+    /// A simulated one of this scenario's own, with Java's clients for it where they are asked for.
+    Simulated(TcpCluster, OnceLock<JavaOracle>),
+    /// The real one that this process shares.
+    Real(&'static Kafka),
+}
+
+impl Target {
+    /// A simulated cluster of three brokers.
+    ///
+    /// # Panics
+    ///
+    /// If there are no ports left.
+    pub fn simulated() -> Self {
+        let config = ClusterConfig { brokers: 3, auto_create_topics: false, ..ClusterConfig::default() };
+        let cluster = TcpCluster::start(config).expect("the loopback interface has free ports");
+        Self::Simulated(cluster, OnceLock::new())
+    }
+
+    /// Real Kafka, one broker; see [`require_kafka!`](crate::require_kafka).
+    pub fn real() -> Self {
+        Self::Real(Kafka::shared())
+    }
+
+    /// `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        match self {
+            Self::Simulated(cluster, _) => cluster.bootstrap(),
+            Self::Real(kafka) => kafka.bootstrap(),
+        }
+    }
+
+    /// Creates a topic. Its name must be the scenario's own.
+    pub fn create_topic(&self, topic: &str, partitions: i32) {
+        match self {
+            Self::Simulated(cluster, _) => drop(cluster.with(|it| it.create_topic(topic, partitions))),
+            Self::Real(kafka) => kafka.oracle().create_topic(topic, partitions),
+        }
+    }
+
+    /// Java's clients for this cluster; see [`require_kafka!`](crate::require_kafka).
+    pub fn java(&self) -> &JavaOracle {
+        match self {
+            Self::Simulated(cluster, java) => java.get_or_init(|| JavaOracle::start(&cluster.bootstrap())),
+            Self::Real(kafka) => kafka.oracle(),
+        }
+    }
+
+    /// The simulated cluster.
+    ///
+    /// # Panics
+    ///
+    /// If it is real Kafka.
+    pub fn cluster(&self) -> &TcpCluster {
+        match self {
+            Self::Simulated(cluster, _) => cluster,
+            Self::Real(_) => panic!("this scenario is for the simulated cluster"),
+        }
+    }
+
+    /// All records that a topic holds now, by partition and offset.
+    pub fn read(&self, topic: &str) -> Vec<ReadRecord> {
+        let mut records = match self {
+            Self::Simulated(cluster, _) => read_simulated(cluster, topic),
+            Self::Real(kafka) => kafka.oracle().read(topic),
+        };
+        records.sort_by_key(|record| (record.partition, record.offset));
+        records
+    }
+}
+
+fn read_simulated(cluster: &TcpCluster, topic: &str) -> Vec<ReadRecord> {
+    cluster.with(|cluster| {
+        let of_partition = |partition| {
+            cluster.records(topic, partition).into_iter().map(move |record| ReadRecord {
+                partition,
+                offset: record.offset,
+                timestamp: record.timestamp,
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
+            })
+        };
+        (0..cluster.partition_count(topic)).flat_map(of_partition).collect()
+    })
+}
