@@ -9,6 +9,7 @@ mod blocking;
 pub mod patterns;
 mod sample;
 mod target;
+pub mod volume;
 mod witness;
 
 use std::fmt::Debug;
