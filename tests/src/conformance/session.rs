@@ -154,12 +154,28 @@ impl<'a> Session<'a> {
         self.wait_for_topic(&topic.name, partitions);
     }
 
-    /// Stops a broker. If it is the one that the session is connected to, it connects to another.
+    /// Stops a broker, and waits until the one that the session is connected to knows it. If they are the same, the
+    /// session connects to another.
     pub fn stop(&mut self, broker: i32) {
         self.target.stop(broker);
         if broker == self.broker {
             self.connect_to(self.another_broker());
         }
+        let deadline = Instant::now() + PATIENCE;
+        while self.live_brokers().contains(&broker) {
+            assert!(
+                Instant::now() < deadline,
+                "broker {broker} is down, and broker {} does not know",
+                self.broker
+            );
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    fn live_brokers(&mut self) -> Vec<i32> {
+        let frame = self.ask(METADATA, &MetadataRequest::of_topics([])).expect("the broker answers");
+        let (_, response) = decode_response::<MetadataResponse<'_>>(METADATA, &frame).expect("Metadata");
+        response.brokers.iter().map(|broker| broker.node_id).collect()
     }
 
     /// Starts a broker again, and connects to it.

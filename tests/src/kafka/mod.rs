@@ -149,7 +149,8 @@ impl Kafka {
         self.node(broker).end("TERM");
     }
 
-    /// Ends a broker at once (SIGKILL).
+    /// Ends a broker at once (SIGKILL). It is let in again, and its partitions move, when its session has expired:
+    /// `broker.session.timeout.ms`, 9 s unless set.
     pub fn kill(&self, broker: i32) {
         self.node(broker).end("KILL");
     }

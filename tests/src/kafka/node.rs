@@ -128,6 +128,8 @@ impl Node {
     pub(crate) fn pause(&mut self) {
         assert_eq!(self.state, State::Running, "broker {} does not run", self.id);
         self.say("STOP");
+        let answer = self.answers.recv_timeout(PATIENCE);
+        assert_eq!(answer.as_deref(), Ok("STOPPED"), "broker {} was not paused", self.id);
         self.state = State::Paused;
     }
 

@@ -2,7 +2,7 @@
 # closes (the process ended, in whatever way), the broker is killed and its folder removed.
 #
 # Arguments: the folder, the file for the broker's console output, then the broker's command.
-# Reads: START, or the name of a signal. Writes: STARTED, and the exit status whenever the broker ends.
+# Reads: START, or the name of a signal. Writes: STARTED, STOPPED, and the exit status whenever the broker ends.
 folder=$1
 console=$2
 shift 2
@@ -19,6 +19,11 @@ while read -r word; do
             rm -f "$folder/pid"
             echo $status
         } 2>/dev/null &
+        ;;
+    STOP)
+        # Whoever pauses a broker relies on its silence from then on; what the other signals do shows by itself.
+        kill -s STOP "$(cat "$folder/pid")" 2>/dev/null
+        echo STOPPED
         ;;
     *)
         kill -s "$word" "$(cat "$folder/pid")" 2>/dev/null
