@@ -72,7 +72,7 @@ impl<S: Storage> Producer<S> {
     /// # Errors
     ///
     /// [`SendError`]: the record was not taken, and nothing of it is kept. After
-    /// [`AppendError::NoMemory`](crate::error::AppendError::NoMemory) try again when something was completed.
+    /// [`AppendError::NoMemory`] try again when something was completed.
     pub fn send<'a, K: Serialize, V: Serialize>(
         &mut self,
         now: Instant,

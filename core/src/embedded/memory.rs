@@ -2,14 +2,10 @@
 
 use core::fmt;
 
-use crate::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
-use crate::cluster::{self, BrokerSlot};
+use super::tables::{BLOCKS_MIN, Tables};
 use crate::config::{AccumulatorConfig, SenderConfig};
 use crate::memory::{Block, Storage};
-use crate::producer::{Producer, Scratches};
-use crate::sender::{HEADS_BYTES_MIN, InFlightSlot, Sender, SenderPartitionSlot, SenderTables};
-
-use super::driver::CONNECTIONS_MAX;
+use crate::producer::Producer;
 
 /// A block's memory, and the place for the block that follows it.
 pub struct Node<const BYTES: usize> {
@@ -31,6 +27,13 @@ impl<const BYTES: usize> fmt::Debug for Node<BYTES> {
 /// A block of record memory in a `static`.
 #[derive(Debug)]
 pub struct StaticBlock<const BYTES: usize>(&'static mut Node<BYTES>);
+
+impl<const BYTES: usize> StaticBlock<BYTES> {
+    /// The block that a node is.
+    pub const fn new(node: &'static mut Node<BYTES>) -> Self {
+        Self(node)
+    }
+}
 
 impl<const BYTES: usize> AsRef<[u8]> for StaticBlock<BYTES> {
     fn as_ref(&self) -> &[u8] {
@@ -63,28 +66,23 @@ impl<const BYTES: usize> Storage for Static<BYTES> {
     type Table<T: 'static> = &'static mut [T];
 }
 
-/// Bytes per topic in the arena of names. It is one arena: a longer name takes what shorter ones leave.
-pub const NAME_BYTES: usize = 32;
-
-/// For each partition that can be in use, how many partitions can be known.
-pub const KNOWN_PER_PARTITION: usize = 4;
-
 /// All memory of a producer on a device. Nothing beside it is ever taken, whatever a broker sends.
 ///
-/// | number | what it limits | Kafka's or felice's setting |
-/// |---|---|---|
-/// | `BLOCK_BYTES` | bytes of a block; also of the scratch for a key, and for a value, that is neither text nor bytes | |
-/// | `BLOCKS` | record memory is `BLOCKS * BLOCK_BYTES`; one block stays in reserve | `buffer.memory` |
-/// | `BATCHES` | batches at once, open and in flight | |
-/// | `TOPICS` | topics, with [`NAME_BYTES`] for a name on average | `topics.max` |
-/// | `PARTITIONS` | partitions that hold records at once | `partitions.max` |
-/// | | partitions known: [`KNOWN_PER_PARTITION`] times as many | `partitions.known.max` |
-/// | `BROKERS` | bootstrap servers and brokers, each with its connection; at most [`CONNECTIONS_MAX`] | `brokers.max` |
+/// | number | what it limits | setting | bytes for each, on 32 bits |
+/// |---|---|---|---|
+/// | `BLOCK_BYTES` | bytes of a block; of the scratch for a key, or a value, that is neither text nor bytes | | 2 |
+/// | `BLOCKS` | record memory is `BLOCKS * BLOCK_BYTES`; one stays in reserve | `buffer.memory` | `BLOCK_BYTES` + 4 |
+/// | `BATCHES` | batches at once, open and in flight; one stays in reserve | | 368 |
+/// | `TOPICS` | topics, with [`NAME_BYTES`](super::NAME_BYTES) for a name on average | `topics.max` | 176 |
+/// | `PARTITIONS` | partitions that hold records at once; [`KNOWN_PER_PARTITION`](super::KNOWN_PER_PARTITION) times as many are known | `partitions.max` | 168 |
+/// | `BROKERS` | bootstrap servers and brokers with their connections; at most [`CONNECTIONS_MAX`](super::CONNECTIONS_MAX) | `brokers.max` | 1632 |
 ///
-/// [`BYTES`](Self::BYTES) is the sum. What each costs on a 32-bit device is measured in `.ci/bare-metal`.
+/// [`BYTES`](Self::BYTES) is the sum with what is always there: 18.5 KiB for 8 KiB of records in 8 batches of 4 topics
+/// and 8 partitions on 3 brokers. `Producer` and `Driver` themselves, wherever they live, have 2.1 and 2.7 KiB more.
 ///
-/// A device obtains the `&'static mut` that [`producer`](Self::producer) takes by its own means: `static_cell`,
-/// `cortex_m::singleton!`; on a host by `Box::leak`:
+/// A device obtains the `&'static mut` that [`producer`](Self::producer) takes by its own means, such as
+/// `static_cell::ConstStaticCell` or `cortex_m::singleton!`; a host by `Box::leak`. Let [`new`](Self::new) be the
+/// initial value of a `static`: called at run time it needs as much stack as there is memory, and more.
 ///
 /// ```
 /// use felice_core::config::{AccumulatorConfig, SenderConfig};
@@ -95,8 +93,11 @@ pub const KNOWN_PER_PARTITION: usize = 4;
 /// let memory: &'static mut DeviceMemory = Box::leak(Box::new(Memory::new()));
 /// let mut producer = memory.producer("sensor-7", AccumulatorConfig::default(), SenderConfig::default());
 /// assert!(producer.add_bootstrap("broker-1", 9092));
-/// assert!(DeviceMemory::BYTES < 32 * 1024);
+/// assert!(DeviceMemory::BYTES < 20 * 1024);
 /// ```
+///
+/// A `static` whose initial value is not zero takes as much flash as memory, and that of the tables is not. Where that
+/// counts, or records live in another memory than tables, [`Tables`] and the blocks are two `static`s.
 pub struct Memory<
     const BLOCK_BYTES: usize,
     const BLOCKS: usize,
@@ -106,18 +107,7 @@ pub struct Memory<
     const BROKERS: usize,
 > {
     nodes: [Node<BLOCK_BYTES>; BLOCKS],
-    scratches: [[u8; BLOCK_BYTES]; 2],
-    names: [[[u8; NAME_BYTES]; TOPICS]; 2],
-    indexes: [[[u32; 2]; PARTITIONS]; 2],
-    topics: [accumulator::TopicSlot; TOPICS],
-    partitions: [accumulator::PartitionSlot; PARTITIONS],
-    batches: [BatchSlot<StaticBlock<BLOCK_BYTES>>; BATCHES],
-    brokers: [BrokerSlot; BROKERS],
-    sender_topics: [cluster::TopicSlot; TOPICS],
-    leaders: [[u32; KNOWN_PER_PARTITION]; PARTITIONS],
-    sender_partitions: [SenderPartitionSlot; PARTITIONS],
-    in_flight: [InFlightSlot<StaticBlock<BLOCK_BYTES>>; BATCHES],
-    heads: [u8; HEADS_BYTES_MIN],
+    tables: Tables<BLOCK_BYTES, BATCHES, TOPICS, PARTITIONS, BROKERS>,
 }
 
 impl<
@@ -132,84 +122,21 @@ impl<
     /// All of it, in bytes: a constant that firmware can assert.
     pub const BYTES: usize = size_of::<Self>();
 
-    /// Whether the numbers make a producer: looked at when the firmware is compiled.
-    const IS_SOUND: () = {
-        assert!(BLOCK_BYTES >= 64, "a block of less than 64 bytes is mostly overhead");
-        assert!(
-            BLOCKS >= 4,
-            "one block stays in reserve, and no partition may hold more than a share of the others"
-        );
-        assert!(BATCHES >= 2 && TOPICS >= 1 && PARTITIONS >= 1, "there is nothing to send");
-        assert!(
-            BROKERS >= 1 && BROKERS <= CONNECTIONS_MAX,
-            "the driver has a place for each broker's socket"
-        );
-    };
-
-    /// The memory, with nothing in it.
+    /// The memory, with nothing in it. Numbers that make no producer are refused when the firmware is compiled.
     #[must_use]
     pub const fn new() -> Self {
-        () = Self::IS_SOUND;
-        Self {
-            nodes: [const { Node::EMPTY }; BLOCKS],
-            scratches: [[0; BLOCK_BYTES]; 2],
-            names: [[[0; NAME_BYTES]; TOPICS]; 2],
-            indexes: [[[0; 2]; PARTITIONS]; 2],
-            topics: [const { accumulator::TopicSlot::EMPTY }; TOPICS],
-            partitions: [const { accumulator::PartitionSlot::EMPTY }; PARTITIONS],
-            batches: [const { BatchSlot::EMPTY }; BATCHES],
-            brokers: [const { BrokerSlot::EMPTY }; BROKERS],
-            sender_topics: [const { cluster::TopicSlot::EMPTY }; TOPICS],
-            leaders: [[0; KNOWN_PER_PARTITION]; PARTITIONS],
-            sender_partitions: [const { SenderPartitionSlot::EMPTY }; PARTITIONS],
-            in_flight: [const { InFlightSlot::EMPTY }; BATCHES],
-            heads: [0; HEADS_BYTES_MIN],
-        }
+        const { assert!(BLOCKS >= BLOCKS_MIN, "too few blocks for one batch beside another and the reserve") };
+        Self { nodes: [const { Node::EMPTY }; BLOCKS], tables: Tables::new() }
     }
 
-    /// The producer that lives in this memory, without a bootstrap server yet.
-    ///
-    /// What both planes have a setting for counts as `accumulator` says it. `batch.size` and `max.request.size` are
-    /// cut to a quarter of the record memory, so that one batch cannot keep the others from being sent.
+    /// The producer that lives in this memory, without a bootstrap server yet: see [`Tables::producer`].
     pub fn producer(
         &'static mut self,
         client_id: &str,
         accumulator: AccumulatorConfig,
         sender: SenderConfig,
     ) -> Producer<Static<BLOCK_BYTES>> {
-        let quarter = u32::try_from(BLOCKS * BLOCK_BYTES / 4).unwrap_or(u32::MAX);
-        let request_bytes_max = accumulator.request_bytes_max.min(quarter);
-        let batch_bytes = accumulator.batch_bytes.min(request_bytes_max);
-        let accumulator = AccumulatorConfig { request_bytes_max, batch_bytes, ..accumulator };
-        let delivery_timeout = accumulator.delivery_timeout;
-        let sender = SenderConfig { request_bytes_max, delivery_timeout, ..sender };
-        let [key, value] = &mut self.scratches;
-        let scratches = Scratches::new(key.as_mut_slice(), value.as_mut_slice());
-        let [names, sender_names] = &mut self.names;
-        let [index, sender_index] = &mut self.indexes;
-        let tables = AccumulatorTables {
-            topics: self.topics.as_mut_slice(),
-            names: names.as_flattened_mut(),
-            partitions: self.partitions.as_mut_slice(),
-            index: index.as_flattened_mut(),
-            batches: self.batches.as_mut_slice(),
-        };
-        let mut plane = Accumulator::new(accumulator, tables);
-        for node in &mut self.nodes {
-            // Blocks of one length, each given once: none is refused.
-            let _ = plane.add_block(StaticBlock(node));
-        }
-        let sender_tables = SenderTables {
-            brokers: self.brokers.as_mut_slice(),
-            topics: self.sender_topics.as_mut_slice(),
-            names: sender_names.as_flattened_mut(),
-            leaders: self.leaders.as_flattened_mut(),
-            partitions: self.sender_partitions.as_mut_slice(),
-            partition_index: sender_index.as_flattened_mut(),
-            batches: self.in_flight.as_mut_slice(),
-            heads: self.heads.as_mut_slice(),
-        };
-        Producer::new(plane, Sender::new(sender, client_id, sender_tables), scratches)
+        self.tables.producer(&mut self.nodes, client_id, accumulator, sender)
     }
 }
 
@@ -240,3 +167,7 @@ impl<
         f.debug_struct("Memory").field("bytes", &Self::BYTES).finish_non_exhaustive()
     }
 }
+
+/// A device of 64 KiB must hold it twice over; only the bare-metal build has pointers of this size.
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(Memory::<256, 32, 8, 4, 8, 3>::BYTES <= 20 * 1024);

@@ -5,8 +5,10 @@
 
 mod driver;
 mod memory;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 pub use driver::{AddressMap, CONNECTIONS_MAX, Driver, Network, Outcome};
-pub use memory::{KNOWN_PER_PARTITION, Memory, NAME_BYTES, Node, Static, StaticBlock};
+pub use memory::{Memory, Node, Static, StaticBlock};
+pub use tables::{KNOWN_PER_PARTITION, NAME_BYTES, Tables};
