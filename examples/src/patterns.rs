@@ -74,7 +74,7 @@ impl<'a> Patterns<'a> {
         tally.failed += undelivered.failed;
         tally.first_error = tally.first_error.or_else(|| undelivered.first_error.clone());
         tally.acknowledged = tally.records - tally.failed;
-        progress.end(readings.len(), "handles dropped, then flush()");
+        progress.end(readings.len(), "handles dropped");
         Ok(tally)
     }
 
@@ -100,7 +100,8 @@ impl<'a> Patterns<'a> {
             }
         }
         tally.elapsed = begun.elapsed();
-        progress.end(tally.records as usize, "send(..)?.get()?, one after the other");
+        let in_time = tally.records == readings.len() as u64 || tally.failed > 0;
+        progress.end(tally.records as usize, if in_time { "one after the other" } else { "time is up" });
         tally
     }
 
@@ -131,7 +132,7 @@ impl<'a> Patterns<'a> {
             thread::sleep(LOOK);
             progress.set(lock(&tally).outcomes() as usize);
         }
-        progress.end(readings.len(), "each outcome to its closure");
+        progress.end(readings.len(), "a closure for each");
         let mut tally = std::mem::take(&mut *lock(&tally));
         tally.records = readings.len() as u64;
         tally
@@ -148,4 +149,61 @@ impl<'a> Patterns<'a> {
 /// A panic elsewhere does not make the numbers wrong.
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use felice_tests::cluster::{ClusterConfig, Fault, TcpCluster};
+    use felice_tests::protocol::{ApiKey, ErrorCode};
+
+    const TOPIC: &str = "readings";
+
+    fn readings(count: usize) -> Vec<Reading> {
+        let reading = |number| Reading { key: Some(format!("sensor-{}", number % 7)), value: vec![b'x'; 50] };
+        (0..count).map(reading).collect()
+    }
+
+    /// Whatever the pattern, what it counts as acknowledged is what the cluster has appended.
+    #[test]
+    fn counts_are_true_when_records_fail() {
+        let cluster = TcpCluster::start(ClusterConfig::default()).unwrap();
+        cluster.with(|cluster| cluster.create_topic(TOPIC, 3));
+        let patterns = Patterns::new(&cluster.bootstrap(), TOPIC).unwrap();
+        let mut stored = 0;
+        let mut check = |tally: &Tally, records: u64| {
+            let before = stored;
+            stored = cluster.with(|cluster| cluster.record_count(TOPIC)) as u64;
+            assert_eq!(tally.acknowledged, stored - before);
+            assert!(tally.failed > 0);
+            assert_eq!((tally.records, tally.outcomes()), (records, records));
+            let error = tally.first_error.as_deref().unwrap_or_default();
+            assert!(error.contains("the broker refused it: INVALID_RECORD"), "{error}");
+        };
+        let refuse_once = || {
+            let refuse = Fault::error(ApiKey::PRODUCE, ErrorCode::INVALID_RECORD);
+            cluster.with(|cluster| cluster.inject(refuse));
+        };
+        refuse_once();
+        check(&patterns.fire_and_forget(&readings(5_000)).unwrap(), 5_000);
+        refuse_once();
+        check(&patterns.callback(&readings(5_000)), 5_000);
+        refuse_once();
+        check(&patterns.synchronous_get(&readings(5)), 1); // ends at the first failure
+    }
+
+    #[test]
+    fn all_is_seen_where_somebody_looks() {
+        let cluster = TcpCluster::start(ClusterConfig::default()).unwrap();
+        cluster.with(|cluster| cluster.create_topic(TOPIC, 2));
+        let patterns = Patterns::new(&cluster.bootstrap(), TOPIC).unwrap();
+        for tally in [patterns.synchronous_get(&readings(20)), patterns.callback(&readings(20))] {
+            assert_eq!((tally.acknowledged, tally.latencies.len()), (20, 20));
+            let seen: i64 = tally.offsets.values().map(|(first, last)| last - first + 1).sum();
+            assert_eq!(seen, 20);
+        }
+        let forgotten = patterns.fire_and_forget(&readings(20)).unwrap();
+        assert_eq!((forgotten.acknowledged, forgotten.latencies.len(), forgotten.offsets.len()), (20, 0, 0));
+        assert_eq!(cluster.with(|cluster| cluster.record_count(TOPIC)), 60);
+    }
 }

@@ -7,7 +7,8 @@ use crate::table::grouped;
 
 /// Faster than the eye is a waste of writes.
 const REDRAW: Duration = Duration::from_millis(40);
-const CELLS: usize = 30;
+/// All of it fits into 80 columns.
+const CELLS: usize = 22;
 /// A bar's cells, from an eighth to a full one.
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
@@ -113,13 +114,13 @@ mod tests {
 
     #[test]
     fn a_bar_grows_by_eighths_and_keeps_its_width() {
-        for done in 0..=241 {
-            let bar = bar(done, 240);
+        for done in 0..=177 {
+            let bar = bar(done, 176);
             assert_eq!(bar.chars().count(), CELLS + 2);
             let full = bar.chars().filter(|&c| c == '█').count();
-            assert_eq!(full, done.min(240) / 8);
+            assert_eq!(full, done.min(176) / 8);
         }
-        assert_eq!(bar(12, 240).trim_end_matches([' ', '│']), "│█▌");
+        assert_eq!(bar(12, 176).trim_end_matches([' ', '│']), "│█▌");
         assert_eq!(bar(0, 0), format!("│{}│", " ".repeat(CELLS)));
     }
 }

@@ -56,7 +56,9 @@ fn telemetry_goes_into_the_simulated_cluster() {
     let stderr = text(&output.stderr);
     assert!(stderr.contains("simulated Kafka cluster inside this program"), "{stderr}");
     assert!(stderr.contains(r#"{"sensor":"load","time_ms":"#), "{stderr}");
-    assert!(text(&output.stdout).contains("has 300 records in felice-quickstart; 300 were acknowledged"));
+    assert!(
+        text(&output.stdout).contains("appended 300 records to felice-quickstart; 300 were acknowledged")
+    );
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn records_that_fail_are_counted_and_the_exit_status_is_1() {
     let row = stdout.lines().find(|line| line.starts_with("fire-and-forget")).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>()[1..4], ["1", "0", "1"]);
     assert!(stdout.contains("fire-and-forget, first failure: record not accepted:"), "{stdout}");
-    assert!(stdout.contains("has 2 records in felice-quickstart; 2 were acknowledged"), "{stdout}");
+    assert!(stdout.contains("appended 2 records to felice-quickstart; 2 were acknowledged"), "{stdout}");
 }
 
 #[test]

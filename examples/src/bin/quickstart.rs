@@ -80,7 +80,7 @@ fn readings(options: &Options) -> Result<Vec<Reading>> {
             let sampler = sampler.map_err(|error| format!("no telemetry here ({error}): use --input"))?;
             let mut progress = Progress::begin("sampling", options.records);
             let readings = sampler.collect(options.records, |taken| progress.set(taken));
-            progress.end(readings.len(), "readings of this machine's sensors");
+            progress.end(readings.len(), "this machine");
             readings
         }
         Input::File(path) => {
@@ -110,14 +110,19 @@ fn show(readings: &[Reading]) {
 
 /// The beginning of a line that somebody else wrote, without what a terminal would obey.
 fn printable(value: &[u8]) -> String {
-    const CHARACTERS_SHOWN: usize = 200;
+    const CHARACTERS_SHOWN: usize = 76;
     let text = String::from_utf8_lossy(value);
-    text.chars().take(CHARACTERS_SHOWN).map(|c| if c.is_control() { '·' } else { c }).collect()
+    let mut shown: String =
+        text.chars().take(CHARACTERS_SHOWN).map(|c| if c.is_control() { '·' } else { c }).collect();
+    if text.chars().nth(CHARACTERS_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// What the table cannot say.
 fn conclude(broker: &Broker, topic: &str, rows: &[(&str, &Tally)]) -> bool {
-    println!("- : the handles were dropped, so nobody saw when or where these records were stored");
+    println!("-: their handles were dropped, so nobody saw when and where they were stored");
     for (pattern, tally) in rows {
         if let Some(error) = &tally.first_error {
             println!("{pattern}, first failure: {error}");
@@ -127,7 +132,10 @@ fn conclude(broker: &Broker, topic: &str, rows: &[(&str, &Tally)]) -> bool {
     let sent: u64 = rows.iter().map(|(_, tally)| tally.records).sum();
     let stored = broker.records_stored(topic);
     if let Some(stored) = stored {
-        println!("the simulated cluster has {stored} records in {topic}; {acknowledged} were acknowledged");
+        let (stored, acknowledged) = (table::grouped(stored as u64), table::grouped(acknowledged));
+        println!(
+            "the simulated cluster appended {stored} records to {topic}; {acknowledged} were acknowledged"
+        );
     }
     acknowledged == sent && stored.is_none_or(|stored| stored as u64 == acknowledged)
 }

@@ -1,0 +1,71 @@
+//! The README says what is so: its programs are those in `src/bin`, its settings exist, its links lead somewhere.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use felice_blocking::Producer;
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn programs_are_printed_as_they_are() {
+    let programs = [
+        include_str!("../src/bin/fire_and_forget.rs"),
+        include_str!("../src/bin/sync_get.rs"),
+        include_str!("../src/bin/callback.rs"),
+    ];
+    for program in programs {
+        let block = format!("```rust,no_run\n{program}```\n");
+        assert!(README.contains(&block), "the README does not print this:\n{program}");
+    }
+}
+
+/// Name, builder's methods, default and Java's default of each row of the table of settings.
+fn settings() -> Vec<[String; 4]> {
+    let rows = README.lines().skip_while(|line| !line.starts_with("| Kafka's name |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let mut cells = row.split('|').skip(1).map(|cell| cell.trim().replace('`', ""));
+        std::array::from_fn(|_| cells.next().unwrap())
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn settings_are_known_and_their_defaults_fit_together() {
+    let settings = settings();
+    assert_eq!(settings.len(), 26);
+    let properties = settings.iter().map(|[name, _, default, _]| {
+        let value = if name == "bootstrap.servers" { "127.0.0.1:9092" } else { default.as_str() };
+        (name.as_str(), value)
+    });
+    let producer = Producer::from_properties(properties).unwrap();
+    producer.close(Duration::ZERO).unwrap();
+}
+
+/// The table names every method that sets a value, and no other.
+#[test]
+fn settings_have_the_methods_that_the_table_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let builder = fs::read_to_string(root.join("core/host/src/config/builder.rs")).unwrap();
+    let simple = builder.lines().filter_map(|line| line.split_once(" => |").map(|(declared, _)| declared));
+    let mut declared: Vec<&str> = simple.filter_map(|declared| declared.trim().split(':').next()).collect();
+    declared.extend(["bootstrap_servers", "partitioner"]);
+    declared.sort_unstable();
+    let settings = settings();
+    let mut named: Vec<&str> = settings.iter().flat_map(|[_, methods, ..]| methods.split(", ")).collect();
+    named.sort_unstable();
+    assert_eq!(named, declared);
+}
+
+#[test]
+fn links_to_files_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files: Vec<&str> = links.filter(|link| !link.contains("://") && !link.starts_with('#')).collect();
+    assert!(files.len() >= 5);
+    for file in files {
+        assert!(root.join(file).exists(), "{file}");
+    }
+}
