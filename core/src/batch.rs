@@ -4,12 +4,14 @@
 //! 61 bytes of its header are not in a block: the sender writes them when the batch is stamped.
 
 pub(crate) mod append;
+mod split;
 #[cfg(test)]
 mod tests;
 
 use crate::id::{BatchId, TopicPartition};
-use crate::memory::{Block, Chain, OpenChain};
+use crate::memory::{Block, Chain, OpenChain, Pieces};
 use crate::time::{Instant, Timestamp};
+pub(crate) use split::Part;
 
 /// Bytes of a record batch before its first record.
 pub const HEADER_BYTES: usize = 61;
@@ -41,6 +43,8 @@ pub struct Batch<B: Block> {
     pub created: Instant,
     /// The encoded records, as they were written.
     pub records: Records<B>,
+    /// Only its first records are sent now: it was too large for the broker.
+    pub(crate) part: Option<Part>,
 }
 
 /// A batch's encoded records: as the accumulator wrote them, or in order.
@@ -56,11 +60,24 @@ impl<B: Block> Batch<B> {
     /// Bytes on the wire, header included.
     #[must_use]
     pub fn bytes(&self) -> u32 {
-        HEADER_BYTES as u32
-            + match &self.records {
-                Records::Open(chain) => chain.bytes(),
-                Records::Sealed(chain) => chain.bytes(),
-            }
+        let records = match (&self.part, &self.records) {
+            (Some(part), _) => part.bytes,
+            (None, Records::Open(chain)) => chain.bytes(),
+            (None, Records::Sealed(chain)) => chain.bytes(),
+        };
+        HEADER_BYTES as u32 + records
+    }
+
+    /// The records that are sent together now: all of them, but for a batch that is sent in parts.
+    pub(crate) fn whole(&self) -> Part {
+        let (count, max_timestamp) = (self.count, self.max_timestamp);
+        let bytes = self.bytes() - HEADER_BYTES as u32;
+        self.part.unwrap_or(Part { count, bytes, max_timestamp, bytes_max: bytes })
+    }
+
+    /// Their bytes, piece by piece: none before [`seal`](Self::seal).
+    pub(crate) fn pieces(&self) -> Option<Pieces<'_, B>> {
+        self.chain().map(|chain| chain.pieces_to(self.whole().bytes))
     }
 
     /// Puts the blocks in order. The driver does it on memory that it owns, outside every lock.
@@ -91,6 +108,7 @@ impl<B: Block> Batch<B> {
         base_sequence: i32,
         crc32c: fn(u32, &[u8]) -> u32,
     ) -> [u8; HEADER_BYTES] {
+        let Part { count, max_timestamp, .. } = self.whole();
         let mut header = [0; HEADER_BYTES];
         let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
         // 0: the base offset, which the broker sets. 12: the leader epoch, which no producer knows.
@@ -98,15 +116,15 @@ impl<B: Block> Batch<B> {
         put(12, &(-1_i32).to_be_bytes());
         put(16, &[MAGIC]);
         put(ATTRIBUTES_AT, &attributes.to_be_bytes());
-        put(23, &self.count.saturating_sub(1).to_be_bytes());
+        put(23, &count.saturating_sub(1).to_be_bytes());
         put(27, &self.base_timestamp.as_millis().to_be_bytes());
-        put(35, &self.max_timestamp.as_millis().to_be_bytes());
+        put(35, &max_timestamp.as_millis().to_be_bytes());
         put(43, &producer_id.to_be_bytes());
         put(51, &producer_epoch.to_be_bytes());
         put(53, &base_sequence.to_be_bytes());
-        put(57, &self.count.to_be_bytes());
+        put(57, &count.to_be_bytes());
         let mut crc = crc32c(0, &header[ATTRIBUTES_AT..]);
-        for piece in self.chain().into_iter().flat_map(Chain::pieces) {
+        for piece in self.pieces().into_iter().flatten() {
             crc = crc32c(crc, piece);
         }
         header[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());

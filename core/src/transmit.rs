@@ -1,5 +1,6 @@
 //! What is to be written to a connection: pieces of memory that stay where they are, for one attempt to write.
 
+use crate::batch::Batch;
 use crate::cluster::Cluster;
 use crate::id::TopicId;
 use crate::memory::{Pieces, Storage};
@@ -56,8 +57,8 @@ impl<'s, S: Storage> Transmit<'s, S> {
                         Part::Head { start, end } => filled.push(&heads[start..end]),
                         Part::Name(topic) => filled.push(cluster.topic_name(topic).as_bytes()),
                         Part::Records(slot) => {
-                            let chain = batches.get(slot).batch.as_ref().and_then(|batch| batch.chain());
-                            let pieces: Option<Pieces<'s, S::Block>> = chain.map(|chain| chain.pieces());
+                            let pieces: Option<Pieces<'s, S::Block>> =
+                                batches.get(slot).batch.as_ref().and_then(Batch::pieces);
                             for piece in pieces.into_iter().flatten() {
                                 filled.push(piece);
                             }

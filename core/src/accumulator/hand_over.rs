@@ -115,6 +115,7 @@ impl<S: Storage> Accumulator<S> {
             max_timestamp: slot.max_timestamp,
             created: slot.created,
             records: Records::Open(core::mem::take(&mut slot.chain)),
+            part: None,
         };
         match slot.owner {
             Owner::Partition(owner) => {

@@ -7,7 +7,7 @@
 
 use super::append::{Place, encode_head, write};
 use super::{Batch, Records};
-use crate::memory::{Block, Drain, OpenChain, Pool};
+use crate::memory::{Block, Drain, OpenChain, Pieces, Pool};
 use crate::time::Timestamp;
 
 /// The first records of a batch.
@@ -18,6 +18,8 @@ pub(crate) struct Part {
     /// Their bytes, without a header.
     pub(crate) bytes: u32,
     pub(crate) max_timestamp: Timestamp,
+    /// The most that a part may have: what the broker may take.
+    pub(crate) bytes_max: u32,
 }
 
 /// Bytes before a record's key: length, attributes, two deltas.
@@ -36,9 +38,9 @@ impl<B: Block> Batch<B> {
     /// The records at the front that take at most `bytes_max` bytes: at least one, and not all of them if there are
     /// several.
     pub(crate) fn front(&self, bytes_max: u32) -> Part {
-        let mut part = Part { count: 0, bytes: 0, max_timestamp: self.base_timestamp };
+        let mut part = Part { count: 0, bytes: 0, max_timestamp: self.base_timestamp, bytes_max };
         let Some(chain) = self.chain() else { return part };
-        let mut at = chain.cursor();
+        let mut at = Reader { piece: &[], rest: chain.pieces() };
         while part.count + 1 < self.count.max(2) {
             let mut window = [0; HEAD_BYTES_MAX];
             at.peek(&mut window);
@@ -81,6 +83,39 @@ impl<B: Block> Batch<B> {
 
     const fn timestamp(&self, delta: i64) -> Timestamp {
         Timestamp::from_millis(self.base_timestamp.as_millis().wrapping_add(delta))
+    }
+}
+
+/// Reads along a chain that stays as it is.
+struct Reader<'c, B> {
+    piece: &'c [u8],
+    rest: Pieces<'c, B>,
+}
+
+impl<B: Block> Reader<'_, B> {
+    /// Copies what stands here, as far as it goes, and stays here.
+    fn peek(&self, window: &mut [u8]) {
+        let (mut piece, mut rest, mut filled) = (self.piece, self.rest.clone(), 0);
+        while filled < window.len() {
+            let count = piece.len().min(window.len() - filled);
+            window[filled..filled + count].copy_from_slice(&piece[..count]);
+            filled += count;
+            match rest.next() {
+                Some(next) => piece = next,
+                None => return,
+            }
+        }
+    }
+
+    fn skip(&mut self, mut bytes: usize) {
+        while bytes > self.piece.len() {
+            bytes -= self.piece.len();
+            match self.rest.next() {
+                Some(next) => self.piece = next,
+                None => return,
+            }
+        }
+        self.piece = &self.piece[bytes..];
     }
 }
 

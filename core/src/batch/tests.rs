@@ -121,6 +121,7 @@ fn batch(records: &[Expected], block_bytes: usize) -> Batch<BoxBlock> {
         max_timestamp: Timestamp::from_millis(max),
         created: Instant::ZERO,
         records: Records::Open(chain),
+        part: None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::batch::{Batch, HEADER_BYTES};
 use crate::error::{Cause, Failure};
 use crate::event::{Ack, Completed, Event};
 use crate::id::BatchId;
-use crate::memory::{Block, Storage};
+use crate::memory::{Block, Chain, Storage};
 use crate::time::Instant;
 
 /// A batch on its way, and what has happened to it so far.
@@ -43,6 +43,10 @@ pub struct InFlightSlot<B: Block> {
     /// Stored, but an earlier batch has no outcome yet.
     pub(crate) acked: Option<Ack>,
     pub(crate) last_cause: Option<Cause>,
+    /// Records of a batch that is sent in parts have their outcome; the others follow.
+    pub(crate) partial: Option<Completed>,
+    /// Blocks that a batch in parts needs no more.
+    pub(crate) surplus: Chain<B>,
     pub(crate) outcome: Option<Result<Ack, Failure>>,
     /// The outcome was told.
     pub(crate) told: bool,
@@ -54,6 +58,19 @@ pub(crate) struct Stamp {
     pub(crate) identity: ProducerIdentity,
     pub(crate) base_sequence: i32,
     pub(crate) header: [u8; HEADER_BYTES],
+}
+
+impl Stamp {
+    /// The batch under these numbers.
+    pub(crate) fn new<B: Block>(
+        identity: ProducerIdentity,
+        base_sequence: i32,
+        batch: &Batch<B>,
+        crc32c: fn(u32, &[u8]) -> u32,
+    ) -> Self {
+        let header = batch.header(0, identity.id, identity.epoch, base_sequence, crc32c);
+        Self { identity, base_sequence, header }
+    }
 }
 
 impl<B: Block> InFlightSlot<B> {
@@ -78,11 +95,13 @@ impl<B: Block> InFlightSlot<B> {
         implied: false,
         acked: None,
         last_cause: None,
+        partial: None,
+        surplus: Chain::new(),
         outcome: None,
         told: false,
     };
 
-    /// Records of the batch; 0 without one.
+    /// Records without an outcome; 0 without a batch.
     pub(crate) fn count(&self) -> u32 {
         self.batch.as_ref().map_or(0, |batch| batch.count)
     }
@@ -173,6 +192,16 @@ impl<S: Storage> InFlight<S> {
         }
     }
 
+    /// The first records of a batch have their outcome.
+    pub(crate) fn complete_part(&mut self, slot: u32, count: u32, ack: Ack) {
+        let entry = self.get_mut(slot);
+        if let Some(batch) = &entry.batch {
+            let (id, partition, first) = (batch.id, batch.partition, batch.first);
+            entry.partial = Some(Completed { batch: id, partition, first, count, result: Ok(ack) });
+            self.push_done(slot);
+        }
+    }
+
     /// A batch that had its outcome while it was in flight has its answer, or its connection is gone.
     pub(crate) fn release(&mut self, slot: u32) {
         if self.get(slot).outcome.is_some() {
@@ -201,7 +230,10 @@ impl<S: Storage> InFlight<S> {
                 return None;
             }
             let entry = self.get_mut(slot);
-            if !entry.told {
+            if let Some(partial) = entry.partial.take() {
+                return Some(Event::Completed(partial));
+            }
+            if !entry.told && entry.outcome.is_some() {
                 entry.told = true;
                 if let (Some(batch), Some(result)) = (&entry.batch, entry.outcome) {
                     return Some(Event::Completed(Completed {
@@ -214,20 +246,24 @@ impl<S: Storage> InFlight<S> {
                 }
             }
             entry.done = false;
-            let (next, in_flight) = (entry.done_next, entry.in_flight);
+            // Its bytes are still on their way: `release` brings it back here. Or only a part of it is done.
+            let (next, stays) = (entry.done_next, entry.in_flight || entry.outcome.is_none());
             self.done_first = next;
             if self.done_first == NONE {
                 self.done_last = NONE;
             }
-            if in_flight {
-                // Its bytes are still on their way: `release` brings it back here.
+            if stays {
                 continue;
             }
             let Some(batch) = self.get_mut(slot).batch.take() else { continue };
-            *self.get_mut(slot) = InFlightSlot::EMPTY;
+            let entry = core::mem::replace(self.get_mut(slot), InFlightSlot::EMPTY);
             self.held -= 1;
             let (id, partition): (BatchId, _) = (batch.id, batch.partition);
-            return Some(Event::Recycle { batch: id, partition, blocks: batch.into_chain() });
+            let (mut blocks, mut surplus) = (batch.into_chain(), entry.surplus);
+            while let Some(block) = surplus.pop() {
+                blocks.adopt(block);
+            }
+            return Some(Event::Recycle { batch: id, partition, blocks });
         }
     }
 }

@@ -25,6 +25,7 @@ mod queue;
 mod receive;
 mod requests;
 mod retry;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ use crate::config::SenderConfig;
 use crate::error::{Disconnect, ProtocolError};
 use crate::event::{Event, TopicView};
 use crate::id::{ConnectionId, TopicId, TopicPartition};
-use crate::memory::Storage;
+use crate::memory::{Pool, Storage};
 use crate::time::Instant;
 use crate::transmit::Transmit;
 use idempotence::Idempotence;
@@ -94,6 +95,8 @@ pub struct Sender<S: Storage> {
     idempotence: Idempotence,
     metadata: Metadata,
     heads: S::Table<u8>,
+    /// The block that splitting begins with.
+    spare: Pool<S::Block>,
     plan: produce::Plan,
     /// The list of partitions that wait: for room, or with a batch that cannot be sent now.
     waiting_first: u32,
@@ -125,6 +128,7 @@ impl<S: Storage> Sender<S> {
             idempotence: Idempotence::new(),
             metadata: Metadata::new(),
             heads: tables.heads,
+            spare: Pool::new(),
             plan: produce::Plan::new(),
             waiting_first: connection::NONE,
             waiting_last: connection::NONE,
@@ -135,6 +139,15 @@ impl<S: Storage> Sender<S> {
             demand: false,
             closed: false,
         }
+    }
+
+    /// Gives the block that is needed to send a batch in parts when a broker finds it too large: as long as the
+    /// accumulator's. Without one such a batch fails.
+    ///
+    /// # Errors
+    /// A second block, or an empty one, is handed back.
+    pub fn add_block(&mut self, block: S::Block) -> Result<(), S::Block> {
+        if self.spare.total() > 0 { Err(block) } else { self.spare.add(block) }
     }
 
     /// A bootstrap server. False when `brokers.max` slots are taken, or the name is longer than 255 bytes.

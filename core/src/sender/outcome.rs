@@ -37,7 +37,8 @@ impl<S: Storage> Sender<S> {
             Class::Retriable | Class::RetriableRefresh => self.retry(partition, batch, code),
             Class::Sequence => self.misnumbered(partition, batch, code),
             Class::ProducerId => self.disowned(partition, batch, code),
-            Class::Split | Class::Fatal => self.refuse(partition, batch, code),
+            Class::Split => self.split(partition, batch, code),
+            Class::Fatal => self.refuse(partition, batch, code),
         }
         self.resume(partition);
     }
@@ -76,6 +77,11 @@ impl<S: Storage> Sender<S> {
                 (None, true) => SOMEWHERE,
                 (None, false) => return,
             };
+            if self.complete_part(first, ack) {
+                // The rest is sent before anything that follows.
+                self.partitions.get_mut(partition).recovering = true;
+                return;
+            }
             self.remove(partition, first);
             self.batches.complete(first, Ok(ack));
         }
@@ -97,7 +103,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Nothing more is sent for the partition until nothing is in flight; then from the front, one after the other.
-    fn recover(&mut self, partition: u32, wait: bool) {
+    pub(super) fn recover(&mut self, partition: u32, wait: bool) {
         self.partitions.get_mut(partition).recovering = true;
         if wait && self.partitions.get(partition).retry_at.is_none() {
             self.back_off(partition);
@@ -141,7 +147,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// The broker will never take it.
-    fn refuse(&mut self, partition: u32, batch: u32, code: ErrorCode) {
+    pub(super) fn refuse(&mut self, partition: u32, batch: u32, code: ErrorCode) {
         let entry = self.batches.get_mut(batch);
         entry.ambiguous |= code.persisted() == Persisted::Possibly;
         self.recover_after_failure(partition);

@@ -168,11 +168,8 @@ impl<S: Storage> Sender<S> {
         }
         let crc32c = self.config.crc32c;
         let entry = self.batches.get_mut(slot);
-        let header = entry
-            .batch
-            .as_ref()
-            .map(|batch| batch.header(0, identity.id, identity.epoch, base_sequence, crc32c));
-        entry.stamp = header.map(|header| Stamp { identity, base_sequence, header });
+        let batch = entry.batch.as_ref();
+        entry.stamp = batch.map(|batch| Stamp::new(identity, base_sequence, batch, crc32c));
     }
 
     fn depart(&mut self, partition: u32, slot: u32, correlation_id: i32) {

@@ -1,9 +1,10 @@
 //! When things go wrong: each batch keeps its place and its bytes, and gets the outcome that is true.
 
 use super::answers;
-use super::rig::{Request, Rig, Sent, numbering, words};
+use super::rig::{Request, Rig, Sent, TOPIC, decode_values, numbering, words};
 use crate::config::SenderConfig;
 use crate::error::{ErrorCode, ErrorKind, Persisted, ProtocolError, Stage};
+use crate::id::TopicPartition;
 use core::time::Duration;
 use std::vec;
 use std::vec::Vec;
@@ -308,4 +309,69 @@ fn closing_gives_everything_its_outcome_and_its_memory_back() {
     assert!(rig.offer(0, 1), "taken, to fail");
     assert_eq!(rig.outcomes()[0].1.unwrap_err().kind, ErrorKind::Closed);
     assert_eq!(rig.sender.poll_timeout(), None);
+}
+
+/// Real records, since splitting reads them.
+fn offer_records(rig: &mut Rig, count: u8) -> Vec<Vec<u8>> {
+    let key = TopicPartition { topic: TOPIC, partition: 0 };
+    assert!(rig.sender.reserve(rig.now, key));
+    let values: Vec<Vec<u8>> = (0..count).map(|index| vec![index; 5 + usize::from(index)]).collect();
+    let batch = rig.records(key, &values);
+    rig.sender.enqueue(rig.now, batch);
+    rig.turn();
+    values
+}
+
+#[test]
+fn a_batch_that_is_too_large_goes_in_parts_under_its_own_numbers() {
+    let (mut rig, _) = with_in_flight(0);
+    let blocks = rig.blocks_given();
+    let values = offer_records(&mut rig, 150);
+    let (follower_base, mut next, mut stored) = (151, 1, Vec::new());
+    assert!(rig.offer(0, 2), "a second batch follows in flight");
+    let mut requests: Vec<_> = (0..2).map(|_| rig.produced(0)).collect();
+    assert_eq!(numbering(&requests[1].1[0].1), (0, follower_base));
+    let limit = 1_000;
+    while let Some((request, sent)) = if requests.is_empty() { None } else { Some(requests.remove(0)) } {
+        let bytes = &sent[0].1;
+        let count = i32::from_be_bytes(bytes[57..61].try_into().unwrap());
+        let error = match (bytes.len() > limit, numbering(bytes).1 == next) {
+            (true, _) => 10,
+            (false, false) => 45,
+            (false, true) => 0,
+        };
+        if error == 0 {
+            if next < follower_base {
+                stored.extend(decode_values(&bytes[61..], count));
+            }
+            next += count;
+        }
+        rig.answer(0, &request, &answers::produce(&[(0, error, i64::from(next - count))]));
+        rig.advance(Duration::from_secs(2));
+        if requests.is_empty() && rig.next_is_produce(0) {
+            requests.push(rig.produced(0));
+        }
+    }
+    assert!(stored == values, "{} of {} values", stored.len(), values.len());
+    let covered: u32 = rig.completed.iter().map(|done| done.count).sum();
+    assert_eq!(covered, 150 + 2);
+    let mut expected = 0;
+    for done in rig.completed.iter().filter(|done| done.batch.slot() == 1) {
+        assert_eq!((done.first, done.result.unwrap().base_offset), (expected, i64::from(expected) + 1));
+        expected += done.count;
+    }
+    assert_eq!(expected, 150);
+    assert_eq!(rig.blocks_back() - blocks.1, rig.blocks_given().0 - blocks.0, "every block came back");
+}
+
+#[test]
+fn a_single_record_that_is_too_large_fails() {
+    let (mut rig, requests) = with_in_flight(1);
+    let _ = requests;
+    offer_records(&mut rig, 1);
+    let (request, _) = rig.produced(0);
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 0, 1)]));
+    rig.answer(0, &request, &answers::produce(&[(0, 10, -1)]));
+    let outcomes = rig.outcomes();
+    assert_eq!(outcomes[1].1.unwrap_err().kind, ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE));
 }

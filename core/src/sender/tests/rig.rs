@@ -4,13 +4,15 @@
 //! wire room's tests.
 
 use super::super::{Sender, SenderTables};
+use crate::batch::append::{Place, append};
 use crate::batch::{Batch, Records};
 use crate::cluster::{BrokerSlot, TopicSlot};
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, Failure, ProtocolError};
 use crate::event::{Ack, Completed, Event};
 use crate::id::{BatchId, ConnectionId, TopicId, TopicPartition};
-use crate::memory::OpenChain;
+use crate::memory::{OpenChain, Pool};
+use crate::record::{Placement, Record, record_bytes};
 use crate::sender::{InFlightSlot, SenderPartitionSlot};
 use crate::test_storage::{BoxBlock, Boxes, table};
 use crate::time::{Instant, Timestamp};
@@ -50,6 +52,8 @@ pub(super) struct Rig {
     pub(super) ready: Vec<TopicPartition>,
     pub(super) trace: Vec<String>,
     next_slot: usize,
+    given: u32,
+    back: u32,
 }
 
 impl Rig {
@@ -80,7 +84,10 @@ impl Rig {
             ready: Vec::new(),
             trace: Vec::new(),
             next_slot: 0,
+            given: 0,
+            back: 0,
         };
+        rig.sender.add_block(BoxBlock::new(8)).expect("the first spare block");
         assert!(rig.sender.add_topic(rig.now, TOPIC, "t"));
         rig
     }
@@ -151,6 +158,7 @@ impl Rig {
                 }
                 Event::Recycle { batch, blocks, .. } => {
                     assert!(blocks.blocks() > 0);
+                    self.back += blocks.blocks();
                     self.recycled.push(batch);
                 }
             }
@@ -242,6 +250,7 @@ impl Rig {
         let mut chain = OpenChain::new();
         for index in 0..count {
             chain.push(BoxBlock::new(8));
+            self.given += 1;
             assert_eq!(chain.write(&[self.next_slot as u8, index as u8, 0, 0, 0, 0, 0, 0]), 8);
         }
         Batch {
@@ -253,7 +262,50 @@ impl Rig {
             max_timestamp: Timestamp::from_millis(1),
             created: self.now,
             records: Records::Open(chain),
+            part: None,
         }
+    }
+
+    /// A batch of real records without key, each with a value.
+    pub(super) fn records(&mut self, partition: TopicPartition, values: &[Vec<u8>]) -> Batch<BoxBlock> {
+        let mut batch = self.batch(partition, 0);
+        let mut pool = Pool::new();
+        for _ in 0..values.len() * 32 {
+            pool.add(BoxBlock::new(8)).expect("blocks of one length");
+        }
+        let mut chain = OpenChain::new();
+        for (index, value) in values.iter().enumerate() {
+            let record = Record {
+                topic: TOPIC,
+                placement: Placement::Any,
+                key: None,
+                value: Some(value),
+                headers: &[],
+                timestamp: Timestamp::from_millis(1 + index as i64),
+            };
+            let (payload, delta) = (record.payload_bytes(), index as i64);
+            let bytes = record_bytes(payload, delta, index as i32) as u32;
+            let place = Place { payload, timestamp_delta: delta, offset_delta: index as i32, bytes };
+            append(&mut chain, &mut pool, &record, place);
+        }
+        self.given += chain.blocks();
+        batch.count = values.len() as u32;
+        batch.records = Records::Open(chain);
+        batch
+    }
+
+    /// Blocks that went to the sender and blocks that came back, so far.
+    pub(super) const fn blocks_given(&self) -> (u32, u32) {
+        (self.given, self.back)
+    }
+
+    pub(super) const fn blocks_back(&self) -> u32 {
+        self.back
+    }
+
+    /// Whether a whole Produce request waits; other requests are not expected.
+    pub(super) fn next_is_produce(&self, slot: u16) -> bool {
+        self.written.get(&slot).is_some_and(|written| written.get(4..6) == Some(&[0, 0]))
     }
 
     /// The outcomes since the last call: the batch's slot, and its offset or failure.
@@ -272,4 +324,35 @@ pub(super) fn numbering(batch: &[u8]) -> (i16, i32) {
 /// A word about a failure, for comparing.
 pub(super) fn words(failure: &Failure) -> String {
     failure.to_string()
+}
+
+/// The values of records in wire format, whose deltas must count from 0.
+pub(super) fn decode_values(mut bytes: &[u8], count: i32) -> Vec<Vec<u8>> {
+    let varint = |bytes: &mut &[u8]| {
+        let (mut zigzag, mut shift) = (0_u64, 0);
+        loop {
+            let byte = bytes[0];
+            *bytes = &bytes[1..];
+            zigzag |= u64::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                return (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+            }
+        }
+    };
+    let mut values = Vec::new();
+    for index in 0..count {
+        let length = varint(&mut bytes) as usize;
+        let (mut record, rest) = bytes.split_at(length);
+        bytes = rest;
+        record = &record[1..];
+        let _timestamp = varint(&mut record);
+        assert_eq!(varint(&mut record), i64::from(index), "offset deltas count from 0");
+        assert_eq!(varint(&mut record), -1);
+        let length = varint(&mut record) as usize;
+        assert_eq!(record[length..], [0], "no headers");
+        values.push(record[..length].to_vec());
+    }
+    assert!(bytes.is_empty());
+    values
 }

@@ -1,0 +1,51 @@
+//! Error 10: a batch that a broker finds too large goes out again in parts (KIP-126), one after the other, under the
+//! numbers that it has. How its bytes are taken apart is the room `batch::split`'s business.
+
+use super::Sender;
+use super::idempotence::advance;
+use super::in_flight::Stamp;
+use crate::batch::HEADER_BYTES;
+use crate::error::ErrorCode;
+use crate::event::Ack;
+use crate::memory::Storage;
+
+impl<S: Storage> Sender<S> {
+    /// A batch that is sent in parts: the first part is stored, and the rest moves up. False for any other.
+    pub(super) fn complete_part(&mut self, slot: u32, ack: Ack) -> bool {
+        let crc32c = self.config.crc32c;
+        let Some(part) = self.batches.get(slot).batch.as_ref().and_then(|batch| batch.part) else {
+            return false;
+        };
+        self.batches.complete_part(slot, part.count, ack);
+        let entry = self.batches.get_mut(slot);
+        let Some((batch, stamp)) = entry.batch.as_mut().zip(entry.stamp) else { return false };
+        batch.advance(part, &mut self.spare);
+        if batch.bytes() - HEADER_BYTES as u32 > part.bytes_max && batch.count > 1 {
+            batch.part = Some(batch.front(part.bytes_max));
+        }
+        let base_sequence = advance(stamp.base_sequence, part.count);
+        entry.stamp = Some(Stamp::new(stamp.identity, base_sequence, batch, crc32c));
+        (entry.acked, entry.refused, entry.implied, entry.ambiguous) = (None, false, false, false);
+        while self.spare.free() > 1 {
+            match self.spare.take() {
+                Some(block) => entry.surplus.adopt(block),
+                None => break,
+            }
+        }
+        true
+    }
+
+    /// Error 10: a batch of several records is sent again in parts. They keep the numbers that they have.
+    pub(super) fn split(&mut self, partition: u32, slot: u32, code: ErrorCode) {
+        let crc32c = self.config.crc32c;
+        let spare = self.spare.free() > 0;
+        let entry = self.batches.get_mut(slot);
+        let parts =
+            entry.batch.as_mut().zip(entry.stamp).filter(|(batch, _)| spare && batch.whole().count > 1);
+        let Some((batch, stamp)) = parts else { return self.refuse(partition, slot, code) };
+        let half = (batch.bytes() - HEADER_BYTES as u32) / 2;
+        batch.part = Some(batch.front(half));
+        entry.stamp = Some(Stamp::new(stamp.identity, stamp.base_sequence, batch, crc32c));
+        self.recover(partition, false);
+    }
+}
