@@ -7,6 +7,10 @@ folder=$1
 console=$2
 shift 2
 
+# If the test process ends while a broker is paused, the system sends SIGHUP to all of this process group: it has become
+# an orphan with a stopped member.
+trap '' HUP
+
 while read -r word; do
     case $word in
     START)
