@@ -21,7 +21,8 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`GetError::Failed`] where the record failed; [`GetError::InCallback`], without waiting, in a callback.
+    /// [`GetError::Failed`] where the record failed; [`GetError::InCallback`] always in a callback, where
+    /// [`try_get`](Self::try_get) can be asked.
     pub fn get(mut self) -> Result<RecordMetadata, GetError> {
         self.wait(None)
     }
@@ -41,11 +42,12 @@ impl Delivery {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) -> Result<RecordMetadata, GetError> {
-        if let Some(outcome) = self.0.try_get() {
-            return Ok(outcome?);
-        }
+        // Also where the outcome happens to be there already: what works by luck fails in the field.
         if in_callback() {
             return Err(GetError::InCallback);
+        }
+        if let Some(outcome) = self.0.try_get() {
+            return Ok(outcome?);
         }
         match parker::wait(deadline, |context| self.0.poll_outcome(context)) {
             Some(outcome) => Ok(outcome?),

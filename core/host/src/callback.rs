@@ -1,7 +1,6 @@
 //! Code of the user's that felice calls: never under a lock, one at a time, its panics contained and counted.
 
 use std::cell::Cell as Flag;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +13,7 @@ use crate::RecordMetadata;
 use crate::cell::{Cell, Outcome};
 use crate::delivery::Sizes;
 use crate::error::ProduceError;
+use crate::observers::Observers;
 
 /// One object that hears of every record sent with a token: no closure, and no allocation, per record.
 ///
@@ -63,7 +63,7 @@ pub(crate) struct Registered {
 pub(crate) struct Call {
     pub(crate) topic: Arc<str>,
     pub(crate) outcome: Outcome,
-    pub(crate) registered: VecDeque<Registered>,
+    pub(crate) registered: Observers,
 }
 
 /// The user's code that a producer knows, and how often it has panicked.
@@ -75,11 +75,11 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    /// Calls the observers in order. Leaves the list empty, with its capacity.
+    /// Calls the observers in order.
     pub(crate) fn run(&self, call: &mut Call) {
-        while let Some(registered) = call.registered.pop_front() {
-            let result =
-                result(&call.topic, &call.outcome, registered.index, registered.sizes, registered.timestamp);
+        let Call { topic, outcome, registered } = call;
+        registered.drain(|registered| {
+            let result = result(topic, outcome, registered.index, registered.sizes, registered.timestamp);
             match (registered.observer, &self.object) {
                 (Observer::Closure(closure), _) => contain(&self.panics, move || closure(result)),
                 (Observer::Token(token), Some(object)) => {
@@ -87,7 +87,7 @@ impl Callbacks {
                 }
                 (Observer::Token(_) | Observer::Handle(_), _) => {}
             }
-        }
+        });
     }
 }
 

@@ -1,11 +1,10 @@
 //! The handle of an accepted record, and the table that leads from a batch to those who wait for its records.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use felice_core::event::Reassigned;
-use felice_core::id::Ticket;
+use felice_core::id::{Ticket, TopicId};
 use felice_core::time::Timestamp;
 
 use crate::RecordMetadata;
@@ -13,6 +12,7 @@ use crate::callback::{self, Observer, Registered, Undelivered};
 use crate::cell::{Cell, Outcome};
 use crate::epochs::{Epoch, Epochs};
 use crate::error::ProduceError;
+use crate::observers::{Observers, Spare};
 
 /// The handle of an accepted record: resolves to its metadata, or to what happened instead.
 ///
@@ -103,12 +103,12 @@ pub(crate) enum Interest {
 /// What the front-end keeps beside a batch: whoever waits for its records.
 #[derive(Default)]
 pub(crate) struct Entry {
-    /// Shared by the handles of the batch; between two batches the slot's last one, for its next batch.
+    /// Shared by the handles of the batch, once there is one.
     pub(crate) cell: Option<Arc<Cell>>,
     /// Observers of single records, by ascending index.
-    pub(crate) registered: VecDeque<Registered>,
-    /// The topic's name, for callbacks of a batch without handles.
-    pub(crate) topic: Option<Arc<str>>,
+    pub(crate) registered: Observers,
+    /// The topic: where the driver dies, nobody else knows.
+    pub(crate) topic: u16,
     /// What a flush waits for. `None` while the slot has no batch.
     pub(crate) epoch: Option<Epoch>,
     /// Records that will be reassigned.
@@ -123,6 +123,9 @@ pub(crate) struct Entry {
 pub(crate) struct Table {
     entries: Box<[Entry]>,
     pub(crate) epochs: Epochs,
+    spare: Spare,
+    /// Cells of batches that are done; handles may still hold some.
+    spare_cells: Vec<Arc<Cell>>,
     undelivered: Option<Arc<Undelivered>>,
     /// How many cells were allocated.
     cells: u64,
@@ -133,6 +136,8 @@ impl Table {
         Self {
             entries: (0..batches).map(|_| Entry::default()).collect(),
             epochs: Epochs::default(),
+            spare: Spare::default(),
+            spare_cells: Vec::new(),
             undelivered,
             cells: 0,
         }
@@ -147,21 +152,22 @@ impl Table {
         &mut self,
         ticket: Ticket,
         pending: bool,
-        topic: &Arc<str>,
+        (id, topic): (TopicId, &Arc<str>),
         interest: Interest,
         sizes: Sizes,
         timestamp: Timestamp,
     ) -> Option<Delivery> {
         let Some(entry) = self.entries.get_mut(ticket.batch.slot()) else { return None };
         if entry.epoch.is_none() {
-            entry.begin(topic, self.epochs.enter());
+            entry.epoch = Some(self.epochs.enter());
+            entry.topic = id.0;
         }
         entry.records = ticket.index + 1;
         let register = |observer| Registered { index: ticket.index, observer, sizes, timestamp };
         let (cell, index) = match interest {
             Interest::Observer(observer) => {
                 entry.pending += u32::from(pending);
-                entry.registered.push_back(register(observer));
+                entry.registered.push_back(register(observer), &mut self.spare);
                 return None;
             }
             Interest::Handle if pending => {
@@ -169,14 +175,15 @@ impl Table {
                 self.cells += 1;
                 let cell = Arc::new(Cell::new(Arc::clone(topic), self.undelivered.clone()));
                 entry.pending += 1;
-                entry.registered.push_back(register(Observer::Handle(Arc::clone(&cell))));
+                entry.registered.push_back(register(Observer::Handle(Arc::clone(&cell))), &mut self.spare);
                 (cell, 0)
             }
             Interest::Handle => {
-                let cells = &mut self.cells;
                 let cell = entry.cell.get_or_insert_with(|| {
-                    *cells += 1;
-                    Arc::new(Cell::new(Arc::clone(topic), self.undelivered.clone()))
+                    renewed(&mut self.spare_cells, topic).unwrap_or_else(|| {
+                        self.cells += 1;
+                        Arc::new(Cell::new(Arc::clone(topic), self.undelivered.clone()))
+                    })
                 });
                 (Arc::clone(cell), ticket.index)
             }
@@ -185,12 +192,14 @@ impl Table {
     }
 
     /// Moves what waits for a record to the record's new batch.
-    pub(crate) fn reassign(&mut self, reassigned: &Reassigned, topic: &Arc<str>, wakers: &mut Vec<Waker>) {
+    pub(crate) fn reassign(&mut self, reassigned: &Reassigned, wakers: &mut Vec<Waker>) {
         let (from, to) = (reassigned.from.batch.slot(), reassigned.to.batch.slot());
         let Some(entry) = self.entries.get_mut(from) else { return };
         let old = entry.epoch;
         let registered = match entry.registered.front() {
-            Some(first) if first.index == reassigned.from.index => entry.registered.pop_front(),
+            Some(first) if first.index == reassigned.from.index => {
+                entry.registered.pop_front(&mut self.spare)
+            }
             _ => None,
         };
         entry.pending = entry.pending.saturating_sub(1);
@@ -203,7 +212,8 @@ impl Table {
                     Some(old) => self.epochs.join(old),
                     None => self.epochs.enter(),
                 };
-                entry.begin(topic, epoch);
+                entry.epoch = Some(epoch);
+                entry.topic = reassigned.partition.topic.0;
             }
             // A flush that waited for the record waits for the batch that the record is in now.
             (Some(new), Some(old)) if old < new => {
@@ -213,7 +223,8 @@ impl Table {
             _ => {}
         }
         if let Some(registered) = registered {
-            entry.registered.push_back(Registered { index: reassigned.to.index, ..registered });
+            let registered = Registered { index: reassigned.to.index, ..registered };
+            entry.registered.push_back(registered, &mut self.spare);
         }
         if drained && let Some(epoch) = self.entries.get_mut(from).and_then(|entry| entry.epoch.take()) {
             self.epochs.leave(epoch, wakers);
@@ -228,12 +239,14 @@ impl Table {
         entry
     }
 
-    /// The batch is done: its entry serves the slot's next one.
+    /// The batch is done: what its entry has serves later ones.
     pub(crate) fn give_back(&mut self, slot: usize, mut entry: Entry, wakers: &mut Vec<Waker>) {
         if let Some(epoch) = entry.epoch.take() {
             self.epochs.leave(epoch, wakers);
         }
         entry.pending = 0;
+        self.spare.take_back(&mut entry.registered);
+        self.spare_cells.extend(entry.cell.take());
         if let Some(place) = self.entries.get_mut(slot) {
             *place = entry;
         }
@@ -245,20 +258,21 @@ impl Table {
     }
 }
 
-impl Entry {
-    /// A batch begins in this slot.
-    fn begin(&mut self, topic: &Arc<str>, epoch: Epoch) {
-        self.epoch = Some(epoch);
-        self.topic = Some(Arc::clone(topic));
-        if let Some(cell) = &mut self.cell {
-            match Arc::get_mut(cell) {
-                Some(cell) => cell.renew(topic),
-                // A handle still holds it: it keeps its outcome, and the batch gets another.
-                None => self.cell = None,
-            }
+/// The cell that was finished last, made new. One that a handle still holds stays that handle's; where a few in a row
+/// are held, handles are being kept, and there is no use in looking further.
+fn renewed(cells: &mut Vec<Arc<Cell>>, topic: &Arc<str>) -> Option<Arc<Cell>> {
+    const TRIES: usize = 4;
+    for _ in 0..TRIES {
+        let mut cell = cells.pop()?;
+        if let Some(unshared) = Arc::get_mut(&mut cell) {
+            unshared.renew(topic);
+            return Some(cell);
         }
     }
+    None
+}
 
+impl Entry {
     /// Tells the handles of the records that `outcome` covers. Those that waited are moved into `wakers`. Returns how
     /// many of these records failed with their handle dropped before: somebody else has to be told.
     pub(crate) fn complete(&mut self, outcome: Outcome, wakers: &mut Vec<Waker>) -> u32 {
@@ -270,7 +284,7 @@ impl Entry {
                 dropped += cell.complete(outcome, whole, wakers);
             }
         }
-        for registered in &self.registered {
+        for registered in self.registered.iter() {
             let place = registered.index.wrapping_sub(outcome.first);
             if let Observer::Handle(cell) = &registered.observer
                 && place < outcome.count
@@ -281,22 +295,12 @@ impl Entry {
         dropped
     }
 
-    /// Whether a callback waits for one of its records.
-    pub(crate) fn has_callbacks(&self) -> bool {
-        self.registered.iter().any(|registered| !matches!(registered.observer, Observer::Handle(_)))
-    }
-
     /// The observers of the records that `outcome` covers.
-    pub(crate) fn observers(&mut self, outcome: &Outcome) -> VecDeque<Registered> {
+    pub(crate) fn observers(&mut self, outcome: &Outcome) -> Observers {
         if outcome.first == 0 && outcome.count >= self.records {
             return std::mem::take(&mut self.registered);
         }
-        let all = std::mem::take(&mut self.registered);
-        let (covered, rest) = all
-            .into_iter()
-            .partition(|registered| registered.index.wrapping_sub(outcome.first) < outcome.count);
-        self.registered = rest;
-        covered
+        self.registered.split(|registered| registered.index.wrapping_sub(outcome.first) < outcome.count)
     }
 }
 

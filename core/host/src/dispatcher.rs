@@ -11,9 +11,10 @@ use std::thread::{self, JoinHandle};
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
 
-use crate::callback::{Call, Registered};
+use crate::callback::Call;
 use crate::delivery::Entry;
 use crate::error::ProduceError;
+use crate::observers::Observers;
 use crate::shared::Shared;
 use crate::storage::HeapBlock;
 
@@ -63,7 +64,7 @@ impl Dispatcher {
         }
         if !queue.started {
             drop(queue);
-            return perform(shared, job, &mut VecDeque::new());
+            return perform(shared, job, &mut Observers::default());
         }
         queue.jobs.push_back(job);
         let waiting = std::mem::take(&mut queue.waiting);
@@ -85,8 +86,8 @@ impl Dispatcher {
     }
 
     fn run(&self, shared: &Arc<Shared>) {
-        // The list of callbacks that was emptied last: its capacity goes back with its batch.
-        let mut spare = VecDeque::new();
+        // The list of callbacks that was emptied last: its memory goes back with its batch.
+        let mut spare = Observers::default();
         while let Some(job) = self.next() {
             perform(shared, job, &mut spare);
         }
@@ -111,7 +112,7 @@ impl Dispatcher {
     }
 }
 
-fn perform(shared: &Shared, job: Job, spare: &mut VecDeque<Registered>) {
+fn perform(shared: &Shared, job: Job, spare: &mut Observers) {
     match job {
         Job::Call(mut call) => {
             shared.callbacks.run(&mut call);
@@ -123,7 +124,7 @@ fn perform(shared: &Shared, job: Job, spare: &mut VecDeque<Registered>) {
             }
         }
         Job::Done(mut done) => {
-            if done.entry.registered.capacity() == 0 {
+            if done.entry.registered.is_blank() {
                 done.entry.registered = std::mem::take(spare);
             }
             shared.with(|state, wakers| state.recycle(done, wakers));

@@ -60,8 +60,8 @@ pub struct Engine {
     wakers: Vec<Waker>,
     /// Batches that have left the accumulator and are not done.
     out: usize,
-    /// How many topics the sender knows.
-    mirrored: usize,
+    /// The names of the topics that the sender knows.
+    topics: Vec<Arc<str>>,
     /// The accumulator's next deadline.
     timeout: Option<Instant>,
     /// When closing gives up; once it has, everything fails.
@@ -223,8 +223,9 @@ impl Engine {
             self.shared.failed.fetch_add(count.into(), Ordering::Relaxed);
         }
         let outcome = Outcome { partition: partition.partition, first, count, result };
+        let Some(topic) = self.topics.get(usize::from(partition.topic.0)) else { return };
         if let Some(entry) = self.flying.get_mut(batch.slot()) {
-            complete(&self.shared, entry, outcome, &mut self.wakers);
+            complete(&self.shared, topic, entry, outcome, &mut self.wakers);
         }
     }
 
@@ -241,10 +242,7 @@ impl Engine {
             && let Some(reassigned) = state.accumulator.poll_reassigned()
         {
             moved += 1;
-            let State { deliveries, topics, .. } = &mut *state;
-            if let Some(topic) = topics.get(usize::from(reassigned.partition.topic.0)) {
-                deliveries.reassign(&reassigned, &topic.name, &mut self.wakers);
-            }
+            state.deliveries.reassign(&reassigned, &mut self.wakers);
         }
         if state.phase == Phase::Closing {
             // Also what has found its partition only now does not linger.
@@ -280,10 +278,10 @@ impl Engine {
 
     /// The sender must know a topic before it is asked for room for its partitions.
     fn mirror_topics(&mut self, now: Instant, state: &mut State) {
-        for (index, topic) in state.topics.iter_mut().enumerate().skip(self.mirrored) {
+        for (index, topic) in state.topics.iter_mut().enumerate().skip(self.topics.len()) {
             self.sender.add_topic(now, TopicId(index as u16), &topic.name);
+            self.topics.push(Arc::clone(&topic.name));
         }
-        self.mirrored = state.topics.len();
         if state.topic_waiters.is_empty() {
             return;
         }
@@ -302,20 +300,24 @@ impl std::fmt::Debug for Engine {
 }
 
 /// Tells the handles; what is left to tell goes to the callbacks' thread.
-fn complete(shared: &Arc<Shared>, entry: &mut Entry, outcome: Outcome, wakers: &mut Vec<Waker>) {
+fn complete(
+    shared: &Arc<Shared>,
+    topic: &Arc<str>,
+    entry: &mut Entry,
+    outcome: Outcome,
+    wakers: &mut Vec<Waker>,
+) {
     let dropped = entry.complete(outcome, wakers);
-    let Some(topic) = entry.topic.clone().filter(|_| dropped > 0 || entry.has_callbacks()) else { return };
-    if entry.has_callbacks() {
+    if entry.registered.has_callbacks() {
         entry.routed = true;
-        let registered = entry.observers(&outcome);
-        let call = Call { topic: Arc::clone(&topic), outcome, registered };
+        let call = Call { topic: Arc::clone(topic), outcome, registered: entry.observers(&outcome) };
         shared.dispatcher.push(shared, Job::Call(call));
     }
     if dropped > 0
         && let Err(failure) = outcome.result
     {
         entry.routed = true;
-        let error = callback::error(&topic, outcome.partition, failure);
+        let error = callback::error(topic, outcome.partition, failure);
         shared.dispatcher.push(shared, Job::Undelivered { error, records: dropped });
     }
 }

@@ -23,6 +23,7 @@ mod engine;
 mod epochs;
 mod error;
 mod memory_queue;
+mod observers;
 mod resolve;
 mod send;
 mod shared;

@@ -1,1 +1,100 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
 
+use super::*;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct One {
+    count: Arc<Count>,
+    waker: Waker,
+}
+
+impl One {
+    fn new() -> Self {
+        let count = Arc::new(Count::default());
+        Self { waker: Arc::clone(&count).into(), count }
+    }
+
+    fn woken(&self) -> usize {
+        self.count.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+fn wake(code: impl FnOnce(&mut Vec<Waker>)) {
+    let mut wakers = Vec::new();
+    code(&mut wakers);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+#[test]
+fn the_first_is_served_first_and_passes_its_turn_on() {
+    let mut queue = MemoryQueue::default();
+    let ones: Vec<One> = (0..3).map(|_| One::new()).collect();
+    assert!(queue.is_open());
+    let places: Vec<Place> = ones.iter().map(|one| queue.enter(&one.waker, Shortage::Memory)).collect();
+    assert!(!queue.is_open(), "a newcomer has to queue");
+    assert!(queue.is_turn(&places[0]) && !queue.is_turn(&places[1]));
+
+    wake(|wakers| queue.freed(wakers));
+    assert_eq!([ones[0].woken(), ones[1].woken(), ones[2].woken()], [1, 0, 0]);
+    // It is not enough for the first: nobody overtakes it.
+    wake(|wakers| queue.stay(&places[0], &ones[0].waker, Shortage::Memory, wakers));
+    assert_eq!(ones[1].woken(), 0);
+    wake(|wakers| queue.leave(&places[0], wakers));
+    assert_eq!([ones[1].woken(), ones[2].woken()], [1, 0]);
+    assert!(queue.is_turn(&places[1]));
+}
+
+#[test]
+fn one_that_gives_up_passes_its_turn_on_only_if_it_had_it() {
+    let mut queue = MemoryQueue::default();
+    let ones: Vec<One> = (0..3).map(|_| One::new()).collect();
+    let places: Vec<Place> = ones.iter().map(|one| queue.enter(&one.waker, Shortage::Memory)).collect();
+    wake(|wakers| queue.leave(&places[1], wakers));
+    assert_eq!([ones[0].woken(), ones[2].woken()], [0, 0]);
+    wake(|wakers| queue.leave(&places[0], wakers));
+    assert_eq!(ones[2].woken(), 1);
+    wake(|wakers| queue.leave(&places[0], wakers));
+    wake(|wakers| queue.leave(&places[2], wakers));
+    assert!(queue.is_open());
+}
+
+#[test]
+fn a_partition_over_its_share_does_not_stop_the_others() {
+    let mut queue = MemoryQueue::default();
+    let (dead, first, second) = (One::new(), One::new(), One::new());
+    let at_dead = queue.enter(&dead.waker, Shortage::Memory);
+    let at_first = queue.enter(&first.waker, Shortage::Memory);
+    let at_second = queue.enter(&second.waker, Shortage::Memory);
+    // There is memory, but not for the one in front.
+    wake(|wakers| queue.stay(&at_dead, &dead.waker, Shortage::Share, wakers));
+    assert_eq!([first.woken(), second.woken()], [1, 0]);
+    assert!(queue.is_turn(&at_dead) && queue.is_turn(&at_first) && !queue.is_turn(&at_second));
+    wake(|wakers| queue.freed(wakers));
+    assert_eq!([dead.woken(), first.woken(), second.woken()], [1, 1, 0]);
+    wake(|wakers| queue.leave(&at_first, wakers));
+    wake(|wakers| queue.leave(&at_second, wakers));
+    assert!(queue.is_open(), "a newcomer for another partition may try at once");
+    wake(|wakers| queue.stay(&at_dead, &dead.waker, Shortage::Memory, wakers));
+    assert!(!queue.is_open());
+}
+
+#[test]
+fn a_waker_can_change_and_closing_wakes_all() {
+    let mut queue = MemoryQueue::default();
+    let (old, new, other) = (One::new(), One::new(), One::new());
+    let place = queue.enter(&old.waker, Shortage::Memory);
+    queue.enter(&other.waker, Shortage::Share);
+    queue.rewake(&place, &new.waker);
+    wake(|wakers| queue.wake_all(wakers));
+    assert_eq!([old.woken(), new.woken(), other.woken()], [0, 1, 1]);
+}

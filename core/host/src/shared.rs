@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use felice_core::accumulator::Accumulator;
+use felice_core::accumulator::{Accumulator, Appended};
 use felice_core::error::AppendError;
 use felice_core::event::TopicView;
 use felice_core::id::TopicId;
@@ -196,7 +196,8 @@ impl State {
         let name = &self.topics[usize::from(topic.0)].name;
         let delivery = interest.take().and_then(|interest| {
             let sizes = Sizes::of(key, value);
-            self.deliveries.accept(appended.ticket, appended.pending, name, interest, sizes, timestamp)
+            let Appended { ticket, pending, .. } = appended;
+            self.deliveries.accept(ticket, pending, (topic, name), interest, sizes, timestamp)
         });
         Ok((delivery, appended.wake || new))
     }

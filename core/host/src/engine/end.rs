@@ -53,12 +53,16 @@ impl Engine {
             state.end(wakers);
             state.deliveries.take_all()
         });
+        // Topics that the driver has not seen have no batch with it, but may have one that is open.
+        let names: Vec<Arc<str>> = shared.lock().topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
         let flying = self.flying.iter_mut().map(std::mem::take).filter(|entry| entry.epoch.is_some());
         let mut wakers = Vec::new();
         for mut entry in held.into_iter().chain(flying) {
             let records = entry.records;
             shared.failed.fetch_add(records.into(), Ordering::Relaxed);
-            complete(&shared, &mut entry, aborted(records), &mut wakers);
+            if let Some(topic) = names.get(usize::from(entry.topic)) {
+                complete(&shared, topic, &mut entry, aborted(records), &mut wakers);
+            }
             shared.dispatcher.push(&shared, Job::Done(forgotten(entry)));
         }
         wakers.into_iter().for_each(Waker::wake);

@@ -19,6 +19,9 @@ const NAME_BYTES: usize = 64;
 /// Where heads of batches are written while they are sent: room for about a hundred in one request.
 const HEADS_BYTES: usize = 16 * 1024;
 
+/// What one turn usually carries: room made at the start.
+const CARRIED: usize = 64;
+
 /// Checks the settings and makes both planes. `driver` is woken when [`Engine::turn`] is due; nothing runs yet.
 ///
 /// # Errors
@@ -30,11 +33,12 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let accumulator = accumulator(&checked, batches);
     let sender = sender(&checked, batches);
     let undelivered = checked.settings.callbacks.undelivered.clone();
+    let topics_max = checked.settings.topics_max;
     let state = State {
         accumulator,
         deliveries: Table::new(batches, undelivered),
         memory: MemoryQueue::default(),
-        topics: Vec::with_capacity(checked.settings.topics_max),
+        topics: Vec::with_capacity(topics_max),
         phase: Phase::Open,
         deadline: None,
         failed_before: 0,
@@ -48,11 +52,11 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         sender,
         flying: table(batches, Entry::default),
         taken: Vec::with_capacity(TAKEN_AT_ONCE),
-        carry: Vec::new(),
-        actions: VecDeque::new(),
-        wakers: Vec::new(),
+        carry: Vec::with_capacity(CARRIED),
+        actions: VecDeque::with_capacity(CARRIED),
+        wakers: Vec::with_capacity(CARRIED),
         out: 0,
-        mirrored: 0,
+        topics: Vec::with_capacity(topics_max),
         timeout: None,
         deadline: None,
         gave_up: false,
