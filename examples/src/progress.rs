@@ -1,6 +1,6 @@
 //! A progress bar on standard error: redrawn in place on a terminal, one plain line at the end elsewhere.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use crate::table::grouped;
@@ -63,17 +63,17 @@ impl Progress {
         self.total = self.total.min(done.max(1));
         let note = format!("{seconds:.2} s  {note}");
         if self.style == Style::Plain {
-            say(&format!("{}: {}, {note}\n", self.name, grouped(done as u64)));
+            eprintln!("{}: {}, {note}", self.name, grouped(done as u64));
         } else {
             self.draw(done, &note);
-            say("\n");
+            eprintln!();
         }
     }
 
     fn draw(&self, done: usize, note: &str) {
         let bar = bar(done, self.total);
         let bar = if self.style == Style::Coloured { format!("\x1b[32m{bar}\x1b[0m") } else { bar };
-        say(&format!("\r\x1b[K{:<15} {bar} {:>9}  {note}", self.name, grouped(done as u64)));
+        eprint!("\r\x1b[K{:<15} {bar} {:>9}  {note}", self.name, grouped(done as u64));
     }
 }
 
@@ -88,11 +88,6 @@ impl Style {
             Self::Coloured
         }
     }
-}
-
-/// Standard error may be closed: then nobody wants to see progress.
-fn say(text: &str) {
-    let _ = stderr().lock().write_all(text.as_bytes());
 }
 
 /// The bar itself, always as wide.

@@ -49,7 +49,7 @@ fn settings_are_known_and_their_defaults_fit_together() {
 fn settings_have_the_methods_that_the_table_names() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let builder = fs::read_to_string(root.join("core/host/src/config/builder.rs")).unwrap();
-    let simple = builder.lines().filter_map(|line| line.split_once(" => |").map(|(declared, _)| declared));
+    let simple = builder.lines().filter_map(|line| line.split_once(" => |s| ").map(|(declared, _)| declared));
     let mut declared: Vec<&str> = simple.filter_map(|declared| declared.trim().split(':').next()).collect();
     declared.extend(["bootstrap_servers", "partitioner"]);
     declared.sort_unstable();

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal};
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -60,8 +60,11 @@ fn run(options: &Options) -> Result<bool> {
     patterns.producer().close(Duration::from_secs(5))?;
 
     let rows = [("fire-and-forget", &forgotten), ("sync get", &waited), ("callback", &called)];
-    print!("\n{}", table::render(broker.description(), &rows));
-    Ok(conclude(&broker, topic, &rows))
+    let mut report = format!("\n{}", table::render(broker.description(), &rows));
+    let all_acknowledged = conclude(&mut report, &broker, topic, &rows);
+    // In one piece: whoever reads only its beginning does not stop the rest.
+    io::stdout().write_all(report.as_bytes())?;
+    Ok(all_acknowledged)
 }
 
 fn connect(options: &Options) -> Result<Broker> {
@@ -120,22 +123,22 @@ fn printable(value: &[u8]) -> String {
     shown
 }
 
-/// What the table cannot say.
-fn conclude(broker: &Broker, topic: &str, rows: &[(&str, &Tally)]) -> bool {
-    println!("-: their handles were dropped, so nobody saw when and where they were stored");
+/// Adds what the table cannot say. Whether every record was acknowledged.
+fn conclude(report: &mut String, broker: &Broker, topic: &str, rows: &[(&str, &Tally)]) -> bool {
+    report.push_str("-: their handles were dropped, so nobody saw when and where they were stored\n");
     for (pattern, tally) in rows {
         if let Some(error) = &tally.first_error {
-            println!("{pattern}, first failure: {error}");
+            report.push_str(&format!("{pattern}, first failure: {error}\n"));
         }
     }
     let acknowledged: u64 = rows.iter().map(|(_, tally)| tally.acknowledged).sum();
     let sent: u64 = rows.iter().map(|(_, tally)| tally.records).sum();
-    let stored = broker.records_stored(topic);
-    if let Some(stored) = stored {
-        let (stored, acknowledged) = (table::grouped(stored as u64), table::grouped(acknowledged));
-        println!(
-            "the simulated cluster appended {stored} records to {topic}; {acknowledged} were acknowledged"
-        );
-    }
-    acknowledged == sent && stored.is_none_or(|stored| stored as u64 == acknowledged)
+    let Some(stored) = broker.records_stored(topic) else { return acknowledged == sent };
+    let stored = stored as u64;
+    report.push_str(&format!(
+        "the simulated cluster appended {} records to {topic}; {} were acknowledged\n",
+        table::grouped(stored),
+        table::grouped(acknowledged)
+    ));
+    acknowledged == sent && stored == acknowledged
 }
