@@ -206,7 +206,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
     /// Writes at once, as far as the socket takes it; [`exchange`](Self::exchange) goes on.
     fn transmit(&mut self, now: Instant, connection: ConnectionId) {
         let Some(place) = self.sockets.get_mut(usize::from(connection.slot)) else { return };
-        let Some(socket) = place.as_mut().filter(|socket| socket.connection == connection) else { return };
+        let Some(socket) = place else { return };
         socket.transmit = true;
         if let Err(cause) = socket.write(now, &mut self.producer, &mut self.buffer) {
             *place = None;

@@ -32,13 +32,17 @@ pub(super) struct Broker {
     pub(super) refused: u32,
     /// The most bytes that a read or a write moves.
     pub(super) piece: usize,
+    /// After each write the socket is not ready once.
+    pub(super) choppy: bool,
+    /// Sockets that are open.
+    pub(super) open: u32,
     /// Polls that a new connection takes until it stands.
     pub(super) delay: u32,
     /// So many Produce requests are stored, and their answers lost with the connection.
     pub(super) answers_lost: u32,
     /// Answers nothing.
     pub(super) silent: bool,
-    /// After its first answer it sends zeros for ever.
+    /// Its first answer never ends.
     pub(super) endless: bool,
     pub(super) produce_requests: u32,
     pub(super) log: BTreeMap<(String, i32), Vec<Stored>>,
@@ -53,6 +57,8 @@ impl Broker {
             listens: ("broker", 9092),
             refused: 0,
             piece: usize::MAX,
+            choppy: false,
+            open: 0,
             delay: 0,
             answers_lost: 0,
             silent: false,
@@ -240,12 +246,14 @@ impl Network for Loop {
             return Err(Disconnect::Refused);
         }
         let delay = broker.delay;
+        broker.open += 1;
         Ok(Stream {
             broker: self.0.clone(),
             delay,
             sent: Vec::new(),
             answers: VecDeque::new(),
             broken: false,
+            full: false,
         })
     }
 }
@@ -256,6 +264,14 @@ pub(super) struct Stream {
     sent: Vec<u8>,
     answers: VecDeque<u8>,
     broken: bool,
+    /// Takes no more for now.
+    full: bool,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.broker.borrow_mut().open -= 1;
+    }
 }
 
 impl ErrorType for Stream {
@@ -265,7 +281,7 @@ impl ErrorType for Stream {
 impl WriteReady for Stream {
     fn write_ready(&mut self) -> Result<bool, ErrorKind> {
         self.delay = self.delay.saturating_sub(1);
-        Ok(self.delay == 0)
+        Ok(self.delay == 0 && !core::mem::take(&mut self.full))
     }
 }
 
@@ -274,8 +290,9 @@ impl Write for Stream {
         if self.broken {
             return Err(ErrorKind::BrokenPipe);
         }
-        assert!(self.delay == 0 && !bytes.is_empty(), "written to before it was ready");
+        assert!(self.delay == 0 && !self.full && !bytes.is_empty(), "written to before it was ready");
         let mut broker = self.broker.borrow_mut();
+        self.full = broker.choppy;
         let count = bytes.len().min(broker.piece);
         self.sent.extend(&bytes[..count]);
         while let Some((length, rest)) = self.sent.split_first_chunk::<4>() {
@@ -307,11 +324,11 @@ impl Read for Stream {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, ErrorKind> {
         let broker = self.broker.borrow();
         if broker.endless {
-            // A frame of 2^31-1 bytes, as an answer to the request with the id 0, which never ends.
-            let start = [0x7f, 0xff, 0xff, 0xff];
-            let begin = if self.answers.is_empty() { 0 } else { start.len() };
+            // The answer to the request with the id 0 begins, of 2^31-1 bytes.
             bytes.fill(0);
-            bytes[..start.len() - begin].copy_from_slice(&start[begin..]);
+            if self.answers.is_empty() {
+                bytes[..4].copy_from_slice(&i32::MAX.to_be_bytes());
+            }
             self.answers.push_back(0);
             return Ok(bytes.len());
         }

@@ -108,8 +108,10 @@ fn a_record_goes_all_the_way() {
 fn a_network_of_single_bytes_changes_nothing() {
     let broker = Broker::new();
     broker.borrow_mut().piece = 1;
+    broker.borrow_mut().choppy = true;
     broker.borrow_mut().partitions = 3;
     let mut device = Device::new(&broker);
+    device.sleep = Duration::from_millis(1);
     let keys = ["a", "b", "c", "d", "e"];
     let mut tickets = Vec::new();
     for round in 0..4 {
@@ -178,6 +180,7 @@ fn a_lost_answer_is_asked_for_again_and_nothing_is_stored_twice() {
     assert_eq!((device.outcome(first), device.outcome(second)), (Ok(0), Ok(1)));
     assert_eq!(broker.borrow().values("readings", 0), ["0", "1"]);
     assert_eq!(broker.borrow().produce_requests, 4);
+    assert!(device.now < Instant::from_micros(5_000_000), "a closed connection is seen at once");
 }
 
 #[test]
@@ -234,13 +237,14 @@ fn what_cannot_be_sent_is_refused_and_leaves_nothing() {
 fn records_carry_no_time_before_the_clock_is_set() {
     let broker = Broker::new();
     let mut device = Device::new(&broker);
-    device.send(plain("without"));
+    let first = device.send(plain("without"));
     device.run();
     device.driver.producer().set_clock(device.now, Timestamp::from_millis(1_700_000_000_000));
     device.now = device.now + Duration::from_millis(1_500);
-    device.send(plain("from the clock"));
-    device.send(plain("of its own").timestamp(Timestamp::from_millis(5)));
+    let second = device.send(plain("from the clock"));
+    let third = device.send(plain("of its own").timestamp(Timestamp::from_millis(5)));
     device.run();
+    assert_eq!([first, second, third].map(|ticket| device.outcome(ticket)), [Ok(0), Ok(1), Ok(2)]);
     let broker = broker.borrow();
     let times: Vec<i64> = broker.log[&("readings".into(), 0)].iter().map(|record| record.timestamp).collect();
     assert_eq!(times, [-1, 1_700_000_001_500, 5]);
@@ -257,6 +261,7 @@ fn close_sends_what_is_held_and_abort_fails_it() {
     assert_eq!(device.driver.send(device.now, plain("late")), Err(SendError::Append(AppendError::Closed)));
 
     broker.borrow_mut().silent = true;
+    drop(device);
     let mut device = Device::new(&broker);
     let held = device.send(plain("held"));
     device.poll();
@@ -265,7 +270,7 @@ fn close_sends_what_is_held_and_abort_fails_it() {
     device.poll();
     assert!(device.driver.producer().is_empty());
     assert!(matches!(device.outcome(held), Err(Failure { kind: ErrorKind::Closed, .. })));
-    assert_eq!(device.driver.poll_timeout(), None);
+    assert_eq!((device.driver.poll_timeout(), broker.borrow().open), (None, 0));
 }
 
 #[test]
@@ -294,7 +299,7 @@ fn an_idle_device_has_nothing_to_wake_up_for() {
     assert!(idle >= Instant::ZERO + Duration::from_secs(540));
     device.now = idle;
     device.poll();
-    assert_eq!(device.driver.poll_timeout(), None);
+    assert_eq!((device.driver.poll_timeout(), broker.borrow().open), (None, 0));
     let later = device.send(plain("21.6"));
     device.run();
     assert_eq!(device.outcome(later), Ok(1));
@@ -304,8 +309,11 @@ fn an_idle_device_has_nothing_to_wake_up_for() {
 fn a_peer_that_never_stops_does_not_keep_the_device() {
     let broker = Broker::new();
     broker.borrow_mut().endless = true;
+    broker.borrow_mut().silent = true;
     let mut device = Device::new(&broker);
     let ticket = device.send(plain("21.5"));
+    device.poll();
+    assert_eq!(device.driver.poll_timeout(), Some(Instant::ZERO), "there is always more to read");
     let mut polls = 0;
     while device.outcomes.is_empty() {
         device.poll();
