@@ -1,7 +1,6 @@
 //! Doubly linked lists through the slots of a table: O(1) at both ends and in the middle, and no memory of their own.
 
-/// No slot.
-pub(super) const NONE: u32 = u32::MAX;
+pub(super) use crate::index::NONE;
 
 /// A slot's neighbours in a list.
 #[derive(Clone, Copy, Debug)]

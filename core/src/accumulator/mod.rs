@@ -41,13 +41,13 @@ use crate::error::TopicError;
 use crate::event::TopicView;
 use crate::id::{Ticket, TopicId};
 use crate::memory::{Pool, Storage};
+use crate::random::Random;
 use crate::time::Instant;
 use batches::Batches;
 use list::NONE;
 use moving::Cursor;
 use partitions::Partitions;
 use pending::ENTRY_BYTES;
-use spread::Random;
 use topics::Topics;
 
 /// Blocks, and batch slots, that no append may take: with them a record can always move to its partition.

@@ -1,7 +1,8 @@
 //! Partitions in use: found by topic and number, listed by when their batches may leave, evicted when idle.
 
-use super::list::{Links, List, NONE};
+use super::list::{Links, List};
 use crate::id::{TopicId, TopicPartition};
+use crate::index::{Index, NONE};
 use crate::memory::Storage;
 
 /// A place for one partition in use in [`AccumulatorTables::partitions`](super::AccumulatorTables::partitions).
@@ -62,8 +63,7 @@ impl Default for PartitionSlot {
 /// All partitions in use.
 pub(super) struct Partitions<S: Storage> {
     slots: S::Table<PartitionSlot>,
-    /// Open addressing with linear probing: slots plus one.
-    index: S::Table<u32>,
+    index: Index<S::Table<u32>>,
     max: u32,
     in_use: u32,
     free: List,
@@ -78,10 +78,10 @@ pub(super) struct Partitions<S: Storage> {
 }
 
 impl<S: Storage> Partitions<S> {
-    pub(super) fn new(mut slots: S::Table<PartitionSlot>, mut index: S::Table<u32>) -> Self {
+    pub(super) fn new(mut slots: S::Table<PartitionSlot>, index: S::Table<u32>) -> Self {
         slots.as_mut().fill_with(|| PartitionSlot::EMPTY);
-        index.as_mut().fill(0);
-        let max = slots.as_ref().len().min(index.as_ref().len() / 2).min(NONE as usize - 1) as u32;
+        let index = Index::new(index);
+        let max = slots.as_ref().len().min(index.capacity()).min(NONE as usize - 1) as u32;
         let mut free = List::EMPTY;
         for slot in 0..max {
             free.push_back(slots.as_mut(), PartitionSlot::links, slot);
@@ -126,20 +126,12 @@ impl<S: Storage> Partitions<S> {
     }
 
     fn probe(&mut self, key: TopicPartition) -> u32 {
-        let (slots, index) = (self.slots.as_ref(), self.index.as_ref());
-        if self.in_use == 0 {
-            return NONE;
+        let slots = self.slots.as_ref();
+        let slot = self.index.find(key, |slot| slots[slot as usize].key);
+        if slot != NONE {
+            self.last = slot;
         }
-        let mut at = home(key, index.len());
-        // At least half of the index is free, so an empty place ends this.
-        while let Some(slot) = index[at].checked_sub(1) {
-            if slots[slot as usize].key == key {
-                self.last = slot;
-                return slot;
-            }
-            at = following(at, index.len());
-        }
-        NONE
+        slot
     }
 
     /// Whether another partition can come into use.
@@ -153,13 +145,9 @@ impl<S: Storage> Partitions<S> {
         if slot == NONE {
             return NONE;
         }
-        let (slots, index) = (self.slots.as_mut(), self.index.as_mut());
+        let slots = self.slots.as_mut();
         self.free.remove(slots, PartitionSlot::links, slot);
-        let mut at = home(key, index.len());
-        while index[at] != 0 {
-            at = following(at, index.len());
-        }
-        index[at] = slot + 1;
+        self.index.insert(key, slot);
         slots[slot as usize] = PartitionSlot { key, state: State::Idle, ..PartitionSlot::EMPTY };
         self.in_use += 1;
         self.last = slot;
@@ -173,30 +161,10 @@ impl<S: Storage> Partitions<S> {
             return;
         }
         self.schedule(slot, State::Free);
-        self.unindex(key, slot);
+        let slots = self.slots.as_ref();
+        self.index.remove(key, slot, |slot| slots[slot as usize].key);
         self.free.push_back(self.slots.as_mut(), PartitionSlot::links, slot);
         self.in_use -= 1;
-    }
-
-    /// Closes the gap behind the entry, so that no other one is cut off from its home.
-    fn unindex(&mut self, key: TopicPartition, slot: u32) {
-        let (slots, index) = (self.slots.as_ref(), self.index.as_mut());
-        let length = index.len();
-        let mut gap = home(key, length);
-        while index[gap] != slot + 1 {
-            gap = following(gap, length);
-        }
-        let mut at = following(gap, length);
-        while let Some(other) = index[at].checked_sub(1) {
-            let home = home(slots[other as usize].key, length);
-            let reaches = |to: usize| if to >= home { to - home } else { to + length - home };
-            if reaches(gap) < reaches(at) {
-                index[gap] = index[at];
-                gap = at;
-            }
-            at = following(at, length);
-        }
-        index[gap] = 0;
     }
 
     /// Moves a partition to the end of the list of its new state.
@@ -252,15 +220,4 @@ impl<S: Storage> Partitions<S> {
             }
         }
     }
-}
-
-/// Where an entry belongs. Fibonacci hashing: no division, and neighbouring partitions are spread.
-fn home(key: TopicPartition, length: usize) -> usize {
-    let key = u64::from(key.topic.0) << 32 | u64::from(key.partition.cast_unsigned());
-    let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    ((hash * length as u64) >> 32) as usize
-}
-
-const fn following(at: usize, length: usize) -> usize {
-    if at + 1 < length { at + 1 } else { 0 }
 }

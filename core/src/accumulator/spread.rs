@@ -2,26 +2,7 @@
 
 use crate::batch::HEADER_BYTES;
 use crate::config::Spread;
-
-/// Small, fast, seeded: splitmix64. The same seed gives the same partitions.
-#[derive(Clone, Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below `count`, each as likely as the others (the error is below 2^-32 x count).
-    pub(super) const fn below(&mut self, count: i32) -> i32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        (((mixed >> 32) * count as u64) >> 32) as i32
-    }
-}
+use crate::random::Random;
 
 /// A topic's present choice.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +18,7 @@ impl Sticky {
     #[inline]
     pub(super) const fn partition(&mut self, count: i32, random: &mut Random) -> i32 {
         if self.partition < 0 || self.partition >= count {
-            self.partition = random.below(count);
+            self.partition = random.below(count.cast_unsigned()).cast_signed();
             self.produced = 0;
         }
         self.partition

@@ -5,6 +5,7 @@
 use super::receive::{IdAnswer, ProduceAnswer};
 use crate::config::IN_FLIGHT_MAX;
 use crate::error::{Disconnect, ErrorCode};
+use crate::index::NONE;
 use crate::time::Instant;
 use crate::wire::{ApiKey, Decoder, Versions, api_versions, init_producer_id, metadata, produce};
 
@@ -13,9 +14,6 @@ pub(crate) const REQUEST_BYTES: usize = 400;
 
 /// Produce requests, and one each of what keeps them going.
 const REQUESTS_MAX: usize = IN_FLIGHT_MAX + 4;
-
-/// No batch, no partition: the end of a list of slots.
-pub(crate) const NONE: u32 = u32::MAX;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

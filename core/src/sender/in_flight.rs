@@ -2,12 +2,12 @@
 //!
 //! A batch has the slot of its [`BatchId`], so the table is as long as the accumulator's. Lists are links between slots.
 
-use super::connection::NONE;
 use super::idempotence::ProducerIdentity;
 use crate::batch::{Batch, HEADER_BYTES};
 use crate::error::{Cause, Failure};
 use crate::event::{Ack, Completed, Event};
 use crate::id::BatchId;
+use crate::index::NONE;
 use crate::memory::{Block, Chain, Storage};
 use crate::time::Instant;
 

@@ -36,6 +36,7 @@ use crate::error::{Disconnect, ProtocolError};
 use crate::event::{Event, TopicView};
 use crate::id::{ConnectionId, TopicId, TopicPartition};
 use crate::memory::{Pool, Storage};
+use crate::random::Random;
 use crate::time::Instant;
 use crate::transmit::Transmit;
 use idempotence::Idempotence;
@@ -45,7 +46,6 @@ pub use partition::PartitionSlot as SenderPartitionSlot;
 use partition::Partitions;
 pub use produce::HEADS_BYTES_MIN;
 use requests::Metadata;
-use retry::Random;
 
 /// The longest `client.id`.
 pub const CLIENT_ID_BYTES: usize = 64;
@@ -130,11 +130,11 @@ impl<S: Storage> Sender<S> {
             heads: tables.heads,
             spare: Pool::new(),
             plan: produce::Plan::new(),
-            waiting_first: connection::NONE,
-            waiting_last: connection::NONE,
+            waiting_first: crate::index::NONE,
+            waiting_last: crate::index::NONE,
             recheck: false,
             walk_left: 0,
-            backoff_first: connection::NONE,
+            backoff_first: crate::index::NONE,
             backoff_at: None,
             demand: false,
             closed: false,

@@ -8,9 +8,9 @@
 //! numbering starts anew under the next epoch.
 
 use super::Sender;
-use super::connection::NONE;
 use crate::error::{Cause, Class, Disconnect, ErrorCode, ErrorKind, Failure, Persisted, Stage};
 use crate::event::Ack;
+use crate::index::NONE;
 use crate::memory::Storage;
 
 /// A damaged batch is sent again, but not for ever: the damage may be at home.

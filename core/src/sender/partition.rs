@@ -1,9 +1,9 @@
 //! What the sender knows of each partition in use: its batches in order, its numbering, whether it may send.
 
-use super::connection::NONE;
 use super::idempotence::ProducerIdentity;
 use crate::cluster::NOBODY;
 use crate::id::{TopicId, TopicPartition};
+use crate::index::{Index, NONE};
 use crate::memory::Storage;
 use crate::time::Instant;
 
@@ -68,31 +68,39 @@ impl PartitionSlot {
         in_waiting: false,
     };
 
-    /// Whether the slot can be given to another partition.
-    fn is_evictable(&self) -> bool {
-        self.first == NONE
-            && !self.reserved
-            && !self.waiting
-            && !self.listed
-            && !self.in_backoff
-            && !self.in_waiting
+    /// Whether the slot can be given to another partition. It may be in a list still: that does no harm, the next one
+    /// to look there finds nothing to do.
+    const fn is_evictable(&self) -> bool {
+        self.first == NONE && !self.reserved && !self.waiting
+    }
+
+    /// The slot for another partition, where it stands in the lists.
+    const fn reused(&self, key: TopicPartition) -> Self {
+        Self {
+            key,
+            listed: self.listed,
+            next_sendable: self.next_sendable,
+            in_waiting: self.in_waiting,
+            next_waiting: self.next_waiting,
+            in_backoff: self.in_backoff,
+            next_backoff: self.next_backoff,
+            ..Self::EMPTY
+        }
     }
 }
 
 /// The slots, and an index to find them by partition.
 pub(crate) struct Partitions<S: Storage> {
     slots: S::Table<PartitionSlot>,
-    /// Open addressing: slot numbers, `NONE` where free. At least twice as long as the slots.
-    index: S::Table<u32>,
+    index: Index<S::Table<u32>>,
     used: u32,
     /// Where the search for a slot to evict goes on.
     hand: u32,
 }
 
 impl<S: Storage> Partitions<S> {
-    pub(crate) fn new(slots: S::Table<PartitionSlot>, mut index: S::Table<u32>) -> Self {
-        index.as_mut().fill(NONE);
-        Self { slots, index, used: 0, hand: 0 }
+    pub(crate) fn new(slots: S::Table<PartitionSlot>, index: S::Table<u32>) -> Self {
+        Self { slots, index: Index::new(index), used: 0, hand: 0 }
     }
 
     pub(crate) fn get(&self, slot: u32) -> &PartitionSlot {
@@ -104,86 +112,38 @@ impl<S: Storage> Partitions<S> {
     }
 
     pub(crate) fn find(&self, key: TopicPartition) -> Option<u32> {
-        let index = self.index.as_ref();
-        let mut at = self.home(key);
-        for _ in 0..index.len() {
-            let slot = index[at];
-            if slot == NONE {
-                return None;
-            }
-            if self.get(slot).key == key {
-                return Some(slot);
-            }
-            at = self.after(at);
-        }
-        None
+        let slot = self.index.find(key, |slot| self.get(slot).key);
+        (slot != NONE).then_some(slot)
     }
 
     /// The partition's slot, taken now if it has none. The flag tells that another one had to be forgotten for it;
-    /// `None` when all slots hold batches.
+    /// `None` when all slots hold batches or are waited for.
     pub(crate) fn find_or_take(&mut self, key: TopicPartition) -> Option<(u32, bool)> {
         if let Some(slot) = self.find(key) {
             return Some((slot, false));
         }
         let (slot, evicted) = self.free_slot()?;
-        *self.get_mut(slot) = PartitionSlot { key, ..PartitionSlot::EMPTY };
-        let mut at = self.home(key);
-        while self.index.as_ref()[at] != NONE {
-            at = self.after(at);
-        }
-        self.index.as_mut()[at] = slot;
+        *self.get_mut(slot) = self.get(slot).reused(key);
+        self.index.insert(key, slot);
         Some((slot, evicted))
     }
 
     fn free_slot(&mut self) -> Option<(u32, bool)> {
-        let length = self.slots.as_ref().len() as u32;
+        let length = self.slots.as_ref().len().min(self.index.capacity()) as u32;
         if self.used < length {
             self.used += 1;
             return Some((self.used - 1, false));
         }
         for _ in 0..length {
             self.hand = (self.hand + 1) % length;
-            if self.get(self.hand).is_evictable() {
-                self.remove_from_index(self.hand);
+            let slot = self.get(self.hand);
+            if slot.is_evictable() {
+                let (key, slots) = (slot.key, self.slots.as_ref());
+                self.index.remove(key, self.hand, |slot| slots[slot as usize].key);
                 return Some((self.hand, true));
             }
         }
         None
-    }
-
-    /// Removes a slot from the index and closes the gap, so that a search still ends at the first free place.
-    fn remove_from_index(&mut self, slot: u32) {
-        let mut at = self.home(self.get(slot).key);
-        while self.index.as_ref()[at] != slot {
-            at = self.after(at);
-        }
-        let mut gap = at;
-        loop {
-            at = self.after(at);
-            let moved = self.index.as_ref()[at];
-            if moved == NONE {
-                break;
-            }
-            let home = self.home(self.get(moved).key);
-            let length = self.index.as_ref().len();
-            // It may fill the gap unless its home lies behind the gap on the way to where it is.
-            if (at + length - home) % length >= (at + length - gap) % length {
-                self.index.as_mut()[gap] = moved;
-                gap = at;
-            }
-        }
-        self.index.as_mut()[gap] = NONE;
-    }
-
-    fn home(&self, key: TopicPartition) -> usize {
-        let mixed = (u64::from(key.topic.0) << 32 | u64::from(key.partition as u32))
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            >> 32;
-        ((mixed * self.index.as_ref().len() as u64) >> 32) as usize
-    }
-
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.index.as_ref().len() { 0 } else { at + 1 }
     }
 }
 

@@ -4,12 +4,13 @@
 //! heads: names come out of the arena, records out of their blocks, for one `writev` after the other.
 
 use super::Sender;
-use super::connection::{NONE, Outgoing, ProduceCursor, Request, Section};
+use super::connection::{Outgoing, ProduceCursor, Request, Section};
 use super::idempotence::{ProducerIdentity, advance};
 use super::in_flight::Stamp;
 use crate::config::Acks;
 use crate::error::ErrorCode;
 use crate::event::Ack;
+use crate::index::NONE;
 use crate::memory::Storage;
 use crate::transmit::{Part, Transmit};
 use crate::wire::{ApiKey, Header, produce};

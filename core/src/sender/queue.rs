@@ -1,13 +1,14 @@
 //! Batches wait here for their turn: whether a partition has room, who waits for it, who is in backoff.
 
 use super::Sender;
-use super::connection::{NONE, Outgoing};
+use super::connection::Outgoing;
 use super::retry::backoff;
 use crate::batch::Batch;
 use crate::cluster::TopicState;
 use crate::error::{Cause, ErrorCode, ErrorKind, Failure, Persisted, Stage};
 use crate::event::Event;
 use crate::id::TopicPartition;
+use crate::index::NONE;
 use crate::memory::Storage;
 use crate::time::earliest;
 

@@ -1,11 +1,12 @@
 //! Answers: frames out of a stream of bytes, and what each answer tells.
 
 use super::Sender;
-use super::connection::{Incoming, NONE, Request};
+use super::connection::{Incoming, Request};
 use crate::cluster::TopicState;
 use crate::error::{Cause, Class, ErrorCode, ProtocolError};
 use crate::event::Ack;
 use crate::id::{TopicId, TopicPartition};
+use crate::index::NONE;
 use crate::memory::Storage;
 use crate::time::Timestamp;
 use crate::wire::{
