@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! buffer.memory / 1 KiB × (1 KiB + 8 B)       the blocks: all record memory there is
-//! + per block                                 a slot in each plane's table of batches, and one beside them for whoever
-//!                                             waits: a batch has at least one block, so there are never more batches
+//! + per batch (engine/start.rs: `batches`)    a slot in each plane's table of batches, and two beside them for whoever
+//!                                             waits
 //! + topics.max                                a slot in each plane, and the arenas of names
 //! + partitions.max                            a slot in each plane, and their indexes
 //! + partitions.known.max × 4 B                who leads each partition

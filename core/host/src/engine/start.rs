@@ -19,6 +19,9 @@ const NAME_BYTES: usize = 64;
 /// Where heads of batches are written while they are sent: room for about a hundred in one request.
 const HEADS_BYTES: usize = 16 * 1024;
 
+/// So many batches there may always be, if there are blocks for them.
+const BATCHES_MIN: usize = 1024;
+
 /// What one turn usually carries: room made at the start.
 const CARRIED: usize = 64;
 
@@ -29,7 +32,7 @@ const CARRIED: usize = 64;
 /// [`ConfigError`] names the setting, its value and the limit.
 pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine), ConfigError> {
     let checked = settings.check()?;
-    let batches = checked.blocks.max(2);
+    let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
     let sender = sender(&checked, batches);
     let undelivered = checked.settings.callbacks.undelivered.clone();
@@ -66,6 +69,12 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     Ok((shared, engine))
 }
 
+/// A batch has a block at least, so there are never more batches than blocks. With much memory there are far fewer:
+/// partitions in use have one open and a few in flight, and full batches have many blocks.
+fn batches(checked: &Checked) -> usize {
+    checked.blocks.min(BATCHES_MIN.max(2 * checked.settings.partitions_max)).max(2)
+}
+
 fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
     let Settings { topics_max, partitions_max, .. } = checked.settings;
     let tables = AccumulatorTables {
@@ -96,6 +105,8 @@ fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {
         heads: table(HEADS_BYTES, u8::default),
     };
     let mut sender = Sender::new(checked.sender, &checked.settings.client_id, tables);
+    // The first one is never handed back.
+    let _ = sender.add_block(HeapBlock::new());
     for server in &checked.servers {
         // There is a slot for each: the settings were checked.
         sender.add_bootstrap(&server.host, server.port);
