@@ -112,7 +112,7 @@ settings! {
     spread: Spread => |s| s.spread = spread;
     /// `topics.max`: how many topics one producer can write to. Default 64.
     topics_max: usize => |s| s.topics_max = topics_max;
-    /// `partitions.max`: how many partitions can hold records at once. Default 512.
+    /// `partitions.max`: how many partitions can hold records at once. Default 1,024.
     partitions_max: usize => |s| s.partitions_max = partitions_max;
     /// `partitions.known.max`: how many partitions all topics together can have, 4 bytes each. Default 4,096.
     partitions_known_max: usize => |s| s.partitions_known_max = partitions_known_max;

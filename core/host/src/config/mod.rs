@@ -82,7 +82,7 @@ impl Default for Settings {
             spread: Spread::Sticky,
             ignore_keys: false,
             topics_max: 64,
-            partitions_max: 512,
+            partitions_max: 1_024,
             partitions_known_max: 4_096,
             brokers_max: 16,
             drop_timeout: Duration::from_secs(5),
