@@ -176,17 +176,6 @@ impl<S: Storage> Batches<S> {
         slot
     }
 
-    /// Makes `slot` as old as `older`, if it is younger.
-    pub(super) fn age_to(&mut self, slot: u32, older: u32) {
-        let created = self.at(older).created;
-        if self.at(slot).created > created {
-            let slots = self.slots.as_mut();
-            slots[slot as usize].created = created;
-            self.ages.remove(slots, BatchSlot::age, slot);
-            self.ages.insert_after(slots, BatchSlot::age, slot, older);
-        }
-    }
-
     /// A held batch goes to the sender.
     pub(super) fn hand_over(&mut self, slot: u32) {
         let slots = self.slots.as_mut();

@@ -103,6 +103,7 @@ impl<S: Storage> Accumulator<S> {
         let to = Ticket { batch: destination.id, index: destination.count };
         destination.count += 1;
         destination.max_timestamp = destination.max_timestamp.max(entry.timestamp);
+        debug_assert!(u64::from(place.bytes) <= entry.head as u64 + entry.payload, "see ENTRY_BYTES");
         let (taken, freed) =
             copy_record(&mut cursor.drain, &entry, place, &mut destination.chain, &mut self.pool);
         self.partitions.at_mut(slot).blocks += taken;
@@ -117,22 +118,20 @@ impl<S: Storage> Accumulator<S> {
 
     /// The batch that an entry of the pending batch `from` goes to, its partition's slot and its place there. `None`
     /// changes nothing: something has to come back first.
+    ///
+    /// The delivery timeout still runs from acceptance. An open batch of the partition is not younger than `from`: since
+    /// that one is there, all that comes for the topic goes behind it. A new one is made as old.
     fn destination(&mut self, key: TopicPartition, entry: &Entry, from: u32) -> Option<(u32, u32, Place)> {
-        let Entry { timestamp, payload, head, .. } = *entry;
+        let Entry { timestamp, payload, .. } = *entry;
         let slot = self.partitions.find(key);
         let open = if slot == NONE { NONE } else { self.partitions.at(slot).queue.last() };
+        let created = self.batches.at(from).created;
         if open != NONE {
             let batch = self.batches.at(open);
-            if let Some(place) = place(batch, timestamp, payload, self.config.request_bytes_max)
-                // With far-off timestamps a record can be larger than its entry. Never the first of a batch.
-                && u64::from(place.bytes) <= head as u64 + payload
-            {
+            if let Some(place) = place(batch, timestamp, payload, self.config.request_bytes_max) {
+                debug_assert!(batch.created <= created, "nothing overtakes what is pending");
                 let blocks = blocks_needed(&batch.chain, place.bytes, self.pool.block_bytes());
-                if blocks > 0 && self.pool.free() == 0 {
-                    return None;
-                }
-                self.batches.age_to(open, from);
-                return Some((slot, open, place));
+                return (blocks == 0 || self.pool.free() > 0).then_some((slot, open, place));
             }
         }
         if self.pool.free() == 0 || self.batches.free_count() == 0 {
@@ -142,7 +141,6 @@ impl<S: Storage> Accumulator<S> {
         if slot == NONE {
             return None;
         }
-        let created = self.batches.at(from).created;
         let owner = Owner::Partition(slot);
         let batch = self.batches.create_after(Kind::Plain, owner, timestamp, created, from);
         self.partitions.at_mut(slot).queue.push_back(self.batches.slots_mut(), BatchSlot::queued, batch);

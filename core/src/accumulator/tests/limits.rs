@@ -109,6 +109,7 @@ fn a_partition_holds_its_share_while_others_are_in_use() {
 fn one_that_holds_nothing_may_have_a_record_beyond_its_share() {
     let (mut accumulator, topic) = with(10, 8, config());
     append(&mut accumulator, topic, 1, 10).unwrap();
+    append(&mut accumulator, topic, 2, 10).unwrap();
     assert!(append(&mut accumulator, topic, 0, 650).is_ok());
     assert_eq!(append(&mut accumulator, topic, 0, 100), Err(AppendError::NoMemory));
 }
@@ -239,6 +240,7 @@ fn sticky_is_uniform_and_switches_after_a_batch() {
         accumulator.append(at(0), &record(topic, Placement::Any, &value)).unwrap();
         for (key, values) in take_all(&mut accumulator, at(0)) {
             runs.push((key.partition, values.len()));
+            assert!(accumulator.is_empty(), "nothing was put behind a full batch");
         }
     }
     assert!(runs.iter().all(|(_, records)| *records == 9), "each choice makes one full batch");

@@ -59,29 +59,19 @@ fn a_moved_record_keeps_its_delivery_deadline() {
 }
 
 #[test]
-fn an_open_batch_becomes_as_old_as_what_moves_into_it() {
-    let (mut accumulator, topic) = known(1);
+fn moved_records_expire_in_their_turn() {
+    let (mut accumulator, topic) = unknown();
     let other = accumulator.topic("other").unwrap();
-    append(&mut accumulator, 0, &record(other, Placement::Partition(0), b"oldest"));
-    accumulator.handle_topic(topic, TopicView::Unknown);
+    append(&mut accumulator, 0, &record(other, Placement::Partition(0), b"older"));
     append(&mut accumulator, 5, &record(topic, Placement::Hash(0), b"pending"));
-    append(&mut accumulator, 6, &record(other, Placement::Partition(1), b"between"));
-    accumulator.handle_topic(topic, TopicView::Known { partitions: 1 });
-    // Nothing opens a younger batch in a partition that records will move to, as all go behind them; if it did:
-    let batch = accumulator.batches.create(
-        batches::Kind::Plain,
-        batches::Owner::Topic(other.0),
-        Timestamp::from_millis(0),
-        at(7),
-    );
-    accumulator.batches.age_to(batch, accumulator.topics.at(topic).queue.first());
-    assert_eq!(accumulator.batches.at(batch).created, at(5));
-    accumulator.batches.drop_held(batch);
-    assert_eq!(move_all(&mut accumulator).len(), 1);
-    let created: Vec<_> = core::iter::from_fn(|| accumulator.poll_expired(at(5000)))
-        .map(|batch| batch.created.as_micros())
+    append(&mut accumulator, 6, &record(topic, Placement::Hash(1), b"pending"));
+    append(&mut accumulator, 7, &record(other, Placement::Partition(1), b"younger"));
+    accumulator.handle_topic(topic, TopicView::Known { partitions: 2 });
+    assert_eq!(move_all(&mut accumulator).len(), 2);
+    let expired: Vec<_> = core::iter::from_fn(|| accumulator.poll_expired(at(5000)))
+        .map(|batch| (batch.created.as_micros(), batch.partition.topic == topic))
         .collect();
-    assert_eq!(created, [0, 5, 6]);
+    assert_eq!(expired, [(0, false), (5, true), (5, true), (7, false)]);
 }
 
 #[test]
