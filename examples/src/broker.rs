@@ -33,8 +33,7 @@ impl Broker {
         let cluster = TcpCluster::start(ClusterConfig { keep_records, ..ClusterConfig::default() })?;
         cluster.with(|cluster| cluster.create_topic(topic, partitions));
         let bootstrap = cluster.bootstrap();
-        let description =
-            format!("broker: simulated inside this program, answers as Apache Kafka 4.3.1, {bootstrap}");
+        let description = format!("broker: simulated in this program, as Apache Kafka 4.3.1, {bootstrap}");
         Ok(Self { bootstrap, description, simulated: Some(cluster) })
     }
 

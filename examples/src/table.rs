@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::tally::Tally;
 
 const HEADINGS: [&str; 8] =
-    ["pattern", "records", "acknowledged", "failed", "records/s", "p50 ms", "p99 ms", "offsets"];
+    ["pattern", "records", "acknowledged", "failed", "records/s", "p50", "p99", "offsets"];
 /// A topic may have hundreds of partitions; a table that fits a screen shows the first ones.
 const PARTITIONS_SHOWN: usize = 12;
 /// Where nobody looked: a record that is sent and forgotten has no latency and no offset that anybody saw.
@@ -63,7 +63,7 @@ fn offsets(tally: &Tally) -> Vec<String> {
     shown
 }
 
-/// Three digits that mean something: 0.082, 5.42, 118.
+/// A latency, in milliseconds, with three digits that mean something: 0.082, 5.42, 118.
 fn milliseconds(latency: Option<Duration>) -> String {
     let Some(latency) = latency else { return UNSEEN.into() };
     let ms = latency.as_secs_f64() * 1000.0;
@@ -111,10 +111,10 @@ mod tests {
             table,
             "\
 broker: simulated
-pattern         records acknowledged failed records/s p50 ms p99 ms offsets
-fire-and-forget  10,000        9,999      1   499,950      -      - -
-sync get            400          400      0       200  0.082  0.082 0:3300..3420
-                                                                    2:0..278
+pattern         records acknowledged failed records/s   p50   p99 offsets
+fire-and-forget  10,000        9,999      1   499,950     -     - -
+sync get            400          400      0       200 0.082 0.082 0:3300..3420
+                                                                  2:0..278
 "
         );
     }
