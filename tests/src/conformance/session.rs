@@ -96,15 +96,18 @@ impl<'a> Session<'a> {
         topic
     }
 
-    /// Waits until all brokers are in sync for all partitions of a topic.
+    /// Waits until all brokers are in sync for partition 0 of a topic, and connects to its leader. Metadata says so a
+    /// little before the leader counts them, so the leader is asked as well.
     pub fn wait_for_replicas(&mut self, topic: &Topic) {
         let brokers = self.target.broker_ids().len();
         self.metadata_of(&topic.name, |partition| partition.isr_nodes.len() == brokers);
+        self.wait_for_leader(topic, 0);
     }
 
     /// Waits until a partition has a leader that works, and connects to it. Metadata says so a little before it is true,
-    /// so the leader is asked: a batch with a wrong CRC leaves no trace, and is refused as such only by a leader.
-    fn wait_for_leader(&mut self, topic: &Topic, partition: i32) -> i32 {
+    /// so the leader is asked: a batch with a wrong CRC leaves no trace, and is refused as such only by a leader that has
+    /// enough replicas.
+    fn wait_for_leader(&mut self, topic: &Topic, partition: i32) {
         let wrong = batch().wrong_crc().build();
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -116,7 +119,7 @@ impl<'a> Session<'a> {
             let frame = frame.expect("the broker answers");
             let (_, response) = decode_response::<ProduceResponse<'_>>(PRODUCE, &frame).expect("Produce");
             if response.responses[0].partitions[0].error_code == ErrorCode::CORRUPT_MESSAGE {
-                return state.leader_id;
+                return;
             }
             assert!(Instant::now() < deadline, "{partitions:?} and {response:?}");
             thread::sleep(POLL_INTERVAL);

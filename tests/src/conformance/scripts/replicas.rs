@@ -52,7 +52,7 @@ fn too_few_replicas(session: &mut Session<'_>) {
     let right = batch().build();
     session.produce("with all", &topic, &right);
 
-    let (leader, follower) = (session.broker(), session.replicas(&topic)[1]);
+    let follower = session.replicas(&topic)[1];
     session.stop(follower);
     describe(session, "a follower is down", &topic);
     session.produce("acks=all", &topic, &right);
@@ -64,7 +64,6 @@ fn too_few_replicas(session: &mut Session<'_>) {
 
     session.start(follower);
     session.wait_for_replicas(&topic);
-    session.connect_to(leader);
     session.produce("with all again: the refused one left no trace", &topic, &numbered((id, epoch), 0, 1));
 }
 
@@ -88,6 +87,7 @@ fn another_leader(session: &mut Session<'_>) {
     let second = session.broker();
     session.start(first);
     session.wait_for_replicas(&topic);
+    session.connect_to(first);
     describe(session, "it is back, and a follower", &topic);
     session.produce("to the leader that was", &topic, &numbered(producer, 6, 1));
     session.connect_to(second);
