@@ -35,7 +35,7 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// How long callbacks that are still running may go on at the end, at least.
+/// How much longer than the closing its callbacks may take.
 const CALLBACK_GRACE: Duration = Duration::from_secs(1);
 
 impl Producer {
@@ -165,8 +165,8 @@ impl Producer {
     }
 
     /// Closes the producer for all of its clones. What is held may still be acknowledged, for as long as `timeout`;
-    /// the rest fails. Returns when every record has its outcome and every callback has run; callbacks that take
-    /// longer than `timeout`, and longer than a second, go on without it. Closing again waits as well.
+    /// the rest fails. Returns when every record has its outcome and every callback has run; callbacks that are
+    /// not through a second after `timeout` go on without it. Closing again waits as well.
     ///
     /// # Errors
     ///
@@ -260,12 +260,12 @@ impl Inner {
         if in_callback() {
             return Err(CloseError::InCallback);
         }
+        let patience = after(timeout.saturating_add(CALLBACK_GRACE));
         // The driver gives up at the timeout by itself: its end needs no deadline.
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
         }
-        let grace = after(timeout.max(CALLBACK_GRACE));
-        if parker::wait(grace, |context| self.shared.poll_closed(context)).is_some() {
+        if parker::wait(patience, |context| self.shared.poll_closed(context)).is_some() {
             self.shared.join_callbacks();
         }
         Ok(())

@@ -157,7 +157,7 @@ impl Table {
         sizes: Sizes,
         timestamp: Timestamp,
     ) -> Option<Delivery> {
-        let Some(entry) = self.entries.get_mut(ticket.batch.slot()) else { return None };
+        let entry = self.entries.get_mut(ticket.batch.slot())?;
         if entry.epoch.is_none() {
             entry.epoch = Some(self.epochs.enter());
             entry.topic = id.0;

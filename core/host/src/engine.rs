@@ -346,3 +346,6 @@ impl State {
         self.memory.freed(wakers);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ mod resolve;
 mod send;
 mod shared;
 mod storage;
+mod wait;
 
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
@@ -37,9 +38,10 @@ pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
 pub use resolve::{Resolved, Resolver};
-pub use send::{Flushing, Sending};
+pub use send::Sending;
 pub use shared::Shared;
 pub use storage::{BLOCK_BYTES, Heap, HeapBlock};
+pub use wait::Flushing;
 
 /// Where a record was stored. The topic's name is shared, so it is cheap to clone.
 pub type RecordMetadata = felice_core::record::RecordMetadata<std::sync::Arc<str>>;

@@ -17,6 +17,7 @@ pub(crate) struct Observers {
 }
 
 /// Empty pieces and lists.
+#[expect(clippy::vec_box, reason = "pieces move between lists, and a box moves in eight bytes")]
 #[derive(Default)]
 pub(crate) struct Spare {
     pieces: Vec<Box<Piece>>,

@@ -1,22 +1,19 @@
 //! How a record gets in: user code first, then one short step under the lock, then perhaps the wait for memory.
 
 use std::cell::Cell as Kept;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::thread::LocalKey;
 
-use felice_core::error::TopicError;
-use felice_core::event::TopicView;
-use felice_core::record::{Placement, ProducerRecord};
+use felice_core::record::{Header, KeyValue, Placement, ProducerRecord};
 use felice_core::serializer::Serialize;
+use felice_core::time::Timestamp;
 
 use crate::RecordMetadata;
 use crate::callback::{Closure, Observer};
 use crate::delivery::{Delivery, Interest};
-use crate::epochs::Epoch;
-use crate::error::{PartitionsError, ProduceError, SendError};
+use crate::error::{ProduceError, SendError};
 use crate::memory_queue::{Place, Shortage};
-use crate::shared::{Phase, Prepared, Refusal, Shared, State};
+use crate::shared::{Phase, Prepared, Refusal, Shared};
 
 /// A record on its way in: who wants to hear of it, and its place in the queue for memory.
 ///
@@ -25,6 +22,16 @@ pub struct Sending<'p> {
     shared: &'p Shared,
     interest: Option<Interest>,
     place: Option<Place>,
+    held: Option<Held>,
+}
+
+/// What the user's code has made of a record that was refused for now: it runs once, however often the record is tried.
+struct Held {
+    scratch: Scratch,
+    has_key: bool,
+    has_value: bool,
+    placement: Placement,
+    timestamp: Timestamp,
 }
 
 impl<'p> Sending<'p> {
@@ -51,13 +58,14 @@ impl<'p> Sending<'p> {
     }
 
     const fn new(shared: &'p Shared, interest: Interest) -> Self {
-        Self { shared, interest: Some(interest), place: None }
+        Self { shared, interest: Some(interest), place: None, held: None }
     }
 
-    /// Sends a record, or waits for memory: then the context's waker will be woken. Without a context it never waits.
+    /// Sends a record, or waits for memory: then the context's waker will be woken. Without a context it never waits;
+    /// what would have to can be tried again.
     ///
-    /// The user's serializers and the partitioner run first, on this thread and outside every lock; a panic of theirs
-    /// is the caller's, and nothing is kept of the record.
+    /// The user's serializers and the partitioner run first, once, on this thread and outside every lock; a panic of
+    /// theirs is the caller's, and nothing is kept of the record. It must be the same record every time.
     ///
     /// # Errors
     ///
@@ -67,20 +75,53 @@ impl<'p> Sending<'p> {
         context: Option<&Context<'_>>,
         record: &ProducerRecord<'_, K, V>,
     ) -> Poll<Result<Option<Delivery>, SendError>> {
+        if let Some(held) = self.held.take() {
+            return self.poll_held(context, record.topic, record.headers, held);
+        }
         let (mut key, mut value) = SCRATCH.try_with(Kept::take).unwrap_or_default();
         let result = match record.serialize(&mut key, &mut value) {
-            Ok(bytes) => {
+            Ok(KeyValue { key, value }) => {
                 let timestamp = record.timestamp.unwrap_or_else(|| self.shared.clock.timestamp());
-                let placement = self.shared.placement(record.partition, record.topic, bytes.key);
+                let placement = self.shared.placement(record.partition, record.topic, key);
                 let (topic, headers) = (record.topic, record.headers);
-                let record =
-                    Prepared { topic, placement, key: bytes.key, value: bytes.value, headers, timestamp };
-                self.poll_accept(context, &record)
+                self.poll_new(context, &Prepared { topic, placement, key, value, headers, timestamp })
             }
             Err(error) => Poll::Ready(Err(error.into())),
         };
-        if key.capacity().max(value.capacity()) <= SCRATCH_KEPT_BYTES {
-            let _ = SCRATCH.try_with(|kept| kept.set((key, value)));
+        keep(&SCRATCH, (key, value));
+        result
+    }
+
+    /// The first attempt.
+    fn poll_new(
+        &mut self,
+        context: Option<&Context<'_>>,
+        record: &Prepared<'_>,
+    ) -> Poll<Result<Option<Delivery>, SendError>> {
+        let result = self.poll_accept(context, record);
+        if is_refused_for_now(&result) {
+            self.held = Some(Held::new(record));
+        }
+        result
+    }
+
+    /// A later attempt.
+    #[cold]
+    fn poll_held(
+        &mut self,
+        context: Option<&Context<'_>>,
+        topic: &str,
+        headers: &[Header<'_>],
+        held: Held,
+    ) -> Poll<Result<Option<Delivery>, SendError>> {
+        let Held { scratch: (key, value), has_key, has_value, placement, timestamp } = &held;
+        let (key, value) = (has_key.then_some(&key[..]), has_value.then_some(&value[..]));
+        let record = Prepared { topic, placement: *placement, key, value, headers, timestamp: *timestamp };
+        let result = self.poll_accept(context, &record);
+        if is_refused_for_now(&result) {
+            self.held = Some(held);
+        } else {
+            keep(&HELD, held.scratch);
         }
         result
     }
@@ -183,127 +224,57 @@ impl Drop for Sending<'_> {
         if let Some(place) = self.place.take() {
             self.shared.with(|state, wakers| state.memory.leave(&place, wakers));
         }
+        if let Some(held) = self.held.take() {
+            keep(&HELD, held.scratch);
+        }
     }
 }
 
-/// A flush that has begun.
-#[derive(Debug, Default)]
-pub struct Flushing(Option<Epoch>);
+impl Held {
+    #[cold]
+    fn new(record: &Prepared<'_>) -> Self {
+        let (mut key, mut value) = HELD.try_with(Kept::take).unwrap_or_default();
+        key.clear();
+        value.clear();
+        key.extend_from_slice(record.key.unwrap_or_default());
+        value.extend_from_slice(record.value.unwrap_or_default());
+        Self {
+            scratch: (key, value),
+            has_key: record.key.is_some(),
+            has_value: record.value.is_some(),
+            placement: record.placement,
+            timestamp: record.timestamp,
+        }
+    }
+}
+
+const fn is_refused_for_now(result: &Poll<Result<Option<Delivery>, SendError>>) -> bool {
+    matches!(result, Poll::Pending | Poll::Ready(Err(SendError::WouldBlock)))
+}
+
+type Scratch = (Vec<u8>, Vec<u8>);
+
+/// Gives a thread its scratch back.
+fn keep(place: &'static LocalKey<Kept<Scratch>>, scratch: Scratch) {
+    if scratch.0.capacity().max(scratch.1.capacity()) <= SCRATCH_KEPT_BYTES {
+        // A thread that is ending has no place for it any more.
+        let _ = place.try_with(|kept| kept.set(scratch));
+    }
+}
 
 /// A scratch that grew beyond this for one large record is not kept.
 const SCRATCH_KEPT_BYTES: usize = 64 * 1024;
 
 thread_local! {
     /// A key's and a value's. Taken while a serializer runs: one that sends finds empty ones.
-    static SCRATCH: Kept<(Vec<u8>, Vec<u8>)> = const { Kept::new((Vec::new(), Vec::new())) };
+    static SCRATCH: Kept<Scratch> = const { Kept::new((Vec::new(), Vec::new())) };
+    /// Those of a record that waits for memory.
+    static HELD: Kept<Scratch> = const { Kept::new((Vec::new(), Vec::new())) };
 }
 
 impl Shared {
     fn placement(&self, partition: Option<i32>, topic: &str, key: Option<&[u8]>) -> Placement {
         let key = if self.ignore_keys { None } else { key };
         Placement::of(partition, &*self.partitioner, topic, key)
-    }
-
-    /// Makes all that is held leave now, and is ready when every record accepted before the first call has its outcome
-    /// and its callback has run.
-    pub fn poll_flush(&self, context: &Context<'_>, flushing: &mut Flushing) -> Poll<()> {
-        let mut state = self.lock();
-        if let Some(epoch) = flushing.0 {
-            return state.deliveries.epochs.poll(epoch, context);
-        }
-        state.accumulator.flush();
-        let epoch = state.deliveries.epochs.mark();
-        let result = state.deliveries.epochs.poll(epoch, context);
-        drop(state);
-        flushing.0 = Some(epoch);
-        if result.is_pending() {
-            self.driver.wake_by_ref();
-        }
-        result
-    }
-
-    /// Makes all that is held leave now, and waits for nothing.
-    pub fn begin_flush(&self) {
-        self.lock().accumulator.flush();
-        self.driver.wake_by_ref();
-    }
-
-    /// How many partitions a topic has, once that is known.
-    ///
-    /// # Errors
-    ///
-    /// [`PartitionsError`], but `TimedOut` and `InCallback`, which are the front-end's.
-    pub fn poll_partitions(&self, context: &Context<'_>, topic: &str) -> Poll<Result<i32, PartitionsError>> {
-        let mut state = self.lock();
-        if state.phase != Phase::Open {
-            return Poll::Ready(Err(PartitionsError::Closed));
-        }
-        let id = match state.topic(topic) {
-            Ok((id, _)) => usize::from(id.0),
-            Err(Refusal::Error(SendError::TooManyTopics { max })) => {
-                return Poll::Ready(Err(PartitionsError::Topic(TopicError::TooManyTopics { max })));
-            }
-            Err(_) => return Poll::Ready(Err(PartitionsError::Topic(TopicError::InvalidName))),
-        };
-        let State { topics, topic_waiters, .. } = &mut *state;
-        match topics[id].view {
-            TopicView::Known { partitions } => return Poll::Ready(Ok(partitions)),
-            TopicView::Failed(code) => return Poll::Ready(Err(PartitionsError::Broker(code))),
-            TopicView::Unknown => topics[id].wanted = true,
-        }
-        if !topic_waiters.iter().any(|waker| waker.will_wake(context.waker())) {
-            topic_waiters.push(context.waker().clone());
-        }
-        drop(state);
-        self.driver.wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Takes no record any more. What is held may be acknowledged for as long as `timeout`; the rest then fails.
-    pub fn begin_close(&self, timeout: Duration) {
-        let deadline = self.clock.now() + timeout;
-        self.with(|state, wakers| {
-            if state.phase == Phase::Open {
-                state.phase = Phase::Closing;
-                state.failed_before = self.failed.load(Ordering::Relaxed);
-                state.accumulator.flush();
-                state.memory.wake_all(wakers);
-                wakers.append(&mut state.topic_waiters);
-            }
-            state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        });
-        self.driver.wake_by_ref();
-    }
-
-    /// Ready when nothing is held, the driver has ended, and every callback has run. Tells how many records have
-    /// failed since the closing began.
-    pub fn poll_closed(&self, context: &Context<'_>) -> Poll<u64> {
-        let mut state = self.lock();
-        if state.phase != Phase::Closed {
-            if !state.close_waiters.iter().any(|waker| waker.will_wake(context.waker())) {
-                state.close_waiters.push(context.waker().clone());
-            }
-            return Poll::Pending;
-        }
-        let epoch = state.deliveries.epochs.mark();
-        state.deliveries.epochs.poll(epoch, context).map(|()| self.failed_since(&state))
-    }
-
-    /// Waits for the end of the thread that runs the callbacks. Only after [`poll_closed`](Self::poll_closed) is ready,
-    /// and never in a callback.
-    pub fn join_callbacks(&self) {
-        if let Some(thread) = self.dispatcher.thread() {
-            let _ = thread.join();
-        }
-    }
-
-    /// How many records have failed since the closing began.
-    #[must_use]
-    pub fn failed_in_closing(&self) -> u64 {
-        self.failed_since(&self.lock())
-    }
-
-    fn failed_since(&self, state: &State) -> u64 {
-        self.failed.load(Ordering::Relaxed).saturating_sub(state.failed_before)
     }
 }
