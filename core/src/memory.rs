@@ -312,7 +312,7 @@ impl<B: Block> Pool<B> {
         block
     }
 
-    /// Takes a chain back. Only when [`POOL_CHAINS`] are kept whole already is it taken apart.
+    /// Takes a chain back. Only when many are kept whole already is it taken apart.
     pub fn recycle(&mut self, chain: Chain<B>) {
         if chain.blocks() == 0 {
             return;

@@ -127,6 +127,8 @@ pub(crate) struct Connection {
     pub(crate) tell_connect: bool,
     pub(crate) tell_disconnect: Option<u16>,
     pub(crate) tell_transmit: bool,
+    /// The driver was told, and has not asked yet what there is to write.
+    pub(crate) told_transmit: bool,
 }
 
 impl Connection {
@@ -152,6 +154,7 @@ impl Connection {
         tell_connect: false,
         tell_disconnect: None,
         tell_transmit: false,
+        told_transmit: false,
     };
 
     pub(crate) const fn is_idle(&self) -> bool {
@@ -201,5 +204,6 @@ impl Connection {
         self.incoming = Incoming::START;
         self.tell_connect = false;
         self.tell_transmit = false;
+        self.told_transmit = false;
     }
 }

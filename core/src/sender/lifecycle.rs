@@ -157,6 +157,7 @@ impl<S: Storage> Sender<S> {
                 return Some(Event::Connect(id));
             }
             if core::mem::take(&mut connection.tell_transmit) {
+                connection.told_transmit = true;
                 return Some(Event::Transmit(id));
             }
         }

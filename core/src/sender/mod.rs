@@ -267,6 +267,7 @@ impl<S: Storage> Sender<S> {
         if !self.is_current(connection) {
             return None;
         }
+        self.connection_mut(connection.slot).told_transmit = false;
         self.begin_request(connection.slot);
         self.outgoing(connection.slot)
     }

@@ -18,7 +18,7 @@ use crate::wire::{ApiKey, Header, produce};
 /// Parts that are handed out at once: those of 21 batches of as many topics.
 pub(super) type Plan = heapless::Vec<Part, 64>;
 
-/// What the head of a request, or those of one batch, need at the most: see [`Sender::plan_batch`].
+/// What the head of a request, or those of one batch, need at the most.
 pub const HEADS_BYTES_MIN: usize = 192;
 
 /// What a batch adds to a request besides itself and its topic's name, at the most.

@@ -176,7 +176,8 @@ impl<S: Storage> Sender<S> {
         use metadata::Field;
         let scratch = &mut self.metadata;
         match *item {
-            Item::Start(Field::Brokers, _) => self.cluster.unlist_brokers(),
+            // An answer to a bad request names no broker at all: that says nothing about those that are known.
+            Item::Start(Field::Brokers, 1..) => self.cluster.unlist_brokers(),
             Item::Value(Field::BrokerNodeId, Value::I32(node_id)) => scratch.node_id = node_id,
             Item::Value(Field::BrokerPort, Value::I32(port)) => scratch.port = port,
             Item::Value(Field::BrokerHost, Value::Text(host)) => {

@@ -81,8 +81,10 @@ impl<S: Storage> Sender<S> {
             return;
         }
         match self.least_loaded() {
-            Some(slot) if self.connection(slot).can_begin() => self.connection_mut(slot).tell_transmit = true,
-            Some(_) => {}
+            Some(slot) => {
+                let connection = self.connection_mut(slot);
+                connection.tell_transmit |= connection.can_begin() && !connection.told_transmit;
+            }
             None => self.connect_somewhere(),
         }
     }

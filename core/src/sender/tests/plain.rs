@@ -130,3 +130,19 @@ fn idle_connections_close_and_then_no_timer_is_armed() {
     assert!(!rig.offer(0, 1));
     assert_eq!(rig.connecting.len(), 1, "the next record connects again");
 }
+
+#[test]
+fn an_event_that_nobody_follows_is_not_told_for_ever() {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    let request = rig.request(0, 18);
+    let id = rig.connections[&0];
+    let body = answers::api_versions();
+    let mut frame = (body.len() as i32 + 4).to_be_bytes().to_vec();
+    frame.extend_from_slice(&request.correlation_id.to_be_bytes());
+    frame.extend_from_slice(&body);
+    rig.sender.handle_received(rig.now, id, &frame).unwrap();
+    let events = core::iter::from_fn(|| rig.sender.poll_event()).take(100).count();
+    assert!(events < 5, "{events} events");
+}
