@@ -60,7 +60,10 @@ impl<S: Storage> Accumulator<S> {
             Route::Spread { partitions } => self.append_any(partitions, record, payload, alone as u32),
             Route::Queue => self.append_queued(record, payload, alone as u32),
         };
-        result.map_err(|refused| self.refuse(refused))
+        match result {
+            Ok(appended) => Ok(appended),
+            Err(refused) => Err(self.refuse(refused)),
+        }
     }
 
     #[inline]
@@ -104,19 +107,18 @@ impl<S: Storage> Accumulator<S> {
         let mut tries = SPREAD_TRIES;
         loop {
             let partition = self.topics.at(topic).sticky.partition(partitions, &mut self.random);
-            let result = self.append_to(TopicPartition { topic, partition }, record, payload);
-            let sticky = &mut self.topics.at(topic).sticky;
-            tries -= 1;
-            match result {
+            match self.append_to(TopicPartition { topic, partition }, record, payload) {
                 Ok(appended) => {
-                    sticky.produced(alone, batch_bytes, partitions, spread);
+                    self.topics.at(topic).sticky.produced(alone, batch_bytes, partitions, spread);
                     return Ok(appended);
                 }
-                Err(Refused::Memory) => return Err(Refused::Memory),
-                Err(Refused::Share | Refused::Partitions) => sticky.skip(partitions, spread),
-            }
-            if tries == 0 {
-                return result;
+                Err(refused) => {
+                    tries -= 1;
+                    if tries == 0 || refused == Refused::Memory {
+                        return Err(refused);
+                    }
+                    self.topics.at(topic).sticky.skip(partitions, spread);
+                }
             }
         }
     }
