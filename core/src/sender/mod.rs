@@ -70,7 +70,7 @@ pub struct SenderTables<S: Storage> {
     pub partition_index: S::Table<u32>,
     /// As many as the accumulator's batches.
     pub batches: S::Table<InFlightSlot<S::Block>>,
-    /// Where the heads of batches are written while they are sent: at least [`HEADS_BYTES_MIN`](crate::HEADS_BYTES_MIN).
+    /// Where the heads of batches are written while they are sent: at least [`HEADS_BYTES_MIN`].
     pub heads: S::Table<u8>,
 }
 
