@@ -127,17 +127,22 @@ pub(crate) struct Table {
     /// Cells of batches that are done; handles may still hold some.
     spare_cells: Vec<Arc<Cell>>,
     undelivered: Option<Arc<Undelivered>>,
-    /// How many cells were allocated.
+    /// How many cells were allocated since.
     cells: u64,
 }
 
 impl Table {
-    pub(crate) fn new(batches: usize, undelivered: Option<Arc<Undelivered>>) -> Self {
+    /// A table for so many batches, with cells for as many as are usually held at once.
+    pub(crate) fn new(batches: usize, held: usize, undelivered: Option<Arc<Undelivered>>) -> Self {
+        let nowhere: Arc<str> = "".into();
+        let cell = || Arc::new(Cell::new(Arc::clone(&nowhere), undelivered.clone()));
+        let mut spare_cells = Vec::with_capacity(batches);
+        spare_cells.extend(std::iter::repeat_with(cell).take(held));
         Self {
             entries: (0..batches).map(|_| Entry::default()).collect(),
             epochs: Epochs::default(),
             spare: Spare::default(),
-            spare_cells: Vec::new(),
+            spare_cells,
             undelivered,
             cells: 0,
         }

@@ -37,7 +37,7 @@ fn finish(table: &mut Table, slot: usize, outcome: Outcome) -> u32 {
 
 #[test]
 fn a_cell_is_used_again_when_no_handle_holds_it() {
-    let mut table = Table::new(4, None);
+    let mut table = Table::new(4, 0, None);
     for round in 0..10 {
         drop(accept(&mut table, ticket(2, 0), false));
         let mut kept = accept(&mut table, ticket(2, 1), false);
@@ -57,7 +57,7 @@ fn a_cell_is_used_again_when_no_handle_holds_it() {
 
 #[test]
 fn a_handle_has_the_records_own_metadata() {
-    let mut table = Table::new(1, None);
+    let mut table = Table::new(1, 0, None);
     let sizes = Sizes::of(Some(b"key"), None);
     let mut handle =
         table.accept(ticket(0, 5), false, (TopicId(0), &"t".into()), Interest::Handle, sizes, TIME).unwrap();
@@ -73,7 +73,7 @@ fn a_handle_has_the_records_own_metadata() {
 
 #[test]
 fn a_reassigned_record_takes_its_handle_along_and_a_flush_waits_for_it() {
-    let mut table = Table::new(4, None);
+    let mut table = Table::new(4, 0, None);
     let mut wakers = Vec::new();
     let mut first = accept(&mut table, ticket(0, 0), true);
     let mut second = accept(&mut table, ticket(0, 1), true);
@@ -99,7 +99,7 @@ fn a_reassigned_record_takes_its_handle_along_and_a_flush_waits_for_it() {
 
 #[test]
 fn callbacks_are_found_by_index_also_where_a_batch_was_split() {
-    let mut table = Table::new(1, None);
+    let mut table = Table::new(1, 0, None);
     for index in 0..6 {
         let interest = Interest::Observer(Observer::Token(index.into()));
         assert!(
@@ -121,7 +121,7 @@ fn a_dropped_handles_failure_is_reported_once() {
     let sink = Arc::clone(&heard);
     let hook =
         Undelivered::new(Box::new(move |error: ProduceError| sink.lock().unwrap().push(error.to_string())));
-    let mut table = Table::new(1, Some(Arc::new(hook)));
+    let mut table = Table::new(1, 0, Some(Arc::new(hook)));
     let mut handles: Vec<Delivery> =
         (0..4).map(|index| accept(&mut table, ticket(0, index), false)).collect();
     drop(handles.pop());

@@ -158,7 +158,7 @@ impl Shared {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// How many cells for outcomes were allocated: one per batch whose slot's last one is still held by a handle.
+    /// How many cells for outcomes were allocated after the start: one per batch at most, while handles hold the others.
     #[must_use]
     pub fn cells(&self) -> u64 {
         self.lock().deliveries.cells()

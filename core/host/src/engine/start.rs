@@ -12,7 +12,7 @@ use crate::config::{Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
-use crate::storage::{Heap, HeapBlock, table};
+use crate::storage::{BLOCK_BYTES, Heap, HeapBlock, table};
 
 /// Bytes per topic in the arena of names, on average: Kafka allows 249, and nobody writes them.
 const NAME_BYTES: usize = 64;
@@ -23,7 +23,7 @@ const HEADS_BYTES: usize = 16 * 1024;
 const BATCHES_MIN: usize = 1024;
 
 /// What one turn usually carries: room made at the start.
-const CARRIED: usize = 64;
+const CARRIED: usize = 128;
 
 /// Checks the settings and makes both planes. `driver` is woken when [`Engine::turn`] is due; nothing runs yet.
 ///
@@ -35,11 +35,14 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
     let sender = sender(&checked, batches);
+    // Full batches, and as many that are not.
+    let held =
+        (2 * checked.blocks * BLOCK_BYTES / checked.accumulator.batch_bytes.max(1_024) as usize).min(batches);
     let undelivered = checked.settings.callbacks.undelivered.clone();
     let topics_max = checked.settings.topics_max;
     let state = State {
         accumulator,
-        deliveries: Table::new(batches, undelivered),
+        deliveries: Table::new(batches, held, undelivered),
         memory: MemoryQueue::default(),
         topics: Vec::with_capacity(topics_max),
         phase: Phase::Open,
