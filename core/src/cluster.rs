@@ -58,6 +58,8 @@ pub struct TopicSlot {
     pub(crate) refresh: bool,
     /// It is in the metadata request that is in flight.
     pub(crate) asked: bool,
+    /// What the broker has shown to take: no larger batches, header included.
+    pub(crate) batch_bytes_max: u32,
     /// `Event::Topic` is due.
     pub(crate) changed: bool,
     /// Since when every answer has been that it does not exist.
@@ -88,6 +90,7 @@ impl TopicSlot {
         leaders_room: 0,
         refresh: false,
         asked: false,
+        batch_bytes_max: u32::MAX,
         changed: false,
         unknown_since: None,
         compose: u32::MAX,

@@ -273,7 +273,10 @@ impl fmt::Display for ProtocolError {
                 write!(f, "an answer whose topics and partitions are not the request's")
             }
             Self::UnsupportedApi { api_key } => {
-                write!(f, "the broker offers no version that felice speaks of the request with api key {api_key}")
+                write!(
+                    f,
+                    "the broker offers no version that felice speaks of the request with api key {api_key}"
+                )
             }
         }
     }

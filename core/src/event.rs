@@ -25,7 +25,8 @@ pub enum Event<B: Block> {
     Transmit(ConnectionId),
     /// A partition that had to wait may hand over a batch: tell [`Accumulator::allow`](crate::Accumulator::allow).
     Ready(TopicPartition),
-    /// What is known of a topic has changed: carry [`Sender::topic_view`](crate::Sender::topic_view) to the accumulator.
+    /// What is known of a topic has changed: carry [`Sender::topic_view`](crate::Sender::topic_view) and
+    /// [`Sender::batch_bytes_max`](crate::Sender::batch_bytes_max) to the accumulator.
     Topic(TopicId),
     /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
     Completed(Completed),

@@ -162,7 +162,10 @@ impl<S: Storage> Producer<S> {
                 Event::Transmit(connection) => return Some(ProducerEvent::Transmit(connection)),
                 Event::Completed(completed) => return Some(ProducerEvent::Completed(completed)),
                 Event::Ready(partition) => self.accumulator.allow(partition),
-                Event::Topic(topic) => self.accumulator.handle_topic(topic, self.sender.topic_view(topic)),
+                Event::Topic(topic) => {
+                    self.accumulator.handle_topic(topic, self.sender.topic_view(topic));
+                    self.accumulator.limit_batches(topic, self.sender.batch_bytes_max(topic));
+                }
                 Event::Recycle { batch, partition, blocks } => {
                     self.accumulator.recycle(batch, partition, blocks);
                 }

@@ -74,7 +74,7 @@ pub struct Engine {
 /// What goes from the sender to the accumulator.
 enum Carry {
     Ready(TopicPartition),
-    Topic(TopicId, TopicView),
+    Topic(TopicId, TopicView, u32),
     Done(Done),
 }
 
@@ -196,7 +196,8 @@ impl Engine {
                 }
                 Event::Ready(partition) => self.carry.push(Carry::Ready(partition)),
                 Event::Topic(topic) => {
-                    self.carry.push(Carry::Topic(topic, self.sender.topic_view(topic)));
+                    let limit = self.sender.batch_bytes_max(topic);
+                    self.carry.push(Carry::Topic(topic, self.sender.topic_view(topic), limit));
                 }
                 Event::Completed(completed) => self.complete(&completed),
                 Event::Recycle { batch, partition, blocks } => {
@@ -326,8 +327,9 @@ impl State {
     fn apply(&mut self, carry: Carry, wakers: &mut Vec<Waker>) {
         match carry {
             Carry::Ready(partition) => self.accumulator.allow(partition),
-            Carry::Topic(topic, view) => {
+            Carry::Topic(topic, view, limit) => {
                 self.accumulator.handle_topic(topic, view);
+                self.accumulator.limit_batches(topic, limit);
                 if let Some(known) = self.topics.get_mut(usize::from(topic.0)) {
                     known.view = view;
                 }

@@ -8,7 +8,7 @@ use crate::batch::HEADER_BYTES;
 use crate::batch::append::{Place, append, blocks_needed};
 use crate::error::AppendError;
 use crate::event::TopicView;
-use crate::id::{Ticket, TopicPartition};
+use crate::id::{Ticket, TopicId, TopicPartition};
 use crate::memory::{Block, OpenChain, Storage};
 use crate::record::{Placement, Record, record_bytes};
 use crate::time::{Instant, Timestamp};
@@ -134,7 +134,7 @@ impl<S: Storage> Accumulator<S> {
         let open = if slot == NONE { NONE } else { self.partitions.at(slot).queue.last() };
         if open != NONE
             && let Some(place) =
-                place(self.batches.at(open), record.timestamp, payload, self.config.request_bytes_max)
+                place(self.batches.at(open), record.timestamp, payload, self.batch_bytes_max(key.topic))
         {
             return self.append_open(slot, open, record, place);
         }
@@ -158,6 +158,13 @@ impl<S: Storage> Accumulator<S> {
         let ticket = self.write(batch, record, place);
         let wake = self.schedule_new(slot, bytes) || first_of_all;
         Ok(Appended { ticket, pending: false, wake: self.wake(wake) })
+    }
+
+    /// What a batch of the topic may grow to, header included.
+    #[inline]
+    pub(super) fn batch_bytes_max(&self, topic: TopicId) -> u32 {
+        let learned = self.topics.slot(topic).map_or(u32::MAX, |slot| slot.batch_bytes_max);
+        self.config.request_bytes_max.min(learned)
     }
 
     /// Appends to a partition's open batch: the way that must be short.

@@ -182,6 +182,13 @@ impl<S: Storage> Accumulator<S> {
         self.assign_queues();
     }
 
+    /// The broker takes no larger batches of a topic (`max.message.bytes`), header included: later ones end there.
+    pub fn limit_batches(&mut self, topic: TopicId, bytes_max: u32) {
+        if let Some(slot) = self.topics.slot_mut(topic) {
+            slot.batch_bytes_max = bytes_max;
+        }
+    }
+
     /// All that is held now is ready, however long it has lingered. Wake the driver.
     pub const fn flush(&mut self) {
         self.partitions.end_linger();

@@ -128,7 +128,7 @@ impl<S: Storage> Accumulator<S> {
         let created = self.batches.at(from).created;
         if open != NONE {
             let batch = self.batches.at(open);
-            if let Some(place) = place(batch, timestamp, payload, self.config.request_bytes_max) {
+            if let Some(place) = place(batch, timestamp, payload, self.batch_bytes_max(key.topic)) {
                 debug_assert!(batch.created <= created, "nothing overtakes what is pending");
                 let blocks = blocks_needed(&batch.chain, place.bytes, self.pool.block_bytes());
                 return (blocks == 0 || self.pool.free() > 0).then_some((slot, open, place));

@@ -18,6 +18,8 @@ pub struct TopicSlot {
     /// The next topic of the same bucket, plus one.
     chained: u16,
     pub(super) view: TopicView,
+    /// The broker takes no larger batches of this topic.
+    pub(super) batch_bytes_max: u32,
     pub(super) sticky: Sticky,
     /// Batches whose partition is not known yet, in order of acceptance.
     pub(super) queue: List,
@@ -44,6 +46,7 @@ impl TopicSlot {
         bucket: 0,
         chained: 0,
         view: TopicView::Unknown,
+        batch_bytes_max: u32::MAX,
         sticky: Sticky::NEW,
         queue: List::EMPTY,
         blocks: 0,

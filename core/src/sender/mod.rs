@@ -179,6 +179,13 @@ impl<S: Storage> Sender<S> {
         self.cluster.view(topic)
     }
 
+    /// The largest batches, header included, that the broker has shown to take of a topic; `u32::MAX` while it took
+    /// them all. Carried to [`Accumulator::limit_batches`](crate::Accumulator::limit_batches) with the view.
+    #[must_use]
+    pub fn batch_bytes_max(&self, topic: TopicId) -> u32 {
+        self.cluster.topic(topic).map_or(u32::MAX, |slot| slot.batch_bytes_max)
+    }
+
     /// Whether the accumulator holds records. Without records held anywhere nothing is refreshed or reconnected.
     pub const fn demand(&mut self, held: bool) {
         self.demand = held;

@@ -45,7 +45,12 @@ impl<S: Storage> Sender<S> {
         let Some((batch, stamp)) = parts else { return self.refuse(partition, slot, code) };
         let half = (batch.bytes() - HEADER_BYTES as u32) / 2;
         batch.part = Some(batch.front(half));
+        let topic = batch.partition.topic;
         entry.stamp = Some(Stamp::new(stamp.identity, stamp.base_sequence, batch, crc32c));
+        if let Some(slot) = self.cluster.topic_mut(topic) {
+            slot.batch_bytes_max = slot.batch_bytes_max.min(HEADER_BYTES as u32 + half);
+            slot.changed = true;
+        }
         self.recover(partition, false);
     }
 }

@@ -278,3 +278,17 @@ fn round_robin_goes_to_each_partition_in_turn() {
     let counts: Vec<_> = taken.iter().map(|(key, values)| (key.partition, values.len())).collect();
     assert_eq!(counts, [(0, 3), (1, 3), (2, 3), (3, 3)]);
 }
+
+#[test]
+fn batches_end_where_the_broker_has_shown_to_take_no_more() {
+    let (mut accumulator, topic) = with(100, 8, config());
+    accumulator.limit_batches(topic, 400);
+    for _ in 0..20 {
+        append(&mut accumulator, topic, 0, 90).unwrap();
+    }
+    accumulator.flush();
+    let taken = take_all(&mut accumulator, at(0));
+    assert_eq!(taken.iter().map(|batch| batch.count).sum::<u32>(), 20);
+    assert!(taken.iter().all(|batch| batch.bytes() <= 400), "{taken:?}");
+    append(&mut accumulator, topic, 0, 1_000).expect("one record may be larger: the broker decides");
+}

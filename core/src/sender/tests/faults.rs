@@ -361,6 +361,8 @@ fn a_batch_that_is_too_large_goes_in_parts_under_its_own_numbers() {
         expected += done.count;
     }
     assert_eq!(expected, 150);
+    let learned = rig.sender.batch_bytes_max(TOPIC);
+    assert!((500..=1_000 + 61).contains(&learned), "{learned}: later batches end there");
     assert_eq!(rig.blocks_back() - blocks.1, rig.blocks_given().0 - blocks.0, "every block came back");
 }
 

@@ -42,7 +42,12 @@ fn proper(random: &mut Random, api: i16, body: &[u8]) -> Vec<u8> {
         3 => {
             let brokers = [(1, "one", 9092), (2, "two", 9093)];
             let leaders: Vec<i32> = (0..3).map(|_| random.below(3) as i32).collect();
-            answers::metadata_with(&brokers, &leaders, CODES[random.below(6) as usize], random.below(5) as i32)
+            answers::metadata_with(
+                &brokers,
+                &leaders,
+                CODES[random.below(6) as usize],
+                random.below(5) as i32,
+            )
         }
         18 => answers::api_versions(),
         _ => answers::producer_id(i64::from(random.below(9)), [0, 0, 14, 15][random.below(4) as usize]),
@@ -52,7 +57,12 @@ fn proper(random: &mut Random, api: i16, body: &[u8]) -> Vec<u8> {
 fn run(seed: u64) {
     let random = &mut Random::new(seed);
     let timeout = Duration::from_secs(60);
-    let config = SenderConfig { seed, delivery_timeout: timeout, idempotence: seed % 4 != 0, ..SenderConfig::default() };
+    let config = SenderConfig {
+        seed,
+        delivery_timeout: timeout,
+        idempotence: !seed.is_multiple_of(4),
+        ..SenderConfig::default()
+    };
     let mut rig = Rig::new(config);
     let mut accepted: BTreeMap<usize, u32> = BTreeMap::new();
     for _ in 0..STEPS {
@@ -61,7 +71,8 @@ fn run(seed: u64) {
                 let (partition, count) = (random.below(3) as i32, 1 + random.below(4));
                 let key = TopicPartition { topic: TOPIC, partition };
                 if rig.sender.reserve(rig.now, key) {
-                    let values: Vec<Vec<u8>> = (0..count).map(|index| std::vec![7; index as usize * 40]).collect();
+                    let values: Vec<Vec<u8>> =
+                        (0..count).map(|index| std::vec![7; index as usize * 40]).collect();
                     let batch = rig.records(key, &values);
                     rig.sender.enqueue(rig.now, batch);
                     accepted.insert(accepted.len(), count);
@@ -83,7 +94,7 @@ fn run(seed: u64) {
                 for slot in slots {
                     if let Some(request) = rig.next_request(slot) {
                         let body = proper(random, request.api, &request.body);
-                        let hostile = seed % 2 == 0 && request.api != 18;
+                        let hostile = seed.is_multiple_of(2) && request.api != 18;
                         let body = if hostile { mutated(random, body) } else { body };
                         let _ = rig.try_answer(slot, &request, &body);
                         rig.turn();
