@@ -6,9 +6,19 @@
 //! [`volume`] and [`memory`], have binaries of their own, since they measure a whole process or stop a broker.
 
 mod blocking;
+pub mod callbacks;
+pub mod ending;
+pub mod keys;
+pub mod memory;
+pub mod order;
 pub mod patterns;
+pub mod refusals;
 mod sample;
+pub mod serializers;
+mod tap;
 mod target;
+pub mod undelivered;
+pub mod unreachable;
 pub mod volume;
 mod witness;
 

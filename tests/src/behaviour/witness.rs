@@ -159,7 +159,10 @@ mod tests {
         let witness = Witness::default();
         for &(partition, offset, number) in numbers {
             let timestamp = felice_core::time::Timestamp::from_millis(0);
-            witness.saw(number, Ok(RecordMetadata::new("t".into(), partition, offset, timestamp, -1, 8)));
+            witness.saw(
+                number,
+                Ok(RecordMetadata::new("t".into(), partition, offset, timestamp, None, Some(8))),
+            );
         }
         witness
     }

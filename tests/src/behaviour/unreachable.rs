@@ -1,0 +1,106 @@
+//! Bootstrap servers that do not exist, refuse, or listen and say nothing.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use felice_core::error::{Cause, Disconnect, ErrorKind, Persisted, Stage};
+use felice_core::record::ProducerRecord;
+use felice_host::{Builder, CloseError, PartitionsError};
+
+use super::{FrontEnd, Handle, NoMetadata, PATIENCE, Target};
+
+/// A name that has no address: `.invalid` never has one.
+const NAMELESS: &str = "broker.invalid:9092";
+
+/// `delivery.timeout.ms` here.
+const DELIVERY_TIMEOUT: Duration = Duration::from_millis(1_200);
+
+/// Names without an address.
+pub fn unresolvable<F: FrontEnd>(_: &Target) {
+    nobody_answers::<F>(NAMELESS, &[Disconnect::Unresolved]);
+}
+
+/// A port where nobody listens.
+pub fn refusing<F: FrontEnd>(_: &Target) {
+    nobody_answers::<F>(&refused().to_string(), &[Disconnect::Refused]);
+}
+
+/// A listener that accepts connections and never answers.
+pub fn silent<F: FrontEnd>(_: &Target) {
+    let (_listener, address) = silence();
+    nobody_answers::<F>(&address.to_string(), &[Disconnect::ConnectTimeout, Disconnect::RequestTimeout]);
+}
+
+/// One good server among bad ones is found.
+pub fn one_of_many_works<F: FrontEnd>(target: &Target) {
+    let topic = format!("{}-one-works", F::NAME);
+    target.create_topic(&topic, 1);
+    let (_listener, silent) = silence();
+    let good = target.bootstrap();
+    let servers = format!("{NAMELESS},{},{silent},{good}", refused());
+    // Which of them is asked first is not said: several times, then.
+    for _ in 0..4 {
+        let producer = impatient::<F>(&servers).delivery_timeout(PATIENCE).build().expect("the settings fit");
+        let handle = producer.send(&ProducerRecord::new(&topic, "value")).expect("there is room");
+        handle.get().expect("it is stored");
+        producer.close(PATIENCE).expect("nothing is left");
+    }
+    assert_eq!(target.read(&topic).len(), 4);
+}
+
+/// A record is accepted at once, and fails when its time is over, with the reason; nothing else waits.
+fn nobody_answers<F: FrontEnd>(servers: &str, causes: &[Disconnect]) {
+    let settings = impatient::<F>(servers).max_block(Duration::from_millis(400));
+    let producer = settings.build().expect("whether anybody listens is not known yet");
+    let begun = Instant::now();
+    let record = ProducerRecord::new("readings", "value");
+    let handles: Vec<F::Handle> = vec![
+        producer.send(&record).expect("there is room"),
+        producer.send(&record.key("key")).expect("there is room"),
+        producer.send(&record.partition(3)).expect("there is room"),
+    ];
+    assert!(begun.elapsed() < DELIVERY_TIMEOUT, "acceptance waits for nobody");
+    assert_eq!(producer.partitions_for("readings"), Err(PartitionsError::TimedOut));
+    for handle in handles {
+        let failed = handle.get();
+        let Err(NoMetadata::Failed(error)) = failed else { panic!("{failed:?}") };
+        assert_eq!(error.kind(), ErrorKind::DeliveryTimeout(Stage::Metadata), "{error}");
+        assert_eq!((error.persisted(), error.attempts()), (Persisted::No, 0), "{error}");
+        let Some(Cause::Disconnected(cause)) = error.last_cause() else { panic!("without a cause: {error}") };
+        assert!(causes.contains(&cause), "{error}");
+        assert!(error.is_retriable() && error.to_string().contains(&cause.to_string()), "{error}");
+    }
+    let waited = begun.elapsed();
+    assert!((DELIVERY_TIMEOUT - Duration::from_millis(10)..PATIENCE).contains(&waited), "{waited:?}");
+
+    producer.send(&record).expect("there is room");
+    let begun = Instant::now();
+    let closed = producer.close(Duration::from_millis(100));
+    assert_eq!(closed, Err(CloseError::Undelivered { records: 1 }));
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "a look-up or a connection that hangs holds up nothing"
+    );
+}
+
+fn impatient<F: FrontEnd>(servers: &str) -> Builder<F> {
+    Builder::<F>::new()
+        .bootstrap_servers(servers)
+        .linger(Duration::ZERO)
+        .request_timeout(Duration::from_millis(300))
+        .socket_connection_setup_timeout(Duration::from_millis(500))
+        .delivery_timeout(DELIVERY_TIMEOUT)
+}
+
+/// An address that nobody listens at: it was given out a moment ago, and given back.
+fn refused() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it is bound")
+}
+
+/// The system accepts connections for a listener that never looks at them.
+fn silence() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = listener.local_addr().expect("it is bound");
+    (listener, address)
+}
