@@ -186,14 +186,7 @@ impl Engine {
             match event {
                 Event::Connect(connection) => self.actions.push_back(Action::Connect(connection)),
                 Event::Disconnect(connection) => self.actions.push_back(Action::Disconnect(connection)),
-                Event::Transmit(connection) => {
-                    let transmit = Action::Transmit(connection);
-                    if self.actions.contains(&transmit) {
-                        // Said again: the machine waits for the write before it goes on.
-                        return false;
-                    }
-                    self.actions.push_back(transmit);
-                }
+                Event::Transmit(connection) => self.actions.push_back(Action::Transmit(connection)),
                 Event::Ready(partition) => self.carry.push(Carry::Ready(partition)),
                 Event::Topic(topic) => {
                     let limit = self.sender.batch_bytes_max(topic);
