@@ -294,6 +294,9 @@ pub enum Disconnect {
     Refused,
     /// The connection was not there within `socket.connection.setup.timeout.ms`.
     ConnectTimeout,
+    /// Connected, but the first request, for the broker's versions, had no answer within
+    /// `socket.connection.setup.timeout.ms`, or `request.timeout.ms` if that is shorter.
+    HandshakeTimeout,
     /// The peer closed it.
     Closed,
     /// The socket failed.
@@ -313,6 +316,9 @@ impl fmt::Display for Disconnect {
             Self::Refused => write!(f, "the broker refused the connection"),
             Self::ConnectTimeout => {
                 write!(f, "no connection within socket.connection.setup.timeout.ms")
+            }
+            Self::HandshakeTimeout => {
+                write!(f, "connected, but whoever listens there does not answer: is it a Kafka broker?")
             }
             Self::Closed => write!(f, "the broker closed the connection"),
             Self::Failed => write!(f, "the connection failed"),

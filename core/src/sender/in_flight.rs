@@ -32,6 +32,8 @@ pub struct InFlightSlot<B: Block> {
     pub(crate) correlation_id: i32,
     pub(crate) in_flight: bool,
     pub(crate) attempts: u32,
+    /// How often the broker found it damaged.
+    pub(crate) corrupt: u8,
     /// Its numbering, from the first time that it was sent.
     pub(crate) stamp: Option<Stamp>,
     /// An attempt has no answer that says whether it was stored.
@@ -89,6 +91,7 @@ impl<B: Block> InFlightSlot<B> {
         correlation_id: 0,
         in_flight: false,
         attempts: 0,
+        corrupt: 0,
         stamp: None,
         ambiguous: false,
         refused: false,

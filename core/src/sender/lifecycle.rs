@@ -77,6 +77,8 @@ impl<S: Storage> Sender<S> {
             let wait = backoff(base, max, failures, &mut self.random);
             self.connection_mut(slot).retry_at = now + wait;
             self.metadata.last_cause = Some(Cause::Disconnected(cause));
+            // Nobody waits for a topic that failed: the next record of it will ask again.
+            self.metadata.second_look = false;
         }
         for request in &requests {
             let unwritten = matches!(outgoing, Outgoing::Produce(cursor)
@@ -130,7 +132,10 @@ impl<S: Storage> Sender<S> {
         let setup = connection.since + config.connection_setup_timeout;
         match connection.state {
             State::Idle => None,
-            State::Connecting | State::Handshake => Some((setup, Disconnect::ConnectTimeout)),
+            State::Connecting => Some((setup, Disconnect::ConnectTimeout)),
+            State::Handshake => {
+                Some((setup.min(connection.since + config.request_timeout), Disconnect::HandshakeTimeout))
+            }
             State::Ready => match connection.requests.front() {
                 Some(request) => Some((request.sent + config.request_timeout, Disconnect::RequestTimeout)),
                 None if !matches!(connection.outgoing, Outgoing::Nothing) => {
@@ -143,7 +148,8 @@ impl<S: Storage> Sender<S> {
 
     /// Whether anything is held or asked for. If not, nobody needs a connection.
     pub(super) const fn has_work(&self) -> bool {
-        !self.closed && (self.demand || self.batches.held > 0 || self.metadata.asked_for)
+        !self.closed
+            && (self.demand || self.batches.held > 0 || self.metadata.asked_for || self.metadata.second_look)
     }
 
     pub(super) fn connection_event(&mut self) -> Option<Event<S::Block>> {

@@ -14,7 +14,7 @@ use crate::index::NONE;
 use crate::memory::Storage;
 
 /// A damaged batch is sent again, but not for ever: the damage may be at home.
-const CORRUPT_ATTEMPTS_MAX: u32 = 3;
+const CORRUPT_MAX: u8 = 3;
 
 /// Stored, at an offset that nobody can tell.
 const SOMEWHERE: Ack = Ack { base_offset: -1, log_append_time: None };
@@ -90,7 +90,8 @@ impl<S: Storage> Sender<S> {
     fn retry(&mut self, partition: u32, batch: u32, code: ErrorCode) {
         let entry = self.batches.get_mut(batch);
         entry.ambiguous |= code.persisted() == Persisted::Possibly;
-        if code == ErrorCode::CORRUPT_MESSAGE && entry.attempts >= CORRUPT_ATTEMPTS_MAX {
+        entry.corrupt += u8::from(code == ErrorCode::CORRUPT_MESSAGE);
+        if entry.corrupt >= CORRUPT_MAX {
             return self.refuse(partition, batch, code);
         }
         if code.class() == Class::RetriableRefresh {

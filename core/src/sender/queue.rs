@@ -49,6 +49,7 @@ impl<S: Storage> Sender<S> {
             if let Some(ErrorKind::UnknownTopic | ErrorKind::Broker(_)) = kind {
                 // It may exist, or be allowed, by the time of the next record.
                 self.refresh_topic(key.topic, false);
+                self.metadata.second_look = true;
             }
             let slot = self.batches.insert(batch, NONE);
             self.batches.complete(

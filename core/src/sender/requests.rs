@@ -24,6 +24,8 @@ pub(crate) struct Metadata {
     urgent: bool,
     /// Asked for without records.
     pub(crate) asked_for: bool,
+    /// A record was refused because its topic had failed: that is a reason to ask once more.
+    pub(crate) second_look: bool,
     /// The connection that the request is in flight on.
     pub(crate) on: Option<u16>,
     retry_at: Instant,
@@ -47,6 +49,7 @@ impl Metadata {
             needed: false,
             urgent: false,
             asked_for: false,
+            second_look: false,
             on: None,
             retry_at: Instant::ZERO,
             failures: 0,
@@ -289,6 +292,7 @@ impl<S: Storage> Sender<S> {
     pub(super) fn metadata_done(&mut self) {
         self.metadata.on = None;
         self.metadata.needed = self.cluster.topics().iter().any(|slot| slot.refresh);
+        self.metadata.second_look = false;
         self.metadata.asked_for &= self.cluster.topics().iter().any(|slot| slot.state == TopicState::Unknown);
         self.metadata.failures = if self.metadata.needed { self.metadata.failures + 1 } else { 0 };
         let failures = self.metadata.failures.max(1);

@@ -3,7 +3,7 @@
 use super::answers;
 use super::rig::{Request, Rig, Sent, TOPIC, decode_values, numbering, words};
 use crate::config::SenderConfig;
-use crate::error::{ErrorCode, ErrorKind, Persisted, ProtocolError, Stage};
+use crate::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, ProtocolError, Stage};
 use crate::id::TopicPartition;
 use core::time::Duration;
 use std::vec;
@@ -268,6 +268,7 @@ fn a_topic_that_never_exists_fails_in_time_and_may_appear_later() {
     assert!(rig.offer(0, 1));
     let failure = rig.outcomes()[0].1.unwrap_err();
     assert_eq!((failure.kind, failure.persisted), (ErrorKind::UnknownTopic, Persisted::No));
+    rig.sender.demand(false);
     rig.advance(Duration::from_secs(2));
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
@@ -376,4 +377,35 @@ fn a_single_record_that_is_too_large_fails() {
     rig.answer(0, &request, &answers::produce(&[(0, 10, -1)]));
     let outcomes = rig.outcomes();
     assert_eq!(outcomes[1].1.unwrap_err().kind, ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE));
+}
+
+#[test]
+fn a_damaged_batch_is_sent_three_times_whatever_happened_before() {
+    let (mut rig, requests) = with_in_flight(1);
+    let mut request = requests[0].0.clone();
+    for error in [19, 19, 19, 2, 19, 2, 2] {
+        assert_eq!(rig.outcomes(), vec![]);
+        rig.answer(0, &request, &answers::produce(&[(0, error, -1)]));
+        rig.advance(Duration::from_secs(2));
+        if let Some(next) = rig.next_request(0) {
+            request = next;
+        }
+    }
+    let failure = rig.outcomes()[0].1.unwrap_err();
+    assert_eq!((failure.kind, failure.attempts), (ErrorKind::Broker(ErrorCode::CORRUPT_MESSAGE), 7));
+}
+
+#[test]
+fn whoever_accepts_and_never_answers_is_told_apart_from_nobody() {
+    let delivery_timeout = Duration::from_secs(5);
+    let mut rig = Rig::new(SenderConfig { delivery_timeout, ..SenderConfig::default() });
+    rig.turn();
+    rig.connect();
+    assert!(!rig.offer(0, 1));
+    let batch = rig.batch(TopicPartition { topic: TOPIC, partition: 0 }, 1);
+    rig.advance(Duration::from_secs(10));
+    rig.sender.enqueue(rig.now, batch);
+    rig.turn();
+    let failure = rig.outcomes()[0].1.unwrap_err();
+    assert_eq!(failure.last_cause, Some(Cause::Disconnected(Disconnect::HandshakeTimeout)));
 }
