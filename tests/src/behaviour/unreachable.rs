@@ -28,7 +28,7 @@ pub fn refusing<F: FrontEnd>(_: &Target) {
 /// A listener that accepts connections and never answers.
 pub fn silent<F: FrontEnd>(_: &Target) {
     let (_listener, address) = silence();
-    nobody_answers::<F>(&address.to_string(), &[Disconnect::ConnectTimeout, Disconnect::RequestTimeout]);
+    nobody_answers::<F>(&address.to_string(), &[Disconnect::HandshakeTimeout]);
 }
 
 /// One good server among bad ones is found.

@@ -288,7 +288,7 @@ fn batches_end_where_the_broker_has_shown_to_take_no_more() {
     }
     accumulator.flush();
     let taken = take_all(&mut accumulator, at(0));
-    let counts: std::vec::Vec<usize> = taken.iter().map(|(_, values)| values.len()).collect();
+    let counts: Vec<usize> = taken.iter().map(|(_, values)| values.len()).collect();
     assert_eq!(counts, [3, 3, 3, 3, 3, 3, 2], "three records of 98 bytes and a header fit into 400");
     append(&mut accumulator, topic, 0, 1_000).expect("one record may be larger: the broker decides");
 }
