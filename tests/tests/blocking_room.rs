@@ -87,7 +87,7 @@ fn handles_that_wait_in_many_threads_all_hear() {
             scope.spawn(move || {
                 for round in 0..40_u32 {
                     let record = ProducerRecord::new("t", round).key(number * 1_000 + round);
-                    let handles: Vec<_> = (0..10).map(|_| producer.send(&record).unwrap()).collect();
+                    let handles: Vec<_> = (0..10).map(|_| producer.send(record).unwrap()).collect();
                     for handle in handles.into_iter().rev() {
                         handle.get().unwrap();
                     }

@@ -20,6 +20,7 @@ pub(crate) mod in_flight;
 mod lifecycle;
 mod outcome;
 mod partition;
+mod plan;
 mod produce;
 mod queue;
 mod receive;
@@ -44,7 +45,7 @@ use in_flight::InFlight;
 pub use in_flight::InFlightSlot;
 pub use partition::PartitionSlot as SenderPartitionSlot;
 use partition::Partitions;
-pub use produce::HEADS_BYTES_MIN;
+pub use plan::HEADS_BYTES_MIN;
 use requests::Metadata;
 
 /// The longest `client.id`.
@@ -97,7 +98,7 @@ pub struct Sender<S: Storage> {
     heads: S::Table<u8>,
     /// The block that splitting begins with.
     spare: Pool<S::Block>,
-    plan: produce::Plan,
+    plan: plan::Plan,
     /// The list of partitions that wait: for room, or with a batch that cannot be sent now.
     waiting_first: u32,
     waiting_last: u32,
@@ -129,7 +130,7 @@ impl<S: Storage> Sender<S> {
             metadata: Metadata::new(),
             heads: tables.heads,
             spare: Pool::new(),
-            plan: produce::Plan::new(),
+            plan: plan::Plan::new(),
             waiting_first: crate::index::NONE,
             waiting_last: crate::index::NONE,
             recheck: false,
