@@ -79,6 +79,7 @@ impl<S: Storage> Sender<S> {
             self.metadata.last_cause = Some(Cause::Disconnected(cause));
             // Nobody waits for a topic that failed: the next record of it will ask again.
             self.metadata.second_look = false;
+            self.refresh_all();
         }
         for request in &requests {
             let unwritten = matches!(outgoing, Outgoing::Produce(cursor)

@@ -77,6 +77,13 @@ impl<S: Storage> Sender<S> {
         }
     }
 
+    /// A broker is gone: who leads its partitions now?
+    pub(super) fn refresh_all(&mut self) {
+        for topic in 0..self.cluster.topics().len() as u16 {
+            self.refresh_topic(TopicId(topic), false);
+        }
+    }
+
     /// Makes sure that what is to be asked has a connection to be asked on.
     pub(super) fn drive_requests(&mut self) {
         self.refresh_by_age();
@@ -95,9 +102,7 @@ impl<S: Storage> Sender<S> {
     fn refresh_by_age(&mut self) {
         if self.has_work() && self.metadata.refreshed_at + self.config.metadata_age_max <= self.now {
             self.metadata.refreshed_at = self.now;
-            for topic in 0..self.cluster.topics().len() as u16 {
-                self.refresh_topic(TopicId(topic), false);
-            }
+            self.refresh_all();
         }
     }
 
@@ -142,7 +147,7 @@ impl<S: Storage> Sender<S> {
     /// answer has named.
     fn connect_somewhere(&mut self) {
         let brokers = self.cluster.brokers();
-        if brokers.iter().any(|slot| !slot.connection.is_idle() || slot.connection.wanted) {
+        if brokers.iter().any(|slot| !slot.connection.is_idle()) {
             return;
         }
         let candidate = |slot: &u16| {

@@ -1,6 +1,7 @@
 //! The machine under one fake clock: requests and answers as values.
 
 mod answers;
+mod cluster;
 mod faults;
 mod hostile;
 mod pieces;
