@@ -1,0 +1,60 @@
+//! When the cluster changes: brokers that go, leaders that move, hints, a new start from the bootstrap servers.
+
+use super::answers;
+use super::rig::Rig;
+use crate::config::SenderConfig;
+use crate::error::Disconnect;
+use core::time::Duration;
+use std::vec;
+
+const TWO: [(i32, &str, i32); 2] = [(1, "one", 9092), (2, "two", 9093)];
+
+/// Both brokers connected; broker 2, in slot 1, leads the only partition.
+fn led_by_two() -> Rig {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    rig.shake_hands(0);
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&TWO, &[2]));
+    assert!(!rig.offer(0, 1));
+    assert_eq!(rig.connect(), 1);
+    rig.shake_hands(1);
+    rig
+}
+
+/// Refuses every connection to `slot`, and makes the first one to another broker.
+fn connect_elsewhere(rig: &mut Rig, slot: u16) -> u16 {
+    for _ in 0..100 {
+        while let Some(id) = rig.connecting.front().copied() {
+            if id.slot != slot {
+                return rig.connect();
+            }
+            rig.connecting.pop_front();
+            rig.sender.handle_disconnected(rig.now, id, Disconnect::Refused);
+            rig.turn();
+        }
+        rig.advance(Duration::from_millis(200));
+    }
+    panic!("nobody else was asked: {:?}", rig.trace);
+}
+
+#[test]
+fn a_leader_that_is_gone_makes_the_others_be_asked() {
+    let mut rig = led_by_two();
+    assert!(rig.offer(0, 1));
+    rig.break_connection(0);
+    rig.break_connection(1);
+    let slot = connect_elsewhere(&mut rig, 1);
+    assert_eq!(slot, 0);
+    rig.shake_hands(0);
+    rig.advance(Duration::from_secs(1));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with(&TWO, &[1], 0, 5));
+    rig.advance(Duration::from_secs(1));
+    let (request, _) = rig.produced(0);
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 3)]));
+    assert_eq!(rig.outcomes(), vec![(0, Ok(3))]);
+}
