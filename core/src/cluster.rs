@@ -175,6 +175,14 @@ impl<S: Storage> Cluster<S> {
         Some(index as u16)
     }
 
+    /// Whoever is in the slot is no broker that is known; a bootstrap server stays one.
+    pub(crate) fn forget_broker(&mut self, slot: u16) {
+        let broker = &mut self.brokers.as_mut()[usize::from(slot)];
+        broker.node_id = -1 - i32::from(slot);
+        broker.listed = false;
+        self.forget_leader(slot);
+    }
+
     pub(crate) fn broker_of_node(&self, node_id: i32) -> Option<u16> {
         if node_id < 0 {
             return None;
@@ -318,6 +326,23 @@ impl<S: Storage> Cluster<S> {
         {
             self.leaders.as_mut()[start + partition as usize] |= u32::from(NOBODY);
         }
+    }
+
+    /// A leader that a broker names in passing (KIP-951). Believed only if its epoch is newer than what is known: a
+    /// broker that has just become one may name itself, and two may name each other.
+    pub(crate) fn hint_leader(&mut self, topic: TopicId, partition: i32, leader: u16, epoch: i32) -> bool {
+        let Some(slot) = self.topic(topic) else { return false };
+        let TopicState::Known { partitions } = slot.state else { return false };
+        if epoch < 0 || !(0..partitions).contains(&partition) {
+            return false;
+        }
+        let index = slot.leaders_start as usize + partition as usize;
+        let known = (self.leaders.as_ref()[index] >> 16) as u16;
+        if (epoch as u16).wrapping_sub(known) as i16 <= 0 {
+            return false;
+        }
+        self.leaders.as_mut()[index] = u32::from(leader) | (epoch.cast_unsigned() << 16);
+        true
     }
 
     /// The leader of a partition, unless the word is older than what is known already.

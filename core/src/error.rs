@@ -166,6 +166,8 @@ pub enum Disconnect {
     Protocol(ProtocolError),
     /// No answer within `request.timeout.ms`.
     RequestTimeout,
+    /// A broker asked to start again from the bootstrap servers.
+    Rebootstrap,
     /// Idle for `connections.max.idle.ms`, or no longer needed.
     Idle,
 }
@@ -185,6 +187,7 @@ impl fmt::Display for Disconnect {
             Self::Failed => write!(f, "the connection failed"),
             Self::Protocol(error) => write!(f, "the broker's answer was not understood: {error}"),
             Self::RequestTimeout => write!(f, "no answer within request.timeout.ms"),
+            Self::Rebootstrap => write!(f, "a broker asked to start again from the bootstrap servers"),
             Self::Idle => write!(f, "the connection was idle"),
         }
     }

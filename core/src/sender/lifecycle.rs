@@ -147,6 +147,16 @@ impl<S: Storage> Sender<S> {
         }
     }
 
+    /// What is known of the brokers is forgotten, and the bootstrap servers are asked who they are (KIP-1102). What was in
+    /// flight is sent again.
+    pub(super) fn rebootstrap(&mut self) {
+        for slot in 0..self.cluster.brokers().len() as u16 {
+            self.disconnect(slot, Disconnect::Rebootstrap, true);
+            self.cluster.forget_broker(slot);
+        }
+        self.refresh_all();
+    }
+
     /// Whether anything is held or asked for. If not, nobody needs a connection.
     pub(super) const fn has_work(&self) -> bool {
         !self.closed

@@ -103,6 +103,20 @@ impl<S: Storage> Sender<S> {
         self.recover(partition, true);
     }
 
+    /// The broker that does not lead any more knows who does (KIP-951): the batch goes there without a backoff.
+    pub(super) fn follow_hint(&mut self, partition: u32, leader: i32, epoch: i32) {
+        let state = self.partitions.get(partition);
+        let (key, asked) = (state.key, state.broker);
+        let Some(broker) = self.cluster.broker_of_node(leader).filter(|&broker| broker != asked) else {
+            return;
+        };
+        if self.cluster.hint_leader(key.topic, key.partition, broker, epoch) {
+            self.partitions.get_mut(partition).retry_at = None;
+            self.list(partition);
+            self.recheck = true;
+        }
+    }
+
     /// Nothing more is sent for the partition until nothing is in flight; then from the front, one after the other.
     pub(super) fn recover(&mut self, partition: u32, wait: bool) {
         self.partitions.get_mut(partition).recovering = true;

@@ -169,6 +169,9 @@ impl<S: Storage> Sender<S> {
             topic.refresh |= core::mem::take(&mut topic.asked);
         }
         self.metadata_done();
+        if core::mem::take(&mut self.metadata.rebootstrap) {
+            self.rebootstrap();
+        }
         Ok(Incoming::START)
     }
 
@@ -204,6 +207,9 @@ impl<S: Storage> Sender<S> {
                 }
             }
             Item::EndOfElement(Field::Topics) => self.metadata_topic(),
+            Item::Value(Field::ErrorCode, Value::I16(code)) => {
+                scratch.rebootstrap = ErrorCode(code) == ErrorCode::REBOOTSTRAP_REQUIRED;
+            }
             _ => {}
         }
         Ok(())
@@ -288,6 +294,11 @@ impl<S: Storage> Sender<S> {
                 answer.topic = name.and_then(|name| self.cluster.topic_of_name(name));
             }
             Item::Value(Field::PartitionIndex, Value::I32(index)) => answer.partition = index,
+            Item::Next(Field::Partitions) => answer.leader = None,
+            Item::Value(Field::LeaderId, Value::I32(leader)) => answer.leader = Some((leader, -1)),
+            Item::Value(Field::LeaderEpoch, Value::I32(epoch)) => {
+                answer.leader = answer.leader.map(|(leader, _)| (leader, epoch));
+            }
             Item::Value(Field::ErrorCode, Value::I16(code)) => answer.error = ErrorCode(code),
             Item::Value(Field::BaseOffset, Value::I64(offset)) => answer.base_offset = offset,
             Item::Value(Field::LogAppendTimeMs, Value::I64(millis)) => answer.log_append_time = millis,
@@ -334,6 +345,11 @@ impl<S: Storage> Sender<S> {
         let log_append_time =
             (answer.log_append_time >= 0).then(|| Timestamp::from_millis(answer.log_append_time));
         self.settle(partition, batch, answer.error, Ack { base_offset: answer.base_offset, log_append_time });
+        if let Some((leader, epoch)) = answer.leader
+            && answer.error.class() == Class::RetriableRefresh
+        {
+            self.follow_hint(partition, leader, epoch);
+        }
         Ok(())
     }
 }
@@ -346,11 +362,19 @@ pub(crate) struct ProduceAnswer {
     error: ErrorCode,
     base_offset: i64,
     log_append_time: i64,
+    /// Who leads now, and its epoch (KIP-951).
+    leader: Option<(i32, i32)>,
 }
 
 impl ProduceAnswer {
-    const EMPTY: Self =
-        Self { topic: None, partition: -1, error: ErrorCode::NONE, base_offset: -1, log_append_time: -1 };
+    const EMPTY: Self = Self {
+        topic: None,
+        partition: -1,
+        error: ErrorCode::NONE,
+        base_offset: -1,
+        log_append_time: -1,
+        leader: None,
+    };
 }
 
 /// The InitProducerId answer that is being read.

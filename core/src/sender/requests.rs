@@ -41,6 +41,8 @@ pub(crate) struct Metadata {
     pub(crate) partition: i32,
     pub(crate) leader: i32,
     pub(crate) epoch: i32,
+    /// The whole answer says to start again from the bootstrap servers (KIP-1102).
+    pub(crate) rebootstrap: bool,
 }
 
 impl Metadata {
@@ -63,6 +65,7 @@ impl Metadata {
             partition: -1,
             leader: -1,
             epoch: -1,
+            rebootstrap: false,
         }
     }
 }

@@ -10,8 +10,13 @@ fn text(out: &mut Vec<u8>, text: &str) {
 
 /// ApiVersions 3: what the brokers speak.
 pub(super) fn api_versions() -> Vec<u8> {
+    api_versions_up_to(7, 7)
+}
+
+/// The same with other highest versions of Produce and Metadata.
+pub(super) fn api_versions_up_to(produce: i16, metadata: i16) -> Vec<u8> {
     let mut out = std::vec![0, 0, 5];
-    for (key, max) in [(0_i16, 7_i16), (3, 7), (18, 4), (22, 0)] {
+    for (key, max) in [(0_i16, produce), (3, metadata), (18, 4), (22, 0)] {
         out.extend_from_slice(&key.to_be_bytes());
         out.extend_from_slice(&0_i16.to_be_bytes());
         out.extend_from_slice(&max.to_be_bytes());
@@ -79,6 +84,29 @@ pub(super) fn produce(partitions: &[(i32, i16, i64)]) -> Vec<u8> {
         out.extend_from_slice(&0_i64.to_be_bytes());
     }
     out.extend_from_slice(&0_i32.to_be_bytes());
+    out
+}
+
+/// Produce 10: one partition's error, and who leads it now.
+pub(super) fn produce_hint(error: i16, leader: i32, epoch: i32) -> Vec<u8> {
+    let mut out = std::vec![0, 2, 2, b't', 2, 0, 0, 0, 0];
+    out.extend_from_slice(&error.to_be_bytes());
+    for number in [-1_i64, -1, 0] {
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+    out.extend_from_slice(&[1, 0, 1, 0, 9]);
+    out.extend_from_slice(&leader.to_be_bytes());
+    out.extend_from_slice(&epoch.to_be_bytes());
+    out.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0]);
+    out
+}
+
+/// Metadata 13 that says nothing but to start again.
+pub(super) fn rebootstrap() -> Vec<u8> {
+    let mut out = std::vec![0; 5];
+    out.extend_from_slice(&[1, 0, 0xFF, 0xFF, 0xFF, 0xFF, 1]);
+    out.extend_from_slice(&129_i16.to_be_bytes());
+    out.push(0);
     out
 }
 

@@ -58,3 +58,63 @@ fn a_leader_that_is_gone_makes_the_others_be_asked() {
     rig.answer(0, &request, &answers::produce(&[(0, 0, 3)]));
     assert_eq!(rig.outcomes(), vec![(0, Ok(3))]);
 }
+
+/// A partition led by broker 1 under epoch 4, both brokers connected, one batch in flight at broker 1.
+fn asked_at_one() -> (Rig, super::rig::Request) {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    let request = rig.request(0, 18);
+    rig.answer(0, &request, &answers::api_versions_up_to(10, 7));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with(&TWO, &[1], 0, 4));
+    assert!(rig.offer(0, 1));
+    let request = rig.request(0, 0);
+    (rig, request)
+}
+
+#[test]
+fn a_hint_of_a_newer_leader_is_followed_at_once() {
+    let (mut rig, request) = asked_at_one();
+    rig.answer(0, &request, &answers::produce_hint(6, 2, 5));
+    assert_eq!(rig.connect(), 1, "without a backoff");
+    rig.shake_hands(1);
+    let (request, _) = rig.produced(1);
+    rig.answer(1, &request, &answers::produce(&[(0, 0, 9)]));
+    assert_eq!(rig.outcomes(), vec![(0, Ok(9))]);
+}
+
+#[test]
+fn a_hint_that_names_nobody_new_waits_for_the_backoff() {
+    for (leader, epoch) in [(1, 5), (2, 4), (2, 3), (-1, 9), (9, 9), (2, -1)] {
+        let (mut rig, request) = asked_at_one();
+        rig.answer(0, &request, &answers::produce_hint(6, leader, epoch));
+        assert!(rig.connecting.is_empty(), "leader {leader}, epoch {epoch}");
+        rig.advance(Duration::from_secs(1));
+        let request = rig.request(0, 3);
+        rig.answer(0, &request, &answers::metadata_with(&TWO, &[1], 0, 4));
+        assert_eq!(rig.request(0, 0).api, 0, "leader {leader}, epoch {epoch}: the same broker once more");
+    }
+}
+
+#[test]
+fn a_broker_may_ask_to_start_again_from_the_bootstrap_servers() {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    let request = rig.request(0, 18);
+    rig.answer(0, &request, &answers::api_versions_up_to(7, 13));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::rebootstrap());
+    assert!(rig.trace.iter().any(|line| line == "disconnect 0"));
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(rig.connect(), 0, "the bootstrap server");
+    rig.shake_hands(0);
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&TWO, &[1]));
+    assert!(rig.offer(0, 1));
+}
