@@ -1,5 +1,6 @@
 //! Order per partition and one true outcome for each record, with five requests in flight, while things go wrong.
 
+use std::thread;
 use std::time::Duration;
 
 use felice_core::error::{ErrorKind, Persisted, Stage};
@@ -104,23 +105,36 @@ pub fn one_partition_of_a_request_fails<F: FrontEnd>(target: &Target) {
     stream.finish(sent, 0);
 }
 
-/// Leaders move, brokers stop and start, connections close, one after the other, under load.
+/// Leaders move, connections close, brokers stop and start, again and again under load.
 pub fn leaders_move<F: FrontEnd>(target: &Target) {
     let stream = Stream::<F>::new(target, "leaders-move", impatient);
     let cluster = target.cluster();
+    // Only what happens while requests are on their way shows anything.
+    let under_load = || {
+        let arrived = |it: &Cluster| it.requests().count(ApiKey::PRODUCE);
+        let enough = cluster.with(|it| arrived(it)) + 10;
+        assert!(cluster.wait_until(PATIENCE, |it| arrived(it) >= enough), "requests go on");
+    };
+    let disturb = || {
+        for round in 0..30 {
+            let broker = 1 + round % 3;
+            under_load();
+            cluster.with(|it| it.set_leader(&stream.topic, round % PARTITIONS, 1 + (round + 1) % 3));
+            under_load();
+            cluster.disconnect_clients(broker);
+            under_load();
+            cluster.stop_broker(broker);
+            under_load();
+            cluster.start_broker(broker);
+        }
+    };
     let mut sent = 0;
-    for round in 0..6 {
-        let broker = 1 + round % 3;
-        sent = stream.send(sent..sent + 500);
-        cluster.with(|it| it.set_leader(&stream.topic, round % PARTITIONS, 1 + (round + 1) % 3));
-        sent = stream.send(sent..sent + 500);
-        cluster.disconnect_clients(broker);
-        sent = stream.send(sent..sent + 500);
-        cluster.stop_broker(broker);
-        sent = stream.send(sent..sent + 500);
-        cluster.start_broker(broker);
-        sent = stream.send(sent..sent + 500);
-    }
+    thread::scope(|scope| {
+        let disturbing = scope.spawn(disturb);
+        while !disturbing.is_finished() {
+            sent = stream.send(sent..sent + 100);
+        }
+    });
     stream.finish(sent, 0);
 }
 
