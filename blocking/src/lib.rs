@@ -36,18 +36,9 @@ mod delivery;
 mod driver;
 mod parker;
 mod producer;
-mod transport;
+mod socket;
 
 pub use delivery::{Delivery, GetError};
 pub use producer::{Builder, Producer};
 
-pub use felice_core::config::{Acks, Spread};
-pub use felice_core::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
-pub use felice_core::partitioner::{self, Partitioner};
-pub use felice_core::record::{Header, ProducerRecord};
-pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
-pub use felice_core::time::Timestamp;
-pub use felice_host::{
-    BuildError, Callback, CloseError, ConfigError, FlushError, PartitionsError, ProduceError, RecordMetadata,
-    SendError,
-};
+pub use felice_host::surface::*;

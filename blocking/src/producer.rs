@@ -3,15 +3,14 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    BuildError, CloseError, FlushError, Flushing, PartitionsError, ProduceError, RecordMetadata, SendError,
-    Sending, Settings, Shared, Start, in_callback,
+    BuildError, CALLBACK_GRACE, CloseError, FlushError, Flushing, PartitionsError, ProduceError,
+    RecordMetadata, SendError, Sending, Settings, Shared, Start, in_callback,
 };
 
 use crate::delivery::Delivery;
@@ -34,9 +33,6 @@ struct Inner {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
-
-/// How much longer than the closing its callbacks may take.
-const CALLBACK_GRACE: Duration = Duration::from_secs(1);
 
 impl Producer {
     /// A builder with the defaults.
@@ -80,7 +76,7 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        handle(self.accept(record.borrow(), Sending::handle(&self.inner.shared)))
+        Sending::delivery(self.accept(record.borrow(), Sending::handle(&self.inner.shared))).map(Delivery)
     }
 
     /// Accepts a record if that needs no waiting.
@@ -100,7 +96,7 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        handle(try_accept(record.borrow(), &mut Sending::handle(&self.inner.shared)))
+        Sending::delivery(Sending::handle(&self.inner.shared).attempt(record.borrow())).map(Delivery)
     }
 
     /// Accepts a record, as [`send`](Self::send), and calls `callback` with its outcome: exactly once, in order per
@@ -211,7 +207,7 @@ impl Producer {
         record: &ProducerRecord<'_, K, V>,
         mut sending: Sending<'_>,
     ) -> Result<Option<felice_host::Delivery>, SendError> {
-        match try_accept(record, &mut sending) {
+        match sending.attempt(record) {
             Err(SendError::WouldBlock) if !in_callback() => self.accept_later(record, sending),
             result => result,
         }
@@ -226,25 +222,6 @@ impl Producer {
         let waited = self.inner.shared.max_block();
         parker::wait(after(waited), |context| sending.poll(Some(context), record))
             .unwrap_or(Err(SendError::NoMemory { waited }))
-    }
-}
-
-fn try_accept<K: Serialize, V: Serialize>(
-    record: &ProducerRecord<'_, K, V>,
-    sending: &mut Sending<'_>,
-) -> Result<Option<felice_host::Delivery>, SendError> {
-    match sending.poll(None, record) {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(SendError::WouldBlock),
-    }
-}
-
-/// An accepted record has a handle when one was asked for.
-fn handle(accepted: Result<Option<felice_host::Delivery>, SendError>) -> Result<Delivery, SendError> {
-    match accepted {
-        Ok(Some(delivery)) => Ok(Delivery(delivery)),
-        Ok(None) => Err(SendError::Closed),
-        Err(error) => Err(error),
     }
 }
 
@@ -280,9 +257,9 @@ impl Drop for Inner {
 
 impl Start for Producer {
     fn start(settings: Settings) -> Result<Self, BuildError> {
-        let (driver, waker) = Driver::new()?;
-        let (shared, engine) = felice_host::start(settings, waker.clone())?;
-        let run = move || driver.run(engine, waker);
+        let driver = Driver::new()?;
+        let (shared, engine) = felice_host::start(settings, driver.waker())?;
+        let run = move || driver.run(engine);
         let thread = thread::Builder::new().name("felice-io".into()).spawn(run)?;
         Ok(Self { inner: Arc::new(Inner { shared, thread: Mutex::new(Some(thread)) }) })
     }

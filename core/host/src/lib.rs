@@ -9,6 +9,8 @@
 //!                          └─► Dispatcher ─► callbacks, on a thread of their own
 //! ```
 //!
+//! A front-end's driver is a [`Network`], which holds the engine, and what waits for its sockets.
+//!
 //! A front-end adds sockets, and how its users wait: everything that waits here is polled with a
 //! [`Context`](std::task::Context), so threads and tasks wait in the same queues.
 
@@ -23,25 +25,30 @@ mod engine;
 mod epochs;
 mod error;
 mod memory_queue;
+mod network;
 mod observers;
 mod resolve;
 mod send;
 mod shared;
 mod storage;
+pub mod surface;
+mod transport;
 mod wait;
 
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
-pub use config::{Builder, ConfigError, Server, Settings, Start};
+pub use config::{Builder, ConfigError, Server, Settings, Start, StartWithDriver};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+pub use network::Network;
 pub use resolve::{Resolved, Resolver};
 pub use send::Sending;
 pub use shared::Shared;
 pub use storage::{BLOCK_BYTES, Heap, HeapBlock};
-pub use wait::Flushing;
+pub use transport::{Readiness, Socket};
+pub use wait::{CALLBACK_GRACE, Flushing};
 
 /// Where a record was stored. The topic's name is shared, so it is cheap to clone.
 pub type RecordMetadata = felice_core::record::RecordMetadata<std::sync::Arc<str>>;

@@ -92,6 +92,30 @@ impl<'p> Sending<'p> {
         result
     }
 
+    /// Sends a record if that needs no waiting: [`poll`](Self::poll) without a context. It may be tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub fn attempt<K: Serialize, V: Serialize>(
+        &mut self,
+        record: &ProducerRecord<'_, K, V>,
+    ) -> Result<Option<Delivery>, SendError> {
+        match self.poll(None, record) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(SendError::WouldBlock),
+        }
+    }
+
+    /// The handle of a record that was accepted for one.
+    ///
+    /// # Errors
+    ///
+    /// As `accepted`.
+    pub fn delivery(accepted: Result<Option<Delivery>, SendError>) -> Result<Delivery, SendError> {
+        accepted?.ok_or(SendError::Closed)
+    }
+
     /// The first attempt.
     fn poll_new(
         &mut self,

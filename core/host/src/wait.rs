@@ -11,6 +11,9 @@ use crate::epochs::Epoch;
 use crate::error::{PartitionsError, SendError};
 use crate::shared::{Phase, Refusal, Shared, State};
 
+/// How much longer than the closing its callbacks may take.
+pub const CALLBACK_GRACE: Duration = Duration::from_secs(1);
+
 /// A flush that has begun.
 #[derive(Debug, Default)]
 pub struct Flushing(Option<Epoch>);
@@ -99,6 +102,12 @@ impl Shared {
         }
         let epoch = state.deliveries.epochs.mark();
         state.deliveries.epochs.poll(epoch, context).map(|()| self.failed_since(&state))
+    }
+
+    /// Whether the driver has ended: what can still be waited for are callbacks.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.lock().phase == Phase::Closed
     }
 
     /// Waits for the end of the thread that runs the callbacks. Only after [`poll_closed`](Self::poll_closed) is ready,

@@ -15,6 +15,7 @@ pub mod patterns;
 pub mod refusals;
 mod sample;
 pub mod serializers;
+mod smol;
 mod tap;
 mod target;
 pub mod undelivered;

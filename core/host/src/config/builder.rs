@@ -22,6 +22,19 @@ pub trait Start: Sized {
     fn start(settings: Settings) -> Result<Self, BuildError>;
 }
 
+/// A front-end's producer whose I/O a user may run: what [`Builder::build_with_driver`] makes.
+pub trait StartWithDriver: Start {
+    /// What does the I/O.
+    type Driver;
+
+    /// Makes a producer with these settings, and its I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] where the settings do not fit.
+    fn start_with_driver(settings: Settings) -> Result<(Self, Self::Driver), BuildError>;
+}
+
 /// Settings of a producer on the way to becoming one. Nothing is checked before [`build`](Self::build).
 ///
 /// The methods carry the names of Kafka's settings, and mean the same; the defaults are the Java producer's, except
@@ -42,6 +55,19 @@ impl<P: Start> Builder<P> {
     /// descriptors that the system does not give.
     pub fn build(self) -> Result<P, BuildError> {
         P::start(self.settings)
+    }
+}
+
+impl<P: StartWithDriver> Builder<P> {
+    /// Checks the settings, and makes the producer and its I/O, which the caller is to run. Until it runs nothing is
+    /// sent, and what waits for the network waits; where it is dropped before it has ended, everything that is held
+    /// fails, and the producer is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Config`] names the setting, its value and the limit.
+    pub fn build_with_driver(self) -> Result<(P, P::Driver), BuildError> {
+        P::start_with_driver(self.settings)
     }
 }
 

@@ -13,7 +13,7 @@ use felice_core::id::BatchId;
 use felice_core::partitioner::Murmur2;
 
 pub use self::bootstrap::Server;
-pub use self::builder::{Builder, Start};
+pub use self::builder::{Builder, Start, StartWithDriver};
 pub use self::error::ConfigError;
 
 use crate::callback::Callbacks;

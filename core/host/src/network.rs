@@ -1,0 +1,201 @@
+//! What a driver does with its sockets, whatever it waits with: it turns the engine, does what the engine asks, and
+//! says what the sockets said. A front-end adds the sockets themselves ([`Socket`]), and how it waits for them.
+//!
+//! ```text
+//! loop { turn; ended? ; wait for sockets, for the waker, or until poll_timeout; handle each socket that is ready }
+//! ```
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use felice_core::error::Disconnect;
+use felice_core::id::ConnectionId;
+use felice_core::time::{Instant, earliest};
+
+use crate::clock::Clock;
+use crate::engine::{Action, Engine};
+use crate::resolve::Resolver;
+use crate::transport::{Progress, Readiness, Socket, Transport};
+
+/// Answers are small: this holds a hundred of them.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The engine, and the sockets to all brokers.
+pub struct Network<S: Socket> {
+    engine: Engine,
+    resolver: Resolver,
+    reactor: S::Reactor,
+    clock: Clock,
+    /// By slot.
+    transports: Vec<Option<Transport<S>>>,
+    /// Connections that had their share and are not done.
+    again: VecDeque<ConnectionId>,
+    buffer: Box<[u8]>,
+}
+
+impl<S: Socket> Network<S> {
+    /// No sockets yet. `driver` is woken when a name has been looked up.
+    #[must_use]
+    pub fn new(engine: Engine, driver: Waker, reactor: S::Reactor) -> Self {
+        Self {
+            engine,
+            resolver: Resolver::new(driver),
+            reactor,
+            clock: Clock::new(),
+            transports: Vec::new(),
+            again: VecDeque::new(),
+            buffer: vec![0; BUFFER_BYTES].into(),
+        }
+    }
+
+    /// Does everything that can be done now. No socket gets more than its share of it.
+    pub fn turn(&mut self) {
+        let now = self.clock.now();
+        for _ in 0..self.again.len() {
+            if let Some(id) = self.again.pop_front() {
+                self.read(now, id, true);
+                self.write(now, id);
+            }
+        }
+        self.handle_deadlines(now);
+        self.engine.turn(now);
+        self.act(now);
+    }
+
+    /// A socket may be read, or written. What that asks for is done by the next [`turn`](Self::turn).
+    pub fn handle(&mut self, id: ConnectionId, ready: Readiness) {
+        let now = self.clock.now();
+        if ready.writable {
+            self.writable(now, id);
+        }
+        if ready.readable {
+            self.read(now, id, ready.closing);
+        }
+    }
+
+    /// How long to wait for sockets and the waker before the next [`turn`](Self::turn). `None`: no timer is needed.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let connecting = self.transports.iter().flatten().filter_map(|transport| transport.deadline).min();
+        let due = earliest(self.engine.poll_timeout(), connecting)?;
+        Some(due.since(self.clock.now()))
+    }
+
+    /// Whether the producer is closed and every record has its outcome: the driver ends.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.engine.is_ended()
+    }
+
+    /// Does what the machine asks, until it asks for nothing more.
+    fn act(&mut self, now: Instant) {
+        loop {
+            // A plain address is found at once, without any wake-up.
+            let mut acted = self.handle_resolved(now);
+            while let Some(action) = self.engine.poll_action() {
+                acted = true;
+                match action {
+                    Action::Connect(id) => self.connect(id),
+                    Action::Disconnect(id) => drop(self.take(id)),
+                    Action::Transmit(id) => self.write(now, id),
+                }
+            }
+            if !acted {
+                return;
+            }
+            self.engine.turn(now);
+        }
+    }
+
+    fn connect(&mut self, id: ConnectionId) {
+        let Some(address) = self.engine.address(id) else { return };
+        let slot = usize::from(id.slot);
+        if slot >= self.transports.len() {
+            self.transports.resize_with(slot + 1, || None);
+        }
+        self.transports[slot] = Some(Transport::resolving(id, self.engine.connection_setup_timeout()));
+        self.resolver.resolve(id, address.host, address.port);
+    }
+
+    /// Connects to what was looked up. Whether there was anything.
+    fn handle_resolved(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(resolved) = self.resolver.poll() {
+            any = true;
+            let Some(transport) = find(&mut self.transports, resolved.connection) else { continue };
+            if let Err(cause) = transport.resolved(&self.reactor, resolved.addresses, now) {
+                self.disconnected(now, resolved.connection, cause);
+            }
+        }
+        any
+    }
+
+    /// An address that does not answer in its share of the time makes room for the next one.
+    fn handle_deadlines(&mut self, now: Instant) {
+        for slot in 0..self.transports.len() {
+            let Some(transport) = &mut self.transports[slot] else { continue };
+            if transport.deadline.is_some_and(|deadline| deadline <= now) {
+                let id = transport.id;
+                if let Err(cause) = transport.connect_next(&self.reactor, now) {
+                    self.disconnected(now, id, cause);
+                }
+            }
+        }
+    }
+
+    fn writable(&mut self, now: Instant, id: ConnectionId) {
+        let Some(transport) = find(&mut self.transports, id) else { return };
+        match transport.writable(&self.reactor, now) {
+            Ok(true) => self.engine.handle_connected(now, id),
+            Ok(false) => self.write(now, id),
+            Err(cause) => self.disconnected(now, id, cause),
+        }
+    }
+
+    fn read(&mut self, now: Instant, id: ConnectionId, closing: bool) {
+        let Some(transport) = find(&mut self.transports, id) else { return };
+        let progress = transport.read(&mut self.engine, &mut self.buffer, now, closing);
+        self.progress(now, id, progress);
+    }
+
+    fn write(&mut self, now: Instant, id: ConnectionId) {
+        let Some(transport) = find(&mut self.transports, id) else { return };
+        let progress = transport.write(&mut self.engine, now);
+        self.progress(now, id, progress);
+    }
+
+    fn progress(&mut self, now: Instant, id: ConnectionId, progress: Result<Progress, Disconnect>) {
+        match progress {
+            Ok(Progress::Waits) => {}
+            Ok(Progress::Again) if self.again.contains(&id) => {}
+            Ok(Progress::Again) => self.again.push_back(id),
+            Err(cause) => self.disconnected(now, id, cause),
+        }
+    }
+
+    fn disconnected(&mut self, now: Instant, id: ConnectionId, cause: Disconnect) {
+        drop(self.take(id));
+        self.engine.handle_disconnected(now, id, cause);
+    }
+
+    /// Dropping a socket takes it away from whatever waits for it, too.
+    fn take(&mut self, id: ConnectionId) -> Option<Transport<S>> {
+        let place = self.transports.get_mut(usize::from(id.slot))?;
+        place.take_if(|transport| transport.id == id)
+    }
+}
+
+impl<S: Socket> std::fmt::Debug for Network<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// The connection's transport, unless it is one of another generation.
+fn find<S>(transports: &mut [Option<Transport<S>>], id: ConnectionId) -> Option<&mut Transport<S>> {
+    transports.get_mut(usize::from(id.slot))?.as_mut().filter(|transport| transport.id == id)
+}

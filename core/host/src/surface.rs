@@ -1,0 +1,13 @@
+//! What the front-ends show beside their own types: a user of theirs names no other crate.
+
+pub use felice_core::config::{Acks, Spread};
+pub use felice_core::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
+pub use felice_core::partitioner::{self, Partitioner};
+pub use felice_core::record::{Header, ProducerRecord};
+pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
+pub use felice_core::time::Timestamp;
+
+pub use crate::RecordMetadata;
+pub use crate::callback::Callback;
+pub use crate::config::ConfigError;
+pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
