@@ -15,7 +15,7 @@ use super::{SECONDS, builder, cluster, nowhere, soon, threads, within};
 #[test]
 fn dropping_the_last_clone_delivers_and_waits_for_nothing() {
     let cluster = cluster(4);
-    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(300_000)).times(5)));
+    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(2_000_000)).times(5)));
     let mut longest = Duration::ZERO;
     for _ in 0..5 {
         // Nothing would leave by itself for a minute.
@@ -26,7 +26,7 @@ fn dropping_the_last_clone_delivers_and_waits_for_nothing() {
         drop(producer);
         longest = longest.max(begun.elapsed());
     }
-    assert!(longest < Duration::from_millis(250), "{longest:?}");
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
     assert!(cluster.wait_until(SECONDS, |cluster| cluster.record_count("t") == 5));
 
     let producer = nowhere().drop_timeout(Duration::from_millis(200)).build().unwrap();
@@ -41,7 +41,7 @@ fn dropping_the_last_clone_delivers_and_waits_for_nothing() {
 #[test]
 fn a_close_that_is_dropped_goes_on() {
     let cluster = cluster(1);
-    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(200_000))));
+    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(1_000_000))));
     let producer = builder(&cluster).build().unwrap();
     block_on(async {
         let delivery = producer.send(ProducerRecord::new("t", "value")).await.unwrap();

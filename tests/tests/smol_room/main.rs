@@ -12,7 +12,8 @@ use felice_tests::cluster::{ClusterConfig, TcpCluster};
 use smol::Timer;
 use smol::future::or;
 
-pub(crate) const SECONDS: Duration = Duration::from_secs(20);
+/// How long anything may take that should take milliseconds.
+pub(crate) const SECONDS: Duration = Duration::from_secs(60);
 
 pub(crate) fn cluster(partitions: i32) -> TcpCluster {
     let cluster = TcpCluster::start(ClusterConfig::default()).unwrap();

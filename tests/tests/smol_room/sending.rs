@@ -103,7 +103,7 @@ fn ten_thousand_deliveries_of_which_half_are_dropped() {
 #[test]
 fn a_send_that_is_cancelled_passes_its_turn_on() {
     let cluster = cluster(1);
-    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(600_000))));
+    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(1_500_000))));
     let producer = builder(&cluster).buffer_memory(16 * 1024).build().unwrap();
     let value = [7_u8; 1_000];
     let record = ProducerRecord::new("t", &value);
@@ -184,7 +184,7 @@ fn max_block_bounds_the_wait_for_memory() {
 #[test]
 fn a_delivery_may_change_its_task() {
     let cluster = cluster(1);
-    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(200_000))));
+    cluster.with(|cluster| cluster.inject(Fault::new(ApiKey::PRODUCE, Action::Delay(1_000_000))));
     let producer = builder(&cluster).build().unwrap();
     let mut delivery = block_on(producer.send(ProducerRecord::new("t", "value"))).unwrap();
     for _ in 0..3 {
