@@ -52,6 +52,10 @@ pub struct TopicSlot {
     name_start: u32,
     name_bytes: u8,
     pub(crate) state: TopicState,
+    /// Kafka's id of the topic (KIP-516); zero while it is not known. A recreated topic has another one.
+    pub(crate) id: [u8; 16],
+    /// The id before: answers to what was sent under it may still come.
+    previous_id: [u8; 16],
     leaders_start: u32,
     leaders_room: u32,
     /// Its metadata is to be asked for.
@@ -86,6 +90,8 @@ impl TopicSlot {
         name_start: 0,
         name_bytes: 0,
         state: TopicState::Free,
+        id: [0; 16],
+        previous_id: [0; 16],
         leaders_start: 0,
         leaders_room: 0,
         refresh: false,
@@ -216,6 +222,17 @@ impl<S: Storage> Cluster<S> {
         self.topics.as_mut().get_mut(usize::from(topic.0)).filter(|slot| slot.state != TopicState::Free)
     }
 
+    /// The topic has this id. A broker that tells none changes nothing.
+    pub(crate) fn set_id(&mut self, topic: TopicId, id: [u8; 16]) {
+        if let Some(slot) = self.topic_mut(topic)
+            && id != [0; 16]
+            && id != slot.id
+        {
+            slot.previous_id = slot.id;
+            slot.id = id;
+        }
+    }
+
     /// Remembers a topic under the id that the accumulator gave it; false when there is no room for it.
     pub(crate) fn add_topic(&mut self, topic: TopicId, name: &str) -> bool {
         let start = self.names_used as usize;
@@ -248,6 +265,13 @@ impl<S: Storage> Cluster<S> {
         (0..self.topics.as_ref().len() as u16).map(TopicId).find(|&topic| {
             self.topic(topic).is_some_and(|slot| usize::from(slot.name_bytes) == name.len())
                 && self.topic_name(topic) == name
+        })
+    }
+
+    pub(crate) fn topic_of_id(&self, id: [u8; 16]) -> Option<TopicId> {
+        let known = id != [0; 16];
+        (0..self.topics.as_ref().len() as u16).map(TopicId).find(|&topic| {
+            known && self.topic(topic).is_some_and(|slot| slot.id == id || slot.previous_id == id)
         })
     }
 
@@ -422,6 +446,19 @@ mod tests {
         assert_eq!(cluster.leader(TopicId(0), 4), None);
         assert_eq!(cluster.topic_of_name("two"), Some(TopicId(1)));
         assert_eq!(cluster.topic_of_name("tw"), None);
+    }
+
+    #[test]
+    fn answers_under_the_id_before_are_still_the_topics() {
+        let mut cluster = cluster();
+        cluster.add_topic(TopicId(0), "t");
+        assert_eq!(cluster.topic_of_id([0; 16]), None, "no id is nobody's");
+        cluster.set_id(TopicId(0), [5; 16]);
+        cluster.set_id(TopicId(0), [0; 16]);
+        cluster.set_id(TopicId(0), [6; 16]);
+        for (id, topic) in [(5, Some(TopicId(0))), (6, Some(TopicId(0))), (0, None), (7, None)] {
+            assert_eq!(cluster.topic_of_id([id; 16]), topic);
+        }
     }
 
     #[test]

@@ -54,12 +54,16 @@ public class WireGolden {
         return d;
     }
 
-    static Message produceRequest() {
+    /** Ids as of version 13, names before. */
+    static final Uuid[] IDS = {new Uuid(0x0102030405060708L, 0x090a0b0c0d0e0f10L), new Uuid(0x1112131415161718L, 0x191a1b1c1d1e1f20L)};
+
+    static Message produceRequest(int v) {
         ProduceRequestData d = new ProduceRequestData().setAcks((short) -1).setTimeoutMs(30000);
         String[] names = {"readings", "x"};
         int[][] partitions = {{0, 2}, {1}};
         for (int i = 0; i < 2; i++) {
-            ProduceRequestData.TopicProduceData t = new ProduceRequestData.TopicProduceData().setName(names[i]);
+            ProduceRequestData.TopicProduceData t = new ProduceRequestData.TopicProduceData();
+            if (v >= 13) t.setTopicId(IDS[i]); else t.setName(names[i]);
             for (int p : partitions[i]) {
                 byte[] records = new byte[p == 2 ? 200 : 3];
                 Arrays.fill(records, (byte) 0xab);
@@ -72,13 +76,15 @@ public class WireGolden {
 
     static Message produceResponse(int v) {
         ProduceResponseData d = new ProduceResponseData().setThrottleTimeMs(9);
-        ProduceResponseData.TopicProduceResponse t = new ProduceResponseData.TopicProduceResponse().setName("readings");
+        ProduceResponseData.TopicProduceResponse t = new ProduceResponseData.TopicProduceResponse();
+        if (v >= 13) t.setTopicId(IDS[0]); else t.setName("readings");
         t.partitionResponses().add(new ProduceResponseData.PartitionProduceResponse().setIndex(0).setBaseOffset(1234567890123L).setLogAppendTimeMs(-1).setLogStartOffset(5));
         ProduceResponseData.PartitionProduceResponse bad = new ProduceResponseData.PartitionProduceResponse().setIndex(2).setErrorCode((short) 87).setBaseOffset(-1).setLogStartOffset(-1);
         if (v >= 8) bad.setErrorMessage("ungültig").setRecordErrors(List.of(new ProduceResponseData.BatchIndexAndErrorMessage().setBatchIndex(4).setBatchIndexErrorMessage("no key"), new ProduceResponseData.BatchIndexAndErrorMessage().setBatchIndex(6)));
         t.partitionResponses().add(bad);
         d.responses().add(t);
-        ProduceResponseData.TopicProduceResponse u = new ProduceResponseData.TopicProduceResponse().setName("x");
+        ProduceResponseData.TopicProduceResponse u = new ProduceResponseData.TopicProduceResponse();
+        if (v >= 13) u.setTopicId(IDS[1]); else u.setName("x");
         ProduceResponseData.PartitionProduceResponse moved = new ProduceResponseData.PartitionProduceResponse().setIndex(1).setErrorCode((short) 6).setBaseOffset(-1).setLogStartOffset(-1);
         if (v >= 10) moved.setCurrentLeader(new ProduceResponseData.LeaderIdAndEpoch().setLeaderId(2).setLeaderEpoch(41));
         u.partitionResponses().add(moved);
@@ -106,7 +112,7 @@ public class WireGolden {
             response(ApiKeys.API_VERSIONS, v, apiVersionsResponse(v));
         }
         for (int v = 7; v <= 13; v++) { request(ApiKeys.METADATA, v, metadataRequest(v)); response(ApiKeys.METADATA, v, metadataResponse(v)); }
-        for (int v = 7; v <= 12; v++) { request(ApiKeys.PRODUCE, v, produceRequest()); response(ApiKeys.PRODUCE, v, produceResponse(v)); }
+        for (int v = 7; v <= 13; v++) { request(ApiKeys.PRODUCE, v, produceRequest(v)); response(ApiKeys.PRODUCE, v, produceResponse(v)); }
         for (int v = 0; v <= 5; v++) {
             request(ApiKeys.INIT_PRODUCER_ID, v, new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(60000));
             response(ApiKeys.INIT_PRODUCER_ID, v, new InitProducerIdResponseData().setThrottleTimeMs(2).setErrorCode((short) 0).setProducerId(4000).setProducerEpoch((short) 12));

@@ -101,7 +101,11 @@ impl<S: Storage> Sender<S> {
         let header = stamp.header;
         let tails = usize::from(slot != cursor.first) * (1 + usize::from(group > 0));
         let mut end = self.plan_tails(cursor, used, tails);
-        if group > 0 {
+        if group > 0 && produce::has_ids(version) {
+            let id = self.cluster.topic(key.topic).map_or([0; produce::ID_BYTES], |slot| slot.id);
+            self.heads.as_mut()[end..end + produce::ID_BYTES].copy_from_slice(&id);
+            end = self.plan_bytes(end, produce::ID_BYTES);
+        } else if group > 0 {
             let name_bytes = self.cluster.topic_name(key.topic).len();
             let bytes = produce::topic_head(&mut self.heads.as_mut()[end..], version, name_bytes);
             end = self.plan_bytes(end, bytes.unwrap_or(0));

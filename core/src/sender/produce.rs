@@ -36,7 +36,7 @@ impl<S: Storage> Sender<S> {
         }
         let mut cursor = ProduceCursor {
             correlation_id: self.connection_mut(slot).take_correlation_id(),
-            version,
+            version: self.version_for(version, first),
             topics,
             frame_bytes: 0,
             section: Section::Head,
@@ -55,7 +55,7 @@ impl<S: Storage> Sender<S> {
             let request = Request {
                 correlation_id,
                 api: ApiKey::Produce,
-                version,
+                version: cursor.version,
                 sent: now,
                 first,
                 unanswered: batches,
@@ -203,8 +203,7 @@ impl<S: Storage> Sender<S> {
                 let mut glue = if slot == cursor.first { 0 } else { tail };
                 if entry.group > 0 {
                     glue += if slot == cursor.first { 0 } else { tail };
-                    let name = self.topic_name_bytes(slot);
-                    glue += produce::topic_head_len(version, name) + name;
+                    glue += self.topic_bytes(version, slot);
                     glue += produce::partitions_head_len(version, entry.group);
                 }
                 (glue + produce::partition_head_len(version, entry.bytes())) as u32 + entry.bytes()
@@ -212,9 +211,28 @@ impl<S: Storage> Sender<S> {
         }
     }
 
-    fn topic_name_bytes(&self, slot: u32) -> usize {
+    /// What says which topic a batch belongs to: its name and the name's length, or its id.
+    fn topic_bytes(&self, version: i16, slot: u32) -> usize {
+        if produce::has_ids(version) {
+            return produce::ID_BYTES;
+        }
         let topic = self.batches.get(slot).batch.as_ref().map(|batch| batch.partition.topic);
-        topic.map_or(0, |topic| self.cluster.topic_name(topic).len())
+        let name = topic.map_or(0, |topic| self.cluster.topic_name(topic).len());
+        produce::topic_head_len(version, name) + name
+    }
+
+    /// Names where an id is missing: a broker may offer ids in Produce and have an old Metadata that tells none.
+    fn version_for(&self, version: i16, first: u32) -> i16 {
+        let mut batch = first;
+        while batch != NONE {
+            let entry = self.batches.get(batch);
+            let topic = entry.batch.as_ref().and_then(|batch| self.cluster.topic(batch.partition.topic));
+            if topic.is_none_or(|topic| topic.id == [0; 16]) {
+                return version.min(produce::NAMES_LAST);
+            }
+            batch = entry.request_next;
+        }
+        version
     }
 
     /// The socket took `bytes`.

@@ -192,6 +192,8 @@ impl<S: Storage> Sender<S> {
                 // More brokers than slots: those that lead our partitions may be among the others.
                 let _ = self.cluster.list_broker(scratch.node_id, &scratch.host, port);
             }
+            Item::Next(Field::Topics) => scratch.id = [0; 16],
+            Item::Value(Field::TopicId, Value::Uuid(id)) => scratch.id = id,
             Item::Value(Field::TopicErrorCode, Value::I16(code)) => scratch.error = ErrorCode(code),
             Item::Value(Field::TopicName, Value::Text(name)) => {
                 scratch.topic = name.and_then(|name| self.cluster.topic_of_name(name));
@@ -236,9 +238,11 @@ impl<S: Storage> Sender<S> {
     fn metadata_topic(&mut self) {
         let (now, code) = (self.now, self.metadata.error);
         let timeout = self.config.unknown_topic_timeout;
-        let Some(slot) = self.metadata.topic.take().and_then(|topic| self.cluster.topic_mut(topic)) else {
-            return;
-        };
+        let Some(topic) = self.metadata.topic.take() else { return };
+        if code == ErrorCode::NONE {
+            self.cluster.set_id(topic, self.metadata.id);
+        }
+        let Some(slot) = self.cluster.topic_mut(topic) else { return };
         slot.asked = false;
         if code == ErrorCode::NONE {
             return;
@@ -293,6 +297,7 @@ impl<S: Storage> Sender<S> {
             Item::Value(Field::TopicName, Value::Text(name)) => {
                 answer.topic = name.and_then(|name| self.cluster.topic_of_name(name));
             }
+            Item::Value(Field::TopicId, Value::Uuid(id)) => answer.topic = self.cluster.topic_of_id(id),
             Item::Value(Field::PartitionIndex, Value::I32(index)) => answer.partition = index,
             Item::Next(Field::Partitions) => answer.leader = None,
             Item::Value(Field::LeaderId, Value::I32(leader)) => answer.leader = Some((leader, -1)),

@@ -48,7 +48,7 @@ impl ApiKey {
     /// is what is left when a broker refuses the others.
     pub(crate) const fn versions(self) -> RangeInclusive<i16> {
         match self {
-            Self::Produce => 7..=12,
+            Self::Produce => 7..=13,
             Self::Metadata => 7..=13,
             Self::ApiVersions => 3..=4,
             Self::InitProducerId => 0..=5,

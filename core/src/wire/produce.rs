@@ -1,4 +1,4 @@
-//! Produce 7 to 12: batches of many partitions, and what became of each.
+//! Produce 7 to 13: batches of many partitions, and what became of each.
 //!
 //! | version | request | answer |
 //! |---|---|---|
@@ -7,12 +7,13 @@
 //! | 9 | tagged fields | tagged fields |
 //! | 10 | as 9 | tagged: the partition's new leader, and where such leaders are (KIP-951) |
 //! | 11, 12 | as 9 | error 120 is told apart |
+//! | 13 | a topic's id instead of its name (KIP-516) | the same |
 //!
 //! The request is not encoded into one buffer: names and records stay where they are, and go out in one vectored write
 //! between pieces of glue:
 //!
 //! ```text
-//! head ( topic_head NAME partitions_head ( partition_head RECORDS tail )* tail )* tail
+//! head ( topic_head NAME-OR-ID partitions_head ( partition_head RECORDS tail )* tail )* tail
 //! ```
 //!
 //! Each piece has a function for its length, so that the frame's length is known before anything is written.
@@ -27,6 +28,7 @@ use super::{ApiKey, Full, Header};
 pub(crate) enum Field {
     Topics,
     TopicName,
+    TopicId,
     /// One element per partition: its answer is complete at the end of the element.
     Partitions,
     PartitionIndex,
@@ -57,7 +59,11 @@ impl Layout for Field {
     const ROWS: &'static [Row<Self>] = &[
         Row::new(Op::Array(
             Self::Topics,
-            &[Row::new(Op::Name(Self::TopicName)), Row::new(Op::Array(Self::Partitions, PARTITION))],
+            &[
+                Row::new(Op::Name(Self::TopicName)).until(12),
+                Row::new(Op::Uuid(Self::TopicId)).since(13),
+                Row::new(Op::Array(Self::Partitions, PARTITION)),
+            ],
         )),
         Row::new(Op::I32(Self::ThrottleTimeMs)),
         Row::new(Op::Array(
@@ -127,16 +133,29 @@ pub(crate) const fn head_len(header: &Header<'_>, topics: u32) -> usize {
     header.len(ApiKey::Produce) + transactional_id + 2 + 4 + length_len(flexible, topics)
 }
 
-/// Writes what stands before a topic's name.
+/// Bytes of a topic's id.
+pub(crate) const ID_BYTES: usize = 16;
+
+/// The last version that names topics by their names; later ones do it by their ids.
+pub(crate) const NAMES_LAST: i16 = 12;
+
+/// Whether a version names topics by their ids.
+pub(crate) const fn has_ids(version: i16) -> bool {
+    version > NAMES_LAST
+}
+
+/// Writes what stands before a topic's name: its length. Before an id there is nothing.
 pub(crate) fn topic_head(buf: &mut [u8], version: i16, name_bytes: usize) -> Result<usize, Full> {
     let mut writer = Writer::new(buf);
-    writer.text_length(is_flexible(version), name_bytes);
+    if !has_ids(version) {
+        writer.text_length(is_flexible(version), name_bytes);
+    }
     writer.finish()
 }
 
 /// The bytes that [`topic_head`] writes.
 pub(crate) const fn topic_head_len(version: i16, name_bytes: usize) -> usize {
-    text_length_len(is_flexible(version), name_bytes)
+    if has_ids(version) { 0 } else { text_length_len(is_flexible(version), name_bytes) }
 }
 
 /// Writes what stands between a topic's name and its partitions.

@@ -87,6 +87,29 @@ pub(super) fn produce(partitions: &[(i32, i16, i64)]) -> Vec<u8> {
     out
 }
 
+/// Metadata 12: broker 1, and topic `t` with an id and one partition.
+pub(super) fn metadata_with_id(id: u8) -> Vec<u8> {
+    let mut out = std::vec![0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 4, b'o', b'n', b'e', 0, 0, 0x23, 0x84, 0, 0];
+    out.extend_from_slice(&[0, 0, 0, 0, 1, 2, 0, 0, 2, b't']);
+    out.extend_from_slice(&[id; 16]);
+    out.extend_from_slice(&[0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0]);
+    out.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
+    out
+}
+
+/// Produce 13: an error and a base offset for partition 0 of the topic with this id.
+pub(super) fn produce_by_id(id: u8, error: i16, offset: i64) -> Vec<u8> {
+    let mut out = std::vec![0, 2];
+    out.extend_from_slice(&[id; 16]);
+    out.extend_from_slice(&[2, 0, 0, 0, 0]);
+    out.extend_from_slice(&error.to_be_bytes());
+    for number in [offset, -1, 0] {
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+    out.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    out
+}
+
 /// Produce 10: one partition's error, and who leads it now.
 pub(super) fn produce_hint(error: i16, leader: i32, epoch: i32) -> Vec<u8> {
     let mut out = std::vec![0, 2, 2, b't', 2, 0, 0, 0, 0];

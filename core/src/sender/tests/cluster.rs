@@ -118,3 +118,43 @@ fn a_broker_may_ask_to_start_again_from_the_bootstrap_servers() {
     rig.answer(0, &request, &answers::metadata(&TWO, &[1]));
     assert!(rig.offer(0, 1));
 }
+
+fn by_id(metadata: i16) -> Rig {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    let request = rig.request(0, 18);
+    rig.answer(0, &request, &answers::api_versions_up_to(13, metadata));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    rig
+}
+
+#[test]
+fn a_recreated_topic_is_written_under_its_new_id() {
+    let mut rig = by_id(12);
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with_id(5));
+    assert!(rig.offer(0, 1));
+    let request = rig.request(0, 0);
+    assert_eq!(request.version, 13);
+    assert!(request.body.windows(16).any(|window| window == [5; 16]), "{:?}", request.body);
+    rig.answer(0, &request, &answers::produce_by_id(5, 100, -1));
+    rig.advance(Duration::from_secs(1));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with_id(6));
+    rig.advance(Duration::from_secs(1));
+    let request = rig.request(0, 0);
+    assert!(request.body.windows(16).any(|window| window == [6; 16]), "{:?}", request.body);
+    rig.answer(0, &request, &answers::produce_by_id(6, 0, 0));
+    assert_eq!(rig.outcomes(), vec![(0, Ok(0))]);
+}
+
+#[test]
+fn without_ids_in_the_metadata_names_are_used() {
+    let mut rig = by_id(7);
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&TWO[..1], &[1]));
+    assert!(rig.offer(0, 1));
+    assert_eq!(rig.request(0, 0).version, 12);
+}

@@ -29,6 +29,7 @@ pub(super) const BLOCKS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) api: i16,
+    pub(super) version: i16,
     pub(super) correlation_id: i32,
     pub(super) body: Vec<u8>,
 }
@@ -191,9 +192,10 @@ impl Rig {
         }
         let frame: Vec<u8> = written.drain(..4 + length).skip(4).collect();
         let api = i16::from_be_bytes([frame[0], frame[1]]);
+        let version = i16::from_be_bytes([frame[2], frame[3]]);
         let correlation_id = i32::from_be_bytes(frame[4..8].try_into().unwrap());
         self.trace.push(format!("{slot} <- api {api} {:?}", &frame[8..]));
-        Some(Request { api, correlation_id, body: frame[8..].to_vec() })
+        Some(Request { api, version, correlation_id, body: frame[8..].to_vec() })
     }
 
     pub(super) fn request(&mut self, slot: u16, api: i16) -> Request {

@@ -46,6 +46,10 @@ fn produce_answers() {
                 Item::Value(F::LogStartOffset, Value::I64(start)),
             ]);
         };
+        let topic = |name, first: u8| match version {
+            13.. => Item::Value(F::TopicId, Value::Uuid(core::array::from_fn(|at| first + at as u8))),
+            _ => Item::Value(F::TopicName, Value::Text(Some(name))),
+        };
         let no_errors = |items: &mut Vec<_>| {
             if version >= 8 {
                 items.extend([Item::Start(F::RecordErrors, 0), Item::End(F::RecordErrors)]);
@@ -55,7 +59,7 @@ fn produce_answers() {
         items.extend([
             Item::Start(F::Topics, 2),
             Item::Next(F::Topics),
-            Item::Value(F::TopicName, Value::Text(Some("readings"))),
+            topic("readings", 1),
             Item::Start(F::Partitions, 2),
         ]);
         partition(&mut items, 0, 0, 1_234_567_890_123, 5);
@@ -82,7 +86,7 @@ fn produce_answers() {
             Item::End(F::Partitions),
             Item::EndOfElement(F::Topics),
             Item::Next(F::Topics),
-            Item::Value(F::TopicName, Value::Text(Some("x"))),
+            topic("x", 17),
             Item::Start(F::Partitions, 1),
         ]);
         partition(&mut items, 1, 6, -1, -1);
@@ -239,7 +243,7 @@ fn negotiated(entries: &[(i16, i16, i16)]) -> [Option<i16>; 4] {
 
 #[test]
 fn the_highest_common_version_is_picked() {
-    let all = [Some(12), Some(13), Some(4), Some(5)];
+    let all = [Some(13), Some(13), Some(4), Some(5)];
     assert_eq!(negotiated(&[(0, 0, 13), (3, 0, 13), (18, 0, 4), (22, 0, 6), (99, 0, 9)]), all);
     let kafka_2_1 = [(0, 0, 7), (1, 0, 10), (3, 0, 7), (18, 0, 2), (22, 0, 1)];
     assert_eq!(negotiated(&kafka_2_1), [Some(7), Some(7), None, Some(1)]);
