@@ -13,8 +13,8 @@ use async_io::Timer;
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    BuildError, CALLBACK_GRACE, CloseError, FlushError, Flushing, PartitionsError, ProduceError,
-    RecordMetadata, SendError, Sending, Settings, Shared, Start, StartWithDriver, in_callback,
+    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, Partitions, PartitionsError,
+    ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start, StartWithDriver, in_callback,
 };
 
 use crate::delivery::Delivery;
@@ -172,13 +172,13 @@ impl Producer {
     ///
     /// [`FlushError::InCallback`]: there it only sends, and does not wait.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        let (shared, mut flushing) = (&self.inner.shared, Flushing::default());
+        let (shared, mut flushing) = (&self.inner.shared, Flushing::new(&self.inner.shared));
         poll_fn(|context| {
             if in_callback() {
                 shared.begin_flush();
                 return Poll::Ready(Err(FlushError::InCallback));
             }
-            shared.poll_flush(context, &mut flushing).map(Ok)
+            flushing.poll(context).map(Ok)
         })
         .await
     }
@@ -200,9 +200,9 @@ impl Producer {
             return Err(CloseError::InCallback);
         }
         let mut patience = Timer::after(timeout.saturating_add(CALLBACK_GRACE));
-        let mut late = false;
+        let (mut closing, mut late) = (Closing::new(shared), false);
         poll_fn(|context| {
-            if shared.poll_closed(context).is_ready() {
+            if closing.poll(context).is_ready() {
                 return Poll::Ready(());
             }
             late = late || Pin::new(&mut patience).poll(context).is_ready();
@@ -226,7 +226,8 @@ impl Producer {
     /// [`PartitionsError`].
     pub async fn partitions_for(&self, topic: &str) -> Result<i32, PartitionsError> {
         let shared = &self.inner.shared;
-        let poll = |context: &Context<'_>| match shared.poll_partitions(context, topic) {
+        let mut partitions = Partitions::new(shared, topic);
+        let poll = |context: &Context<'_>| match partitions.poll(context) {
             Poll::Pending if in_callback() => Poll::Ready(Err(PartitionsError::InCallback)),
             poll => poll,
         };

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    BuildError, CALLBACK_GRACE, CloseError, FlushError, Flushing, PartitionsError, ProduceError,
-    RecordMetadata, SendError, Sending, Settings, Shared, Start, in_callback,
+    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, Partitions, PartitionsError,
+    ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start, in_callback,
 };
 
 use crate::delivery::Delivery;
@@ -155,8 +155,8 @@ impl Producer {
             self.inner.shared.begin_flush();
             return Err(FlushError::InCallback);
         }
-        let mut flushing = Flushing::default();
-        parker::wait(None, |context| self.inner.shared.poll_flush(context, &mut flushing));
+        let mut flushing = Flushing::new(&self.inner.shared);
+        parker::wait(None, |context| flushing.poll(context));
         Ok(())
     }
 
@@ -184,8 +184,9 @@ impl Producer {
     /// [`PartitionsError`].
     pub fn partitions_for(&self, topic: &str) -> Result<i32, PartitionsError> {
         let shared = &self.inner.shared;
+        let mut partitions = Partitions::new(shared, topic);
         let deadline = if in_callback() { Some(Instant::now()) } else { after(shared.max_block()) };
-        let partitions = parker::wait(deadline, |context| shared.poll_partitions(context, topic));
+        let partitions = parker::wait(deadline, |context| partitions.poll(context));
         let late = if in_callback() { PartitionsError::InCallback } else { PartitionsError::TimedOut };
         partitions.unwrap_or(Err(late))
     }
@@ -242,7 +243,8 @@ impl Inner {
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
         }
-        if parker::wait(patience, |context| self.shared.poll_closed(context)).is_some() {
+        let mut closing = Closing::new(&self.shared);
+        if parker::wait(patience, |context| closing.poll(context)).is_some() {
             self.shared.join_callbacks();
         }
         Ok(())

@@ -77,22 +77,22 @@ fn a_reassigned_record_takes_its_handle_along_and_a_flush_waits_for_it() {
     let mut wakers = Vec::new();
     let mut first = accept(&mut table, ticket(0, 0), true);
     let mut second = accept(&mut table, ticket(0, 1), true);
-    let flush = table.epochs.mark();
+    let (flush, mut key) = (table.epochs.mark(), None);
     let context = Context::from_waker(Waker::noop());
     let other = accept(&mut table, ticket(2, 0), false);
 
     let partition = TopicPartition { topic: TopicId(0), partition: 3 };
     let moves = [(ticket(0, 0), ticket(1, 0)), (ticket(0, 1), ticket(2, 1))];
     for (from, to) in moves {
-        assert!(table.epochs.poll(flush, &context).is_pending());
+        assert!(table.epochs.poll(flush, &context, &mut key).is_pending());
         table.reassign(&Reassigned { from, to, partition }, &mut wakers);
     }
     finish(&mut table, 1, stored(0, 1, 10));
     assert_eq!(first.try_get().unwrap().unwrap().offset(), 10);
-    assert!(table.epochs.poll(flush, &context).is_pending(), "the second is still held");
+    assert!(table.epochs.poll(flush, &context, &mut key).is_pending(), "the second is still held");
     finish(&mut table, 2, stored(0, 2, 20));
     assert_eq!(second.try_get().unwrap().unwrap().offset(), 21);
-    assert!(table.epochs.poll(flush, &context).is_ready());
+    assert!(table.epochs.poll(flush, &context, &mut key).is_ready());
     drop(other);
     assert!(table.epochs.is_empty());
 }

@@ -326,7 +326,7 @@ impl State {
                 if let Some(known) = self.topics.get_mut(usize::from(topic.0)) {
                     known.view = view;
                 }
-                wakers.append(&mut self.topic_waiters);
+                self.topic_waiters.take(wakers, |()| true);
             }
             Carry::Done(done) => self.recycle(done, wakers),
         }

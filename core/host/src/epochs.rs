@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
+use crate::waiters::Waiters;
+
 /// The time between two flushes, in which a batch began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Epoch(u64);
@@ -16,12 +18,12 @@ pub(crate) struct Epochs {
     first: u64,
     /// From the oldest to the current one: never empty.
     counts: VecDeque<u32>,
-    waiters: Vec<(Epoch, Waker)>,
+    waiters: Waiters<Epoch>,
 }
 
 impl Default for Epochs {
     fn default() -> Self {
-        Self { first: 0, counts: VecDeque::from([0]), waiters: Vec::new() }
+        Self { first: 0, counts: VecDeque::from([0]), waiters: Waiters::default() }
     }
 }
 
@@ -51,11 +53,8 @@ impl Epochs {
         if self.waiters.is_empty() {
             return;
         }
-        let first = Epoch(self.first);
-        wakers.extend(self.waiters.extract_if(.., |(until, _)| *until <= first).map(|(_, waker)| waker));
-        if self.is_empty() {
-            wakers.extend(self.waiters.drain(..).map(|(_, waker)| waker));
-        }
+        let (first, empty) = (Epoch(self.first), self.is_empty());
+        self.waiters.take(wakers, |until| empty || *until <= first);
     }
 
     /// No batch is held.
@@ -71,17 +70,18 @@ impl Epochs {
         self.current()
     }
 
-    /// Whether every batch that began before `until` is done.
-    pub(crate) fn poll(&mut self, until: Epoch, context: &Context<'_>) -> Poll<()> {
+    /// Whether every batch that began before `until` is done. Who waits for it keeps `key`.
+    pub(crate) fn poll(&mut self, until: Epoch, context: &Context<'_>, key: &mut Option<u64>) -> Poll<()> {
         if until <= Epoch(self.first) {
             return Poll::Ready(());
         }
-        let known =
-            |(epoch, waker): &&mut (Epoch, Waker)| *epoch == until && waker.will_wake(context.waker());
-        if self.waiters.iter_mut().find(known).is_none() {
-            self.waiters.push((until, context.waker().clone()));
-        }
+        self.waiters.register(key, until, context.waker());
         Poll::Pending
+    }
+
+    /// Who kept this key waits no more.
+    pub(crate) fn forget(&mut self, key: u64) -> Option<Waker> {
+        self.waiters.forget(key)
     }
 
     fn current(&self) -> Epoch {
@@ -102,24 +102,28 @@ mod tests {
         let mut epochs = Epochs::default();
         let mut wakers = Vec::new();
         let context = Context::from_waker(Waker::noop());
+        let [mut nobody, mut one, mut two] = [None; 3];
         let nothing = epochs.mark();
-        assert!(epochs.poll(nothing, &context).is_ready(), "nothing is held");
+        assert!(epochs.poll(nothing, &context, &mut nobody).is_ready(), "nothing is held");
 
         let (a, b) = (epochs.enter(), epochs.enter());
         let first = epochs.mark();
         let c = epochs.enter();
         let second = epochs.mark();
         let late = epochs.enter();
-        assert!(epochs.poll(first, &context).is_pending());
-        assert!(epochs.poll(second, &context).is_pending());
-        assert!(epochs.poll(second, &context).is_pending(), "a waker waits once");
+        assert!(epochs.poll(first, &context, &mut one).is_pending());
+        assert!(epochs.poll(second, &context, &mut two).is_pending());
+        assert!(epochs.poll(second, &context, &mut two).is_pending(), "a waker waits once");
 
         epochs.leave(c, &mut wakers);
         epochs.leave(a, &mut wakers);
         assert!(wakers.is_empty());
         epochs.leave(b, &mut wakers);
         assert_eq!(wakers.len(), 2);
-        assert!(epochs.poll(first, &context).is_ready() && epochs.poll(second, &context).is_ready());
+        assert!(
+            epochs.poll(first, &context, &mut one).is_ready()
+                && epochs.poll(second, &context, &mut two).is_ready()
+        );
         assert!(!epochs.is_empty());
         epochs.leave(late, &mut wakers);
         assert!(epochs.is_empty());
@@ -130,12 +134,12 @@ mod tests {
         let mut epochs = Epochs::default();
         let mut wakers = Vec::new();
         let context = Context::from_waker(Waker::noop());
-        let old = epochs.enter();
+        let (old, mut key) = (epochs.enter(), None);
         let flush = epochs.mark();
         assert_eq!(epochs.join(old), old);
         epochs.leave(old, &mut wakers);
-        assert!(epochs.poll(flush, &context).is_pending());
+        assert!(epochs.poll(flush, &context, &mut key).is_pending());
         epochs.leave(old, &mut wakers);
-        assert!(epochs.poll(flush, &context).is_ready());
+        assert!(epochs.poll(flush, &context, &mut key).is_ready());
     }
 }

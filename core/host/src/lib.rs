@@ -34,6 +34,7 @@ mod storage;
 pub mod surface;
 mod transport;
 mod wait;
+mod waiters;
 
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
@@ -48,7 +49,7 @@ pub use send::Sending;
 pub use shared::Shared;
 pub use storage::{BLOCK_BYTES, Heap, HeapBlock};
 pub use transport::{Readiness, Socket};
-pub use wait::{CALLBACK_GRACE, Flushing};
+pub use wait::{CALLBACK_GRACE, Closing, Flushing, Partitions};
 
 /// Where a record was stored. The topic's name is shared, so it is cheap to clone.
 pub type RecordMetadata = felice_core::record::RecordMetadata<std::sync::Arc<str>>;

@@ -24,6 +24,7 @@ use crate::dispatcher::Dispatcher;
 use crate::error::SendError;
 use crate::memory_queue::{MemoryQueue, Shortage};
 use crate::storage::{BLOCK_BYTES, Heap};
+use crate::waiters::Waiters;
 
 /// A producer's data plane, and whoever waits at it. Front-ends hold it in an `Arc` and add how their users wait.
 pub struct Shared {
@@ -70,8 +71,8 @@ pub(crate) struct State {
     pub(crate) deadline: Option<Instant>,
     /// How many records had failed when the closing began.
     pub(crate) failed_before: u64,
-    pub(crate) close_waiters: Vec<Waker>,
-    pub(crate) topic_waiters: Vec<Waker>,
+    pub(crate) close_waiters: Waiters<()>,
+    pub(crate) topic_waiters: Waiters<()>,
 }
 
 /// A record whose user code has run: bytes, and a hash.

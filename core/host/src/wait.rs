@@ -1,7 +1,7 @@
 //! What is waited for beside memory: a flush, a topic's partitions, the end.
 
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use felice_core::error::TopicError;
@@ -14,46 +14,77 @@ use crate::shared::{Phase, Refusal, Shared, State};
 /// How much longer than the closing its callbacks may take.
 pub const CALLBACK_GRACE: Duration = Duration::from_secs(1);
 
-/// A flush that has begun.
-#[derive(Debug, Default)]
-pub struct Flushing(Option<Epoch>);
+/// A flush. Dropping it ends the waiting only.
+pub struct Flushing<'p> {
+    shared: &'p Shared,
+    epoch: Option<Epoch>,
+    key: Option<u64>,
+}
 
-impl Shared {
+/// Waits for the number of a topic's partitions. Dropping it ends the waiting only.
+pub struct Partitions<'p> {
+    shared: &'p Shared,
+    topic: &'p str,
+    key: Option<u64>,
+}
+
+/// Waits for the end, after [`Shared::begin_close`]. Dropping it ends the waiting only.
+pub struct Closing<'p> {
+    shared: &'p Shared,
+    close_key: Option<u64>,
+    epoch_key: Option<u64>,
+}
+
+impl<'p> Flushing<'p> {
+    /// One that has not begun.
+    #[must_use]
+    pub const fn new(shared: &'p Shared) -> Self {
+        Self { shared, epoch: None, key: None }
+    }
+
     /// Makes all that is held leave now, and is ready when every record accepted before the first call has its outcome
     /// and its callback has run.
-    pub fn poll_flush(&self, context: &Context<'_>, flushing: &mut Flushing) -> Poll<()> {
-        let mut state = self.lock();
-        if let Some(epoch) = flushing.0 {
-            return state.deliveries.epochs.poll(epoch, context);
+    pub fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        if let Some(epoch) = self.epoch {
+            return state.deliveries.epochs.poll(epoch, context, &mut self.key);
         }
         state.accumulator.flush();
         let epoch = state.deliveries.epochs.mark();
-        let result = state.deliveries.epochs.poll(epoch, context);
+        let result = state.deliveries.epochs.poll(epoch, context, &mut self.key);
         drop(state);
-        flushing.0 = Some(epoch);
+        self.epoch = Some(epoch);
         if result.is_pending() {
-            self.driver.wake_by_ref();
+            self.shared.driver.wake_by_ref();
         }
         result
     }
+}
 
-    /// Makes all that is held leave now, and waits for nothing.
-    pub fn begin_flush(&self) {
-        self.lock().accumulator.flush();
-        self.driver.wake_by_ref();
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        forget(self.key, self.shared, |state, key| state.deliveries.epochs.forget(key));
+    }
+}
+
+impl<'p> Partitions<'p> {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub const fn new(shared: &'p Shared, topic: &'p str) -> Self {
+        Self { shared, topic, key: None }
     }
 
-    /// How many partitions a topic has, once that is known.
+    /// How many partitions the topic has, once that is known.
     ///
     /// # Errors
     ///
     /// [`PartitionsError`], but `TimedOut` and `InCallback`, which are the front-end's.
-    pub fn poll_partitions(&self, context: &Context<'_>, topic: &str) -> Poll<Result<i32, PartitionsError>> {
-        let mut state = self.lock();
+    pub fn poll(&mut self, context: &Context<'_>) -> Poll<Result<i32, PartitionsError>> {
+        let mut state = self.shared.lock();
         if state.phase != Phase::Open {
             return Poll::Ready(Err(PartitionsError::Closed));
         }
-        let id = match state.topic(topic) {
+        let id = match state.topic(self.topic) {
             Ok((id, _)) => usize::from(id.0),
             Err(Refusal::Error(SendError::TooManyTopics { max })) => {
                 return Poll::Ready(Err(PartitionsError::Topic(TopicError::TooManyTopics { max })));
@@ -66,12 +97,58 @@ impl Shared {
             TopicView::Failed(code) => return Poll::Ready(Err(PartitionsError::Broker(code))),
             TopicView::Unknown => topics[id].wanted = true,
         }
-        if !topic_waiters.iter().any(|waker| waker.will_wake(context.waker())) {
-            topic_waiters.push(context.waker().clone());
-        }
+        topic_waiters.register(&mut self.key, (), context.waker());
         drop(state);
-        self.driver.wake_by_ref();
+        self.shared.driver.wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl Drop for Partitions<'_> {
+    fn drop(&mut self) {
+        forget(self.key, self.shared, |state, key| state.topic_waiters.forget(key));
+    }
+}
+
+impl<'p> Closing<'p> {
+    /// Waits for the end of this producer.
+    #[must_use]
+    pub const fn new(shared: &'p Shared) -> Self {
+        Self { shared, close_key: None, epoch_key: None }
+    }
+
+    /// Ready when nothing is held, the driver has ended, and every callback has run. Tells how many records have
+    /// failed since the closing began.
+    pub fn poll(&mut self, context: &Context<'_>) -> Poll<u64> {
+        let mut state = self.shared.lock();
+        if state.phase != Phase::Closed {
+            state.close_waiters.register(&mut self.close_key, (), context.waker());
+            return Poll::Pending;
+        }
+        let epoch = state.deliveries.epochs.mark();
+        let result = state.deliveries.epochs.poll(epoch, context, &mut self.epoch_key);
+        result.map(|()| self.shared.failed_since(&state))
+    }
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        forget(self.close_key, self.shared, |state, key| state.close_waiters.forget(key));
+        forget(self.epoch_key, self.shared, |state, key| state.deliveries.epochs.forget(key));
+    }
+}
+
+/// Who had this key waits no more. Its waker is dropped outside the lock.
+fn forget(key: Option<u64>, shared: &Shared, forget: impl FnOnce(&mut State, u64) -> Option<Waker>) {
+    let waker = key.and_then(|key| forget(&mut shared.lock(), key));
+    drop(waker);
+}
+
+impl Shared {
+    /// Makes all that is held leave now, and waits for nothing.
+    pub fn begin_flush(&self) {
+        self.lock().accumulator.flush();
+        self.driver.wake_by_ref();
     }
 
     /// Takes no record any more. What is held may be acknowledged for as long as `timeout`; the rest then fails.
@@ -83,25 +160,11 @@ impl Shared {
                 state.failed_before = self.failed.load(Ordering::Relaxed);
                 state.accumulator.flush();
                 state.memory.wake_all(wakers);
-                wakers.append(&mut state.topic_waiters);
+                state.topic_waiters.take(wakers, |()| true);
             }
             state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         });
         self.driver.wake_by_ref();
-    }
-
-    /// Ready when nothing is held, the driver has ended, and every callback has run. Tells how many records have
-    /// failed since the closing began.
-    pub fn poll_closed(&self, context: &Context<'_>) -> Poll<u64> {
-        let mut state = self.lock();
-        if state.phase != Phase::Closed {
-            if !state.close_waiters.iter().any(|waker| waker.will_wake(context.waker())) {
-                state.close_waiters.push(context.waker().clone());
-            }
-            return Poll::Pending;
-        }
-        let epoch = state.deliveries.epochs.mark();
-        state.deliveries.epochs.poll(epoch, context).map(|()| self.failed_since(&state))
     }
 
     /// Whether the driver has ended: what can still be waited for are callbacks.
@@ -110,7 +173,7 @@ impl Shared {
         self.lock().phase == Phase::Closed
     }
 
-    /// Waits for the end of the thread that runs the callbacks. Only after [`poll_closed`](Self::poll_closed) is ready,
+    /// Waits for the end of the thread that runs the callbacks. Only after [`Closing`] is ready,
     /// and never in a callback.
     pub fn join_callbacks(&self) {
         if let Some(thread) = self.dispatcher.thread() {

@@ -76,8 +76,8 @@ impl State {
         self.phase = Phase::Closed;
         self.accumulator.close();
         self.memory.wake_all(wakers);
-        wakers.append(&mut self.close_waiters);
-        wakers.append(&mut self.topic_waiters);
+        self.close_waiters.take(wakers, |()| true);
+        self.topic_waiters.take(wakers, |()| true);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::delivery::{Entry, Table};
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{BLOCK_BYTES, Heap, HeapBlock, table};
+use crate::waiters::Waiters;
 
 /// Bytes per topic in the arena of names, on average: Kafka allows 249, and nobody writes them.
 const NAME_BYTES: usize = 64;
@@ -48,8 +49,8 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         phase: Phase::Open,
         deadline: None,
         failed_before: 0,
-        close_waiters: Vec::new(),
-        topic_waiters: Vec::new(),
+        close_waiters: Waiters::default(),
+        topic_waiters: Waiters::default(),
     };
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
     let shared = Arc::new(Shared::new(state, driver, checked.settings));

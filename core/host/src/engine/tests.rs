@@ -7,7 +7,7 @@ use felice_core::record::ProducerRecord;
 use super::*;
 use crate::callback::{Callbacks, Undelivered};
 use crate::config::Settings;
-use crate::{Delivery, Flushing, ProduceError, SendError, Sending};
+use crate::{Closing, Delivery, Flushing, Partitions, ProduceError, SendError, Sending};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -109,7 +109,7 @@ fn closing_gives_up_at_its_deadline_and_everybody_hears() {
     assert!(room.engine.is_ended());
     let error = kept.try_get().unwrap().unwrap_err();
     assert_eq!((error.kind(), error.persisted()), (ErrorKind::Closed, Persisted::No), "{error}");
-    assert_eq!(polled(|context| room.shared.poll_closed(context)), 3);
+    assert_eq!(polled(|context| Closing::new(&room.shared).poll(context)), 3);
     room.shared.join_callbacks();
     assert_eq!((calls.load(Ordering::Relaxed), room.undelivered.load(Ordering::Relaxed)), (1, 1));
 }
@@ -120,7 +120,7 @@ fn closing_without_records_ends_at_once() {
     room.shared.begin_close(Duration::from_secs(10));
     room.turn(Duration::ZERO);
     assert!(room.engine.is_ended());
-    assert_eq!(polled(|context| room.shared.poll_closed(context)), 0);
+    assert_eq!(polled(|context| Closing::new(&room.shared).poll(context)), 0);
 }
 
 #[test]
@@ -133,9 +133,10 @@ fn a_driver_that_dies_leaves_nobody_waiting() {
     let Poll::Ready(Ok(Some(mut open))) = Sending::handle(&room.shared).poll(None, &record) else { panic!() };
     drop(room.send(2, b"dropped").unwrap());
     room.callback(&calls);
-    let mut flushing = Flushing::default();
+    let flushed = Arc::clone(&room.shared);
+    let mut flushing = Flushing::new(&flushed);
     let context = Context::from_waker(Waker::noop());
-    assert!(room.shared.poll_flush(&context, &mut flushing).is_pending());
+    assert!(flushing.poll(&context).is_pending());
 
     let Room { shared, engine, undelivered, .. } = room;
     drop(engine);
@@ -144,8 +145,8 @@ fn a_driver_that_dies_leaves_nobody_waiting() {
         assert_eq!((error.kind(), error.persisted()), (ErrorKind::Closed, Persisted::Possibly));
         assert_eq!(error.topic(), "t");
     }
-    polled(|context| shared.poll_flush(context, &mut flushing));
-    assert_eq!(polled(|context| shared.poll_closed(context)), 4);
+    polled(|context| flushing.poll(context));
+    assert_eq!(polled(|context| Closing::new(&shared).poll(context)), 4);
     shared.join_callbacks();
     assert_eq!((calls.load(Ordering::Relaxed), undelivered.load(Ordering::Relaxed)), (1, 1));
     let error = Sending::handle(&shared).poll(None, &record);
@@ -201,4 +202,26 @@ impl<T> ReadyAnd<T> for Poll<T> {
     fn ready_and(self, test: impl FnOnce(&T) -> bool) -> bool {
         matches!(self, Poll::Ready(value) if test(&value))
     }
+}
+
+#[test]
+fn who_gives_up_waiting_leaves_nothing_behind() {
+    let room = room(|_| ());
+    let shared = &room.shared;
+    let kept = room.send(1, b"held").unwrap();
+    for _ in 0..100 {
+        let task = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&task));
+        let context = Context::from_waker(&waker);
+        let (mut flushing, mut closing) = (Flushing::new(shared), Closing::new(shared));
+        let mut partitions = Partitions::new(shared, "t");
+        for _ in 0..2 {
+            assert!(flushing.poll(&context).is_pending() && closing.poll(&context).is_pending());
+            assert!(partitions.poll(&context).is_pending());
+        }
+        drop((flushing, closing, partitions));
+        drop(waker);
+        assert_eq!(Arc::strong_count(&task), 1, "no waker is left");
+    }
+    drop(kept);
 }
