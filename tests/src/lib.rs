@@ -3,6 +3,7 @@
 pub mod behaviour;
 pub mod cluster;
 pub mod conformance;
+pub mod counting;
 pub mod java;
 pub mod kafka;
 pub mod protocol;

@@ -1,55 +1,15 @@
 //! Sending allocates nothing: every allocation of the process is counted, over all of its threads, while a million
 //! records go through a real socket to a simulated broker in a process of its own.
-#![allow(unsafe_code)] // A global allocator cannot be written without.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::io::{BufRead, BufReader, Read, Write, stdin};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use felice_blocking::{Callback, ProduceError, Producer, ProducerRecord, RecordMetadata};
-use felice_tests::cluster::{ClusterConfig, KeepRecords, TcpCluster};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: everything is left to the system's allocator; counting does not touch the memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are the system allocator's conditions.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above; the memory came from there.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, bytes) }
-    }
-}
+use felice_tests::counting::{Counting, allocations};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// The broker's process: not a test, but what the test starts.
-#[test]
-#[ignore = "the broker's process, started by the other test"]
-fn broker() {
-    let config = ClusterConfig { keep_records: KeepRecords::None, ..ClusterConfig::default() };
-    let cluster = TcpCluster::start(config).unwrap();
-    cluster.with(|cluster| cluster.create_topic("t", 6));
-    println!("\nbootstrap {}", cluster.bootstrap());
-    std::io::stdout().flush().unwrap();
-    // Until the test closes its end.
-    let _ = stdin().lines().count();
-}
 
 struct Broker {
     child: Child,
@@ -60,8 +20,7 @@ struct Broker {
 
 impl Broker {
     fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "broker", "--ignored", "--nocapture"])
+        let mut child = Command::new(env!("CARGO_BIN_EXE_simulated_broker"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -106,10 +65,10 @@ fn cpu() -> u64 {
 fn measure(producer: &Producer, name: &str, records: u64, mut send: impl FnMut(u64)) -> u64 {
     // Looking at the processor's time allocates: it stays outside.
     let (spent, begun) = (cpu(), Instant::now());
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = allocations();
     (0..records).for_each(&mut send);
     producer.flush().unwrap();
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocations = allocations() - before;
     let wall = begun.elapsed().as_nanos() / u128::from(records);
     let cpu = (cpu() - spent) / records;
     println!("{name}: {allocations} allocations; a record {wall} ns, {cpu} ns of processor time");

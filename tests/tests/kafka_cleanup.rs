@@ -7,33 +7,12 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use felice_tests::kafka::Kafka;
 use felice_tests::require_kafka;
-
-/// Set for the process that is to be killed.
-const HOLDER: &str = "FELICE_HOLDS_A_BROKER";
-
-/// Not a test: what the test below runs as another process, to kill it.
-#[test]
-#[ignore = "runs until it is killed"]
-fn holds_a_paused_broker() {
-    if std::env::var_os(HOLDER).is_none() {
-        return;
-    }
-    let kafka = Kafka::builder().start();
-    kafka.pause(1);
-    println!("\nbroker {}", kafka.address(1));
-    loop {
-        thread::park();
-    }
-}
 
 #[test]
 fn a_killed_test_process_leaves_nothing_behind() {
     require_kafka!();
-    let mut holder = Command::new(std::env::current_exe().expect("this is a program"))
-        .args(["--exact", "holds_a_paused_broker", "--ignored", "--nocapture"])
-        .env(HOLDER, "1")
+    let mut holder = Command::new(env!("CARGO_BIN_EXE_paused_broker"))
         .stdout(Stdio::piped())
         .spawn()
         .expect("this program can be started");
