@@ -11,6 +11,8 @@ behaviour_tests! { Producer:
     patterns::callbacks on [simulated, real];
     patterns::tokens on [simulated, real];
 
+    acks::each_setting_stores_every_record on [simulated, real];
+
     keys::keys_land_where_java_puts_them on [simulated, real];
     keys::null_keys_are_spread on [simulated, real];
 

@@ -4,6 +4,8 @@ pub use felice_core::config::{Acks, Spread};
 pub use felice_core::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
 pub use felice_core::partitioner::{self, Partitioner};
 pub use felice_core::record::{Header, ProducerRecord};
+#[cfg(feature = "json")]
+pub use felice_core::serializer::Json;
 pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
 pub use felice_core::time::Timestamp;
 

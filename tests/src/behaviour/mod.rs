@@ -6,6 +6,7 @@
 //! [`volume`] and [`memory`], have binaries of their own, since they measure a whole process or stop a broker.
 
 mod blocking;
+pub mod acks;
 pub mod callbacks;
 pub mod ending;
 pub mod keys;
