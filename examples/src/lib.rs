@@ -3,7 +3,8 @@
 //! | program | shows |
 //! |---|---|
 //! | `quickstart` | this machine's telemetry on its way into a broker, by all three patterns of sending |
-//! | `fire_and_forget`, `sync_get`, `callback` | one pattern each, as the README prints them |
+//! | `fire_and_forget`, `sync_get`, `callback` | one pattern each for plain threads, as the README prints them |
+//! | `smol_fire_and_forget`, `smol_await`, `smol_callback` | the same for async code |
 
 pub mod broker;
 pub mod input;

@@ -8,16 +8,24 @@ use felice_blocking::Producer;
 
 const README: &str = include_str!("../../README.md");
 
+/// All of them, and in this order: each pattern for plain threads, then for async code.
 #[test]
 fn programs_are_printed_as_they_are() {
     let programs = [
         include_str!("../src/bin/fire_and_forget.rs"),
+        include_str!("../src/bin/smol_fire_and_forget.rs"),
         include_str!("../src/bin/sync_get.rs"),
+        include_str!("../src/bin/smol_await.rs"),
         include_str!("../src/bin/callback.rs"),
+        include_str!("../src/bin/smol_callback.rs"),
     ];
+    let mut rest = README;
     for program in programs {
         let block = format!("```rust,no_run\n{program}```\n");
-        assert!(README.contains(&block), "the README does not print this:\n{program}");
+        let Some((_, after)) = rest.split_once(&block) else {
+            panic!("the README does not print this, or not here:\n{program}");
+        };
+        rest = after;
     }
 }
 
@@ -40,8 +48,10 @@ fn settings_are_known_and_their_defaults_fit_together() {
         let value = if name == "bootstrap.servers" { "127.0.0.1:9092" } else { default.as_str() };
         (name.as_str(), value)
     });
-    let producer = Producer::from_properties(properties).unwrap();
+    let producer = Producer::from_properties(properties.clone()).unwrap();
     producer.close(Duration::ZERO).unwrap();
+    let producer = felice_smol::Producer::from_properties(properties).unwrap();
+    smol::block_on(producer.close(Duration::ZERO)).unwrap();
 }
 
 /// The table names every method that sets a value, and no other.
