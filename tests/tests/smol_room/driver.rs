@@ -145,3 +145,28 @@ fn the_drivers_end_is_the_end_of_everything_that_waits() {
     });
     assert_eq!(producer.failed(), 2);
 }
+
+#[test]
+fn a_request_that_is_larger_than_the_kernels_buffers() {
+    const PARTITIONS: i32 = 24;
+    let cluster = cluster(PARTITIONS);
+    let producer = builder(&cluster)
+        .buffer_memory(64 * 1024 * 1024)
+        .max_request_size(32 * 1024 * 1024)
+        .max_in_flight_requests_per_connection(1)
+        .build()
+        .unwrap();
+    let value = vec![7_u8; 900_000];
+    block_on(soon(async {
+        let send = |partition| producer.try_send(ProducerRecord::new("t", &value).partition(partition));
+        send(0).unwrap().await.unwrap();
+        // While the broker is at the first one, the others gather: no answer to anything comes before all 20 MB of
+        // them are written.
+        let rest: Vec<_> = (0..PARTITIONS).map(|partition| send(partition).unwrap()).collect();
+        for delivery in rest {
+            delivery.await.unwrap();
+        }
+        producer.close(SECONDS).await.unwrap();
+    }));
+    assert_eq!(stored(&cluster), 1 + i64::from(PARTITIONS));
+}
