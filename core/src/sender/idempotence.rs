@@ -23,8 +23,8 @@ impl ProducerIdentity {
 pub(crate) enum IdState {
     /// It has to be asked for, as soon as somebody needs it.
     Missing,
-    /// An InitProducerId request is in flight on the connection in this slot.
-    Asked(u16),
+    /// An InitProducerId request is in flight.
+    Asked,
     Known,
 }
 

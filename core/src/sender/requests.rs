@@ -205,7 +205,7 @@ impl<S: Storage> Sender<S> {
     }
 
     fn begin_init_producer_id(&mut self, slot: u16) {
-        self.idempotence.state = IdState::Asked(slot);
+        self.idempotence.state = IdState::Asked;
         self.begin_small(slot, ApiKey::InitProducerId, |_, buffer, header| {
             init_producer_id::encode(buffer, header, None, TRANSACTION_TIMEOUT_MS, -1, -1).unwrap_or(0)
         });
