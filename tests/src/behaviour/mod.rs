@@ -5,8 +5,8 @@
 //! one test binary that names the scenarios with [`behaviour_tests!`](crate::behaviour_tests). The heavy ones, in
 //! [`volume`] and [`memory`], have binaries of their own, since they measure a whole process or stop a broker.
 
-mod blocking;
 pub mod acks;
+mod blocking;
 pub mod callbacks;
 pub mod ending;
 pub mod keys;
