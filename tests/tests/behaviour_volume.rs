@@ -12,4 +12,6 @@ fn half_a_million_records() {
     let kafka = Kafka::builder().property("auto.create.topics.enable", "false").start();
     volume::undisturbed::<Producer>(&kafka);
     volume::broker_restarted::<Producer>(&kafka);
+    volume::undisturbed::<felice_smol::Producer>(&kafka);
+    volume::broker_restarted::<felice_smol::Producer>(&kafka);
 }
