@@ -149,10 +149,24 @@ fn a_full_buffer_makes_send_wait_and_try_send_refuse() {
     assert!(error.is_retriable() && error.to_string().contains("max.block.ms"), "{error}");
     assert!(begun.elapsed() >= Duration::from_millis(150));
     let waiting = producer.clone();
-    let waits = thread::spawn(move || waiting.send(ProducerRecord::new("t", [7_u8; 1_000])).unwrap_err());
-    thread::sleep(Duration::from_millis(20));
+    let send = move || waiting.send(ProducerRecord::new("t", [7_u8; 1_000])).unwrap_err();
+    let waits = thread::Builder::new().name("waits".into()).spawn(send).unwrap();
+    until_asleep("waits");
     assert_eq!(producer.close(Duration::ZERO), Err(CloseError::Undelivered { records: accepted }));
     assert_eq!(waits.join().unwrap(), SendError::Closed, "closing wakes who waits for memory");
+}
+
+/// Until the thread of this name waits for something.
+fn until_asleep(name: &str) {
+    let begun = Instant::now();
+    let asleep = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.contains(&format!("({name}) S"))
+    };
+    while !std::fs::read_dir("/proc/self/task").unwrap().flatten().any(asleep) {
+        assert!(begun.elapsed() < SECONDS, "{name} does not wait");
+        thread::yield_now();
+    }
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub enum Action {
 /// How many batches leave the accumulator, and how many records change their batch, in one holding of the lock.
 const TAKEN_AT_ONCE: usize = 16;
 const REASSIGNED_AT_ONCE: usize = 64;
+/// How many partitions are looked at in one holding of the lock, those without room included.
+const LOOKS_AT_ONCE: usize = 256;
 
 /// The control plane, and what is on its way between the planes.
 pub struct Engine {
@@ -251,7 +253,9 @@ impl Engine {
 
     /// Takes what must fail, and what the sender has room for. Whether that was all.
     fn take_batches(&mut self, now: Instant, state: &mut State) -> bool {
-        while self.taken.len() < TAKEN_AT_ONCE {
+        let mut looks = LOOKS_AT_ONCE;
+        while self.taken.len() < TAKEN_AT_ONCE && looks > 0 {
+            looks -= 1;
             let batch = if let Some(batch) = state.accumulator.poll_expired(now) {
                 Some(batch)
             } else if let Some(partition) = state.accumulator.poll_ready(now) {

@@ -1,7 +1,7 @@
 //! Sending, with futures that are dropped at any moment.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
@@ -173,12 +173,14 @@ fn max_block_bounds_the_wait_for_memory() {
     assert_eq!(error, SendError::NoMemory { waited: Duration::from_millis(150) });
     assert!(begun.elapsed() >= Duration::from_millis(150));
     assert_eq!(block_on(producer.partitions_for("t")), Err(PartitionsError::TimedOut));
-    let waiting = producer.clone();
-    let waits = thread::spawn(move || block_on(waiting.send(ProducerRecord::new("t", [7_u8; 1_000]))));
-    thread::sleep(Duration::from_millis(20));
+    let mut waits = pin!(producer.send(record));
+    block_on(poll_fn(|context| {
+        assert!(waits.as_mut().poll(context).is_pending(), "it waits for memory");
+        Poll::Ready(())
+    }));
     let closed = block_on(producer.close(Duration::ZERO));
     assert_eq!(closed, Err(CloseError::Undelivered { records: held }));
-    assert_eq!(waits.join().unwrap().unwrap_err(), SendError::Closed, "closing wakes who waits for memory");
+    assert_eq!(block_on(waits).unwrap_err(), SendError::Closed, "closing wakes who waits for memory");
 }
 
 #[test]
