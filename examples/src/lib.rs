@@ -1,16 +1,19 @@
-//! Runnable programs that show felice. Each stands in `src/bin`; this library holds the rooms of the largest one.
+//! Runnable programs that show felice. Each stands in `src/bin`; this library holds the rooms of the largest one,
+//! which is there for either front-end.
 //!
 //! | program | shows |
 //! |---|---|
-//! | `quickstart` | this machine's telemetry on its way into a broker, by all three patterns of sending |
+//! | `quickstart`, `quickstart-smol` | this machine's telemetry on its way into a broker, by all three patterns of sending |
 //! | `fire_and_forget`, `sync_get`, `callback` | one pattern each for plain threads, as the README prints them |
 //! | `smol_fire_and_forget`, `smol_await`, `smol_callback` | the same for async code |
 
 pub mod broker;
+pub mod front_end;
 pub mod input;
 pub mod options;
 pub mod patterns;
 pub mod progress;
+pub mod quickstart;
 pub mod table;
 pub mod tally;
 pub mod telemetry;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub const HELP: &str = "\
 Sends readings to Kafka by felice's three patterns: fire and forget, synchronous get, callback.
 
-Usage: quickstart [options]
+Usage: quickstart [options], or quickstart-smol [options]: the same for plain threads and for async code
 
   --bootstrap HOST:PORT[,..]  use this cluster; without it a simulated one runs inside this program
   --topic NAME                write to this topic (default: felice-quickstart); a real cluster has it already,

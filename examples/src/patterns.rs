@@ -1,31 +1,30 @@
 //! The three patterns of sending, each measured.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use felice_blocking::{BuildError, FlushError, Producer, ProducerRecord};
+use felice_blocking::{BuildError, FlushError, ProducerRecord};
+use felice_host::Builder;
 
+use crate::front_end::{FrontEnd, Record};
 use crate::input::Reading;
 use crate::progress::Progress;
 use crate::tally::Tally;
 
 /// Synchronous sends take a round trip each. On a slow link that is all that fits into a demonstration.
 const SYNCHRONOUS_MAX: Duration = Duration::from_secs(3);
-/// How often the callbacks' tally is looked at, to draw it.
-const LOOK: Duration = Duration::from_millis(10);
 
 type SharedTally = Arc<Mutex<Tally>>;
 
 /// A producer, the topic, and what becomes of records whose handles are dropped.
 #[derive(Debug)]
-pub struct Patterns<'a> {
-    producer: Producer,
+pub struct Patterns<'a, F> {
+    producer: F,
     topic: &'a str,
     undelivered: SharedTally,
 }
 
-impl<'a> Patterns<'a> {
+impl<'a, F: FrontEnd> Patterns<'a, F> {
     /// A producer with its defaults, but for times that a person in front of a screen does not have, and without
     /// linger: a synchronous send has nobody to wait for.
     ///
@@ -35,7 +34,7 @@ impl<'a> Patterns<'a> {
     pub fn new(bootstrap: &str, topic: &'a str) -> Result<Self, BuildError> {
         let undelivered = SharedTally::default();
         let lost = Arc::clone(&undelivered);
-        let producer = Producer::builder()
+        let producer = Builder::<F>::new()
             .bootstrap_servers(bootstrap)
             .client_id("felice-quickstart")
             .linger(Duration::ZERO)
@@ -49,7 +48,7 @@ impl<'a> Patterns<'a> {
 
     /// The producer.
     #[must_use]
-    pub fn producer(&self) -> &Producer {
+    pub fn producer(&self) -> &F {
         &self.producer
     }
 
@@ -58,17 +57,17 @@ impl<'a> Patterns<'a> {
     /// # Errors
     ///
     /// None outside of a callback.
-    pub fn fire_and_forget(&self, readings: &[Reading]) -> Result<Tally, FlushError> {
+    pub async fn fire_and_forget(&self, readings: &[Reading]) -> Result<Tally, FlushError> {
         let mut progress = Progress::begin("fire-and-forget", readings.len());
         let (mut tally, begun) = (Tally::default(), Instant::now());
         for reading in readings {
             tally.records += 1;
-            if let Err(error) = self.producer.send(self.record(reading)) {
+            if let Err(error) = self.producer.forget(self.record(reading)).await {
                 tally.fail(&error);
             }
             progress.set(tally.records as usize);
         }
-        self.producer.flush()?;
+        self.producer.flush().await?;
         tally.elapsed = begun.elapsed();
         let undelivered = lock(&self.undelivered);
         tally.failed += undelivered.failed;
@@ -80,18 +79,14 @@ impl<'a> Patterns<'a> {
 
     /// Waits for each record before the next one is sent; ends at the first failure, as a program would, and when the
     /// time is over: `records` says how many of the readings were sent.
-    #[must_use]
-    pub fn synchronous_get(&self, readings: &[Reading]) -> Tally {
+    pub async fn synchronous_get(&self, readings: &[Reading]) -> Tally {
         let mut progress = Progress::begin("sync get", readings.len());
         let (mut tally, begun) = (Tally::default(), Instant::now());
         for reading in readings {
             let sent = Instant::now();
             tally.records += 1;
-            match self.producer.send(self.record(reading)) {
-                Ok(delivery) => match delivery.get() {
-                    Ok(metadata) => tally.acknowledge(sent, &metadata),
-                    Err(error) => tally.fail(&error),
-                },
+            match self.producer.deliver(self.record(reading)).await {
+                Ok(metadata) => tally.acknowledge(sent, &metadata),
                 Err(error) => tally.fail(&error),
             }
             progress.set(tally.records as usize);
@@ -106,13 +101,16 @@ impl<'a> Patterns<'a> {
     }
 
     /// Gives each record a closure, and waits for all of them at the end.
-    #[must_use]
-    pub fn callback(&self, readings: &[Reading]) -> Tally {
+    ///
+    /// # Errors
+    ///
+    /// None outside of a callback.
+    pub async fn callback(&self, readings: &[Reading]) -> Result<Tally, FlushError> {
         let mut progress = Progress::begin("callback", readings.len());
         let (tally, begun) = (SharedTally::default(), Instant::now());
         for reading in readings {
             let (sent, heard) = (Instant::now(), Arc::clone(&tally));
-            let accepted = self.producer.send_with(self.record(reading), move |outcome| {
+            let accepted = self.producer.call_back(self.record(reading), move |outcome| {
                 let mut tally = lock(&heard);
                 match outcome {
                     Ok(metadata) => tally.acknowledge(sent, &metadata),
@@ -120,25 +118,21 @@ impl<'a> Patterns<'a> {
                 }
                 tally.elapsed = begun.elapsed();
             });
-            if let Err(error) = accepted {
+            if let Err(error) = accepted.await {
                 lock(&tally).fail(&error);
             }
             if progress.is_due() {
                 progress.set(lock(&tally).outcomes() as usize);
             }
         }
-        // Each accepted record has exactly one outcome, so this ends.
-        while lock(&tally).outcomes() < readings.len() as u64 {
-            thread::sleep(LOOK);
-            progress.set(lock(&tally).outcomes() as usize);
-        }
+        self.producer.flush().await?; // waits for the callbacks, too
         progress.end(readings.len(), "a closure for each");
         let mut tally = std::mem::take(&mut *lock(&tally));
         tally.records = readings.len() as u64;
-        tally
+        Ok(tally)
     }
 
-    fn record<'r>(&self, reading: &'r Reading) -> ProducerRecord<'r, Option<&'r str>, &'r [u8]>
+    fn record<'r>(&self, reading: &'r Reading) -> Record<'r>
     where
         'a: 'r,
     {
@@ -156,6 +150,7 @@ mod tests {
     use super::*;
     use felice_tests::cluster::{ClusterConfig, Fault, TcpCluster};
     use felice_tests::protocol::{ApiKey, ErrorCode};
+    use smol::block_on;
 
     const TOPIC: &str = "readings";
 
@@ -164,12 +159,17 @@ mod tests {
         (0..count).map(reading).collect()
     }
 
-    /// Whatever the pattern, what it counts as acknowledged is what the cluster has appended.
     #[test]
     fn counts_are_true_when_records_fail() {
+        block_on(count_failures::<felice_blocking::Producer>());
+        block_on(count_failures::<felice_smol::Producer>());
+    }
+
+    /// Whatever the pattern, what it counts as acknowledged is what the cluster has appended.
+    async fn count_failures<F: FrontEnd>() {
         let cluster = TcpCluster::start(ClusterConfig::default()).unwrap();
         cluster.with(|cluster| cluster.create_topic(TOPIC, 3));
-        let patterns = Patterns::new(&cluster.bootstrap(), TOPIC).unwrap();
+        let patterns = Patterns::<F>::new(&cluster.bootstrap(), TOPIC).unwrap();
         let mut stored = 0;
         let mut check = |tally: &Tally, records: u64| {
             let before = stored;
@@ -185,24 +185,30 @@ mod tests {
             cluster.with(|cluster| cluster.inject(refuse));
         };
         refuse_once();
-        check(&patterns.fire_and_forget(&readings(5_000)).unwrap(), 5_000);
+        check(&patterns.fire_and_forget(&readings(5_000)).await.unwrap(), 5_000);
         refuse_once();
-        check(&patterns.callback(&readings(5_000)), 5_000);
+        check(&patterns.callback(&readings(5_000)).await.unwrap(), 5_000);
         refuse_once();
-        check(&patterns.synchronous_get(&readings(5)), 1); // ends at the first failure
+        check(&patterns.synchronous_get(&readings(5)).await, 1); // ends at the first failure
     }
 
     #[test]
     fn all_is_seen_where_somebody_looks() {
+        block_on(look::<felice_blocking::Producer>());
+        block_on(look::<felice_smol::Producer>());
+    }
+
+    async fn look<F: FrontEnd>() {
         let cluster = TcpCluster::start(ClusterConfig::default()).unwrap();
         cluster.with(|cluster| cluster.create_topic(TOPIC, 2));
-        let patterns = Patterns::new(&cluster.bootstrap(), TOPIC).unwrap();
-        for tally in [patterns.synchronous_get(&readings(20)), patterns.callback(&readings(20))] {
+        let patterns = Patterns::<F>::new(&cluster.bootstrap(), TOPIC).unwrap();
+        let called = patterns.callback(&readings(20)).await.unwrap();
+        for tally in [called, patterns.synchronous_get(&readings(20)).await] {
             assert_eq!((tally.acknowledged, tally.latencies.len()), (20, 20));
             let seen: i64 = tally.offsets.values().map(|(first, last)| last - first + 1).sum();
             assert_eq!(seen, 20);
         }
-        let forgotten = patterns.fire_and_forget(&readings(20)).unwrap();
+        let forgotten = patterns.fire_and_forget(&readings(20)).await.unwrap();
         assert_eq!((forgotten.acknowledged, forgotten.latencies.len(), forgotten.offsets.len()), (20, 0, 0));
         assert_eq!(cluster.with(|cluster| cluster.record_count(TOPIC)), 60);
     }

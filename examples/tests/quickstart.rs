@@ -1,4 +1,4 @@
-//! The quickstart as a newcomer runs it: the program itself, its table, its exit status.
+//! The quickstarts as a newcomer runs them: the programs themselves, their table, their exit status.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -8,8 +8,20 @@ use felice_tests::require_kafka;
 
 const PATTERNS: [&str; 3] = ["fire-and-forget", "sync get", "callback"];
 
-fn quickstart(arguments: &[&str], input: &[u8]) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_quickstart"))
+/// One for each front-end; what it is called and which crate it says it uses.
+#[derive(Clone, Copy)]
+struct Quickstart {
+    program: &'static str,
+    front_end: &'static str,
+}
+
+const QUICKSTARTS: [Quickstart; 2] = [
+    Quickstart { program: env!("CARGO_BIN_EXE_quickstart"), front_end: "felice-blocking" },
+    Quickstart { program: env!("CARGO_BIN_EXE_quickstart-smol"), front_end: "felice-smol" },
+];
+
+fn run(quickstart: Quickstart, arguments: &[&str], input: &[u8]) -> Output {
+    let mut program = Command::new(quickstart.program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -49,66 +61,72 @@ fn table(output: &Output) -> (String, Vec<[u64; 3]>) {
 
 #[test]
 fn telemetry_goes_into_the_simulated_cluster() {
-    let output = quickstart(&["--records", "300", "--partitions", "2"], b"");
-    let (broker, rows) = table(&output);
-    assert!(broker.contains("simulated") && broker.contains("127.0.0.1:"), "{broker}");
-    assert_eq!(rows, [[100, 100, 0]; 3]);
-    let stderr = text(&output.stderr);
-    assert!(stderr.contains("simulated Kafka cluster inside this program"), "{stderr}");
-    assert!(stderr.contains(r#"{"sensor":"load","time_ms":"#), "{stderr}");
-    assert!(
-        text(&output.stdout)
-            .contains("300 records acknowledged; the simulated cluster counted 300 in its logs")
-    );
+    for quickstart in QUICKSTARTS {
+        let output = run(quickstart, &["--records", "300", "--partitions", "2"], b"");
+        let (broker, rows) = table(&output);
+        assert!(broker.contains("simulated") && broker.contains("127.0.0.1:"), "{broker}");
+        assert_eq!(rows, [[100, 100, 0]; 3]);
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains("simulated Kafka cluster inside this program"), "{stderr}");
+        assert!(stderr.contains(r#"{"sensor":"load","time_ms":"#), "{stderr}");
+        assert!(stderr.contains(&format!("(2 partitions) with {}:", quickstart.front_end)), "{stderr}");
+        let stdout = text(&output.stdout);
+        let counted = "300 records acknowledged; the simulated cluster counted 300 in its logs";
+        assert!(stdout.contains(counted), "{stdout}");
+    }
 }
 
 #[test]
 fn lines_come_from_standard_input_and_from_a_file() {
     let lines = b"one\n\x1b[31mtwo\n\nthree\nfour\nfive\n";
-    let (_, rows) = table(&quickstart(&["--input", "-"], lines));
-    assert_eq!(rows, [[2, 2, 0], [2, 2, 0], [1, 1, 0]]);
-
     let path = std::env::temp_dir().join(format!("felice-quickstart-{}", std::process::id()));
     std::fs::write(&path, lines).unwrap();
-    let (_, rows) = table(&quickstart(&["--input", path.to_str().unwrap(), "--records", "1"], b""));
+    for quickstart in QUICKSTARTS {
+        let (_, rows) = table(&run(quickstart, &["--input", "-"], lines));
+        assert_eq!(rows, [[2, 2, 0], [2, 2, 0], [1, 1, 0]]);
+        let arguments = ["--input", path.to_str().unwrap(), "--records", "1"];
+        let (_, rows) = table(&run(quickstart, &arguments, b""));
+        assert_eq!(rows, [[1, 1, 0], [0, 0, 0], [0, 0, 0]]);
+    }
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(rows, [[1, 1, 0], [0, 0, 0], [0, 0, 0]]);
 }
 
 #[test]
 fn records_that_fail_are_counted_and_the_exit_status_is_1() {
     let mut lines = vec![b'x'; 300_000]; // more than max.request.size, which is a quarter of 1 MiB
     lines.extend(b"\nshort\nshort\n");
-    let output = quickstart(&["--input", "-"], &lines);
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{stdout}");
-    let row = stdout.lines().find(|line| line.starts_with("fire-and-forget")).unwrap();
-    assert_eq!(row.split_whitespace().collect::<Vec<_>>()[1..4], ["1", "0", "1"]);
-    assert!(stdout.contains("fire-and-forget, first failure: record not accepted:"), "{stdout}");
-    assert!(
-        stdout.contains("2 records acknowledged; the simulated cluster counted 2 in its logs"),
-        "{stdout}"
-    );
+    for quickstart in QUICKSTARTS {
+        let output = run(quickstart, &["--input", "-"], &lines);
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{stdout}");
+        let row = stdout.lines().find(|line| line.starts_with("fire-and-forget")).unwrap();
+        assert_eq!(row.split_whitespace().collect::<Vec<_>>()[1..4], ["1", "0", "1"]);
+        let failure = "fire-and-forget, first failure: record not accepted:";
+        let counted = "2 records acknowledged; the simulated cluster counted 2 in its logs";
+        assert!(stdout.contains(failure) && stdout.contains(counted), "{stdout}");
+    }
 }
 
 #[test]
 fn what_is_wrong_is_said_before_anything_is_sent() {
-    for (arguments, status, why) in [
-        (&["--records", "none"][..], 2, "--records takes a number"),
-        (&["--input", "/no/such/file"], 1, "/no/such/file: "),
-        (&["--input", "-"], 1, "there is nothing to send"),
-        (&["--bootstrap", "127.0.0.1:1"], 1, "no broker answers at 127.0.0.1:1: "),
-        (&["--bootstrap", "localhost"], 1, "no broker answers at localhost: a port is missing"),
-        (&["--topic", "no/such/name"], 1, "topic no/such/name: a topic's name has"),
-    ] {
-        let output = quickstart(arguments, b"");
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(status), "{stderr}");
-        assert!(stderr.contains(why), "{stderr}");
-        assert!(output.stdout.is_empty());
+    for quickstart in QUICKSTARTS {
+        for (arguments, status, why) in [
+            (&["--records", "none"][..], 2, "--records takes a number"),
+            (&["--input", "/no/such/file"], 1, "/no/such/file: "),
+            (&["--input", "-"], 1, "there is nothing to send"),
+            (&["--bootstrap", "127.0.0.1:1"], 1, "no broker answers at 127.0.0.1:1: "),
+            (&["--bootstrap", "localhost"], 1, "no broker answers at localhost: a port is missing"),
+            (&["--topic", "no/such/name"], 1, "topic no/such/name: a topic's name has"),
+        ] {
+            let output = run(quickstart, arguments, b"");
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{stderr}");
+            assert!(stderr.contains(why), "{stderr}");
+            assert!(output.stdout.is_empty());
+        }
+        let help = run(quickstart, &["--help"], b"");
+        assert!(help.status.success() && text(&help.stdout).contains("--bootstrap"));
     }
-    let help = quickstart(&["--help"], b"");
-    assert!(help.status.success() && text(&help.stdout).contains("--bootstrap"));
 }
 
 #[test]
@@ -116,15 +134,18 @@ fn real_kafka_takes_every_record_and_creates_the_topic_by_itself() {
     require_kafka!();
     let kafka = Kafka::builder().start(); // as it is by default: topics are created when they are asked for
     let bootstrap = kafka.bootstrap();
-    let output = quickstart(&["--bootstrap", &bootstrap, "--records", "300", "--topic", "telemetry"], b"");
-    let (broker, rows) = table(&output);
-    let version = "speaks Produce up to version 13, as Apache Kafka does since 4.1";
-    assert_eq!(broker, format!("broker: real, {version}, {bootstrap}"));
-    assert_eq!(rows, [[100, 100, 0]; 3]);
-    let records = kafka.oracle().read("telemetry");
-    assert_eq!(records.len(), 300);
-    for record in records {
-        let (key, value) = (text(&record.key.unwrap()), text(&record.value.unwrap()));
-        assert!(value.starts_with(&format!("{{\"sensor\":\"{key}\",\"time_ms\":")), "{key}: {value}");
+    for quickstart in QUICKSTARTS {
+        let topic = quickstart.front_end;
+        let arguments = ["--bootstrap", &bootstrap, "--records", "300", "--topic", topic];
+        let (broker, rows) = table(&run(quickstart, &arguments, b""));
+        let version = "speaks Produce up to version 13, as Apache Kafka does since 4.1";
+        assert_eq!(broker, format!("broker: real, {version}, {bootstrap}"));
+        assert_eq!(rows, [[100, 100, 0]; 3]);
+        let records = kafka.oracle().read(topic);
+        assert_eq!(records.len(), 300);
+        for record in records {
+            let (key, value) = (text(&record.key.unwrap()), text(&record.value.unwrap()));
+            assert!(value.starts_with(&format!("{{\"sensor\":\"{key}\",\"time_ms\":")), "{key}: {value}");
+        }
     }
 }

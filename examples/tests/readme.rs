@@ -70,6 +70,18 @@ fn settings_have_the_methods_that_the_table_names() {
 }
 
 #[test]
+fn commands_name_programs_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let named = README.split("--bin").skip(1).filter_map(|rest| rest.split_whitespace().next());
+    let named: Vec<&str> = named.map(|name| name.trim_matches(['`', ',', '.'])).collect();
+    assert!(named.contains(&"quickstart") && named.contains(&"quickstart-smol"), "{named:?}");
+    for name in named {
+        let program = |folder: &str| root.join(format!("{folder}/src/bin/{name}.rs")).exists();
+        assert!(program("examples") || program("tests"), "{name}");
+    }
+}
+
+#[test]
 fn links_to_files_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
