@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -60,6 +61,23 @@ impl Producer {
         V: AsRef<str>,
     {
         Self::builder().properties(properties)?.build()
+    }
+
+    /// A producer from a properties file, as Kafka's own tools have it, in UTF-8.
+    ///
+    /// ```
+    /// use felice_blocking::Producer;
+    ///
+    /// let error = Producer::from_file("/etc/gateway/no-such.properties").unwrap_err();
+    /// assert!(error.to_string().starts_with("/etc/gateway/no-such.properties: "));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::properties_file`](felice_host::Builder::properties_file) and
+    /// [`Builder::build`](felice_host::Builder::build): they name the file and the line.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, BuildError> {
+        Self::builder().properties_file(path)?.build()
     }
 
     /// Accepts a record. It waits for memory only, `max.block.ms` at most; in a callback it does not wait.

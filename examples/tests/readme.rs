@@ -54,6 +54,24 @@ fn settings_are_known_and_their_defaults_fit_together() {
     smol::block_on(producer.close(Duration::ZERO)).unwrap();
 }
 
+/// What the table says of Java is what Kafka's own classes say; `tests/java/ConfigGolden.java` asked them.
+#[test]
+fn javas_names_and_defaults_are_kafkas() {
+    let golden = include_str!("../../tests/golden/config_java431.tsv");
+    let of_java = |name: &str| {
+        let mut lines = golden.lines().filter_map(|line| line.strip_prefix("producer\t")?.split_once('\t'));
+        lines.find(|(known, _)| *known == name).map(|(_, default)| default)
+    };
+    for [name, _, _, javas] in settings() {
+        match of_java(&name) {
+            None => assert_eq!(javas, "", "{name} is felice's own"),
+            // Java's producers count themselves.
+            Some("") => assert_eq!((name.as_str(), javas.as_str()), ("client.id", "producer-1, ..")),
+            Some(default) => assert_eq!(javas, default, "{name}"),
+        }
+    }
+}
+
 /// The table names every method that sets a value, and no other.
 #[test]
 fn settings_have_the_methods_that_the_table_names() {

@@ -2,13 +2,14 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 
-use super::{ConfigError, Settings, bootstrap, properties};
+use super::{ConfigError, Settings, bootstrap, file, properties};
 use crate::callback::{Callback, Undelivered};
 use crate::error::{BuildError, ProduceError};
 
@@ -77,6 +78,7 @@ macro_rules! settings {
         impl<P> Builder<P> {
             $($(#[$doc])*
             pub fn $name(mut self, $name: $type) -> Self {
+                self.settings.origins.forget_method(stringify!($name));
                 let $settings = &mut self.settings;
                 $set;
                 self
@@ -158,6 +160,7 @@ impl<P> Builder<P> {
     /// Adds to `bootstrap.servers`: `host:port` or `[v6 address]:port`, several with commas between. The only setting
     /// without a default; names are looked up when they are needed, and all of their addresses are tried in turn.
     pub fn bootstrap_servers(mut self, servers: &str) -> Self {
+        self.settings.origins.forget("bootstrap.servers");
         self.settings.bootstrap_servers.extend(bootstrap::split(servers));
         self
     }
@@ -166,6 +169,7 @@ impl<P> Builder<P> {
     /// [`Crc32`](felice_core::partitioner::Crc32) is librdkafka's; or one of your own. It runs on the thread that
     /// sends, outside every lock.
     pub fn partitioner(mut self, partitioner: impl Partitioner + Send + Sync + 'static) -> Self {
+        self.settings.origins.forget("partitioner");
         self.settings.partitioner = Arc::new(partitioner);
         self
     }
@@ -184,12 +188,14 @@ impl<P> Builder<P> {
         self
     }
 
-    /// Takes settings by Kafka's own names, with values as in a properties file. Times are in milliseconds.
+    /// Takes settings by Kafka's own names, with values as in a properties file. Times are in milliseconds. What was set
+    /// before is replaced.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Unknown`] names the nearest setting there is; [`ConfigError::Invalid`] tells of a value that
-    /// cannot be read. What does not fit together is found by [`build`](Self::build).
+    /// [`ConfigError::Unknown`] names the nearest setting there is; [`ConfigError::Unsupported`] tells why felice has not
+    /// what Kafka's clients have; [`ConfigError::Invalid`] tells of a value that cannot be read. What does not fit
+    /// together is found by [`build`](Self::build).
     pub fn properties<N, V>(
         mut self,
         properties: impl IntoIterator<Item = (N, V)>,
@@ -199,8 +205,22 @@ impl<P> Builder<P> {
         V: AsRef<str>,
     {
         for (name, value) in properties {
-            properties::set(&mut self.settings, name.as_ref(), value.as_ref().trim())?;
+            let set = properties::set(&mut self.settings, name.as_ref(), value.as_ref())?;
+            self.settings.origins.forget(set);
         }
+        Ok(self)
+    }
+
+    /// Takes all settings of a properties file, as [`properties`](Self::properties) does. It is written as for Kafka's
+    /// own tools (comments, continued lines, escapes; of several lines with the same name the last one counts), in
+    /// UTF-8, where Java would read ISO-8859-1. At most 64 KiB.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::File`] tells why it cannot be read; [`ConfigError::InFile`] names file and line, and what is wrong
+    /// there. So does [`build`](Self::build) where a setting of the file is out of its range or does not fit the others.
+    pub fn properties_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        file::apply(&mut self.settings, path.as_ref())?;
         Ok(self)
     }
 }

@@ -1,5 +1,6 @@
 //! What is wrong with the settings.
 
+use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
 /// A setting that cannot be used: its name, the value, and what would do.
@@ -27,6 +28,34 @@ pub enum ConfigError {
         /// The nearest that there is.
         nearest: &'static str,
     },
+    /// A setting of Kafka's clients that felice has not.
+    Unsupported {
+        /// Kafka's name of the setting.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A part of a settings file that is no setting.
+    Malformed {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A settings file that cannot be read.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        problem: String,
+    },
+    /// What is wrong with a settings file that was read.
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// The line where the setting begins, counted from 1; none where one is missing.
+        line: Option<usize>,
+        /// What is wrong.
+        error: Box<ConfigError>,
+    },
 }
 
 impl ConfigError {
@@ -41,6 +70,11 @@ impl ConfigError {
         }
         self
     }
+
+    /// The same, with the place in a file.
+    pub(super) fn at(self, path: &Path, line: Option<usize>) -> Self {
+        Self::InFile { path: path.to_owned(), line, error: Box::new(self) }
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -53,6 +87,13 @@ impl fmt::Display for ConfigError {
             Self::Unknown { name, nearest } => {
                 write!(f, "there is no setting {name:?}; the nearest is {nearest:?}")
             }
+            Self::Unsupported { name, reason } => write!(f, "felice has no setting {name:?}: {reason}"),
+            Self::Malformed { problem } => f.write_str(problem),
+            Self::File { path, problem } => write!(f, "{}: {problem}", path.display()),
+            Self::InFile { path, line: Some(line), error } => {
+                write!(f, "{}, line {line}: {error}", path.display())
+            }
+            Self::InFile { path, line: None, error } => write!(f, "{}: {error}", path.display()),
         }
     }
 }

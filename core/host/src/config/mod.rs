@@ -3,7 +3,10 @@
 mod bootstrap;
 mod builder;
 mod error;
+mod file;
+mod foreign;
 mod properties;
+mod syntax;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +56,7 @@ pub struct Settings {
     pub(crate) brokers_max: usize,
     pub(crate) drop_timeout: Duration,
     pub(crate) callbacks: Callbacks,
+    pub(crate) origins: file::Origins,
 }
 
 impl Default for Settings {
@@ -87,6 +91,7 @@ impl Default for Settings {
             brokers_max: 16,
             drop_timeout: Duration::from_secs(5),
             callbacks: Callbacks::default(),
+            origins: file::Origins::default(),
         }
     }
 }
@@ -109,7 +114,12 @@ pub(crate) struct Checked {
 
 impl Settings {
     /// Checks every setting, and that they fit together.
-    pub(crate) fn check(self) -> Result<Checked, ConfigError> {
+    pub(crate) fn check(mut self) -> Result<Checked, ConfigError> {
+        let origins = std::mem::take(&mut self.origins);
+        self.check_all().map_err(|error| origins.locate(error))
+    }
+
+    fn check_all(self) -> Result<Checked, ConfigError> {
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;

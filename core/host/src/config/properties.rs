@@ -1,18 +1,20 @@
 //! Settings by Kafka's names, as text.
 
-use std::str::FromStr;
+use std::num::IntErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
 
-use super::{ConfigError, Settings, bootstrap};
+use super::{ConfigError, Settings, bootstrap, foreign};
 
 type Set = fn(&mut Settings, &str) -> Result<(), &'static str>;
 
-const MILLIS: &str = "a whole number of milliseconds";
-const NUMBER: &str = "a whole number";
+const MILLIS: &str = "a whole number of milliseconds, 0 or more";
+const NUMBER: &str = "a whole number, 0 or more";
+const RETRIES_MIN: u32 = 1_000_000;
+const RETRIES: &str = "1000000 or more: a record is sent again until delivery.timeout.ms";
 const BOOL: &str = "true or false";
 
 /// Every name, and how its value is read.
@@ -20,7 +22,7 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("acks", acks),
     ("batch.size", |s, v| number(v).map(|n| s.batch_size = Some(n))),
     ("bootstrap.servers", |s, v| {
-        s.bootstrap_servers.extend(bootstrap::split(v));
+        s.bootstrap_servers = bootstrap::split(v).collect();
         Ok(())
     }),
     ("brokers.max", |s, v| number(v).map(|n| s.brokers_max = n)),
@@ -29,6 +31,7 @@ const PROPERTIES: &[(&str, Set)] = &[
         v.clone_into(&mut s.client_id);
         Ok(())
     }),
+    ("compression.type", |_, v| only(v == "none", "none: felice does not compress, so far")),
     ("connections.max.idle.ms", |s, v| millis(v).map(|d| s.connections_max_idle = d)),
     ("delivery.timeout.ms", |s, v| millis(v).map(|d| s.delivery_timeout = d)),
     ("drop.timeout.ms", |s, v| millis(v).map(|d| s.drop_timeout = d)),
@@ -45,30 +48,59 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("reconnect.backoff.max.ms", |s, v| millis(v).map(|d| s.reconnect_backoff_max = d)),
     ("reconnect.backoff.ms", |s, v| millis(v).map(|d| s.reconnect_backoff = d)),
     ("request.timeout.ms", |s, v| millis(v).map(|d| s.request_timeout = d)),
+    ("retries", retries),
     ("retry.backoff.max.ms", |s, v| millis(v).map(|d| s.retry_backoff_max = d)),
     ("retry.backoff.ms", |s, v| millis(v).map(|d| s.retry_backoff = d)),
+    ("security.protocol", |_, v| {
+        only(v.eq_ignore_ascii_case("PLAINTEXT"), "PLAINTEXT: felice speaks nothing else, so far")
+    }),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
     ("topics.max", |s, v| number(v).map(|n| s.topics_max = n)),
 ];
 
-/// Sets one.
-pub(super) fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), ConfigError> {
-    let Some((name, set)) = PROPERTIES.iter().find(|(known, _)| *known == name) else {
-        return Err(ConfigError::Unknown { name: name.to_owned(), nearest: nearest(name) });
+/// Sets one; blanks around the value do not count. Gives back the name.
+pub(super) fn set(settings: &mut Settings, name: &str, value: &str) -> Result<&'static str, ConfigError> {
+    let Some((known, set)) = PROPERTIES.iter().find(|(known, _)| *known == name) else {
+        let name = name.to_owned();
+        return Err(match foreign::reason(&name) {
+            Some(reason) => ConfigError::Unsupported { name, reason },
+            None => ConfigError::Unknown { nearest: nearest(&name), name },
+        });
     };
-    set(settings, value).map_err(|limit| ConfigError::invalid(name, format!("{value:?}"), limit.to_owned()))
+    let value = value.trim();
+    set(settings, value)
+        .map_err(|limit| ConfigError::invalid(known, format!("{value:?}"), limit.to_owned()))?;
+    Ok(known)
 }
 
-fn number<T: FromStr>(value: &str) -> Result<T, &'static str> {
-    value.parse().map_err(|_| NUMBER)
+fn number(value: &str) -> Result<usize, &'static str> {
+    whole(value).map(|number| number.try_into().unwrap_or(usize::MAX)).ok_or(NUMBER)
+}
+
+/// A setting with a single value: files that are shared with Kafka's own clients have it.
+fn only(is: bool, value: &'static str) -> Result<(), &'static str> {
+    if is { Ok(()) } else { Err(value) }
+}
+
+/// Repetitions are not counted here. A number that `delivery.timeout.ms` comes before means the same.
+fn retries(_: &mut Settings, value: &str) -> Result<(), &'static str> {
+    only(value.parse().is_ok_and(|retries: u32| retries >= RETRIES_MIN), RETRIES)
 }
 
 fn millis(value: &str) -> Result<Duration, &'static str> {
-    value.parse().map(Duration::from_millis).map_err(|_| MILLIS)
+    whole(value).map(Duration::from_millis).ok_or(MILLIS)
+}
+
+/// What is too large for any number is too large for every setting that has a limit, which says so later.
+fn whole(value: &str) -> Option<u64> {
+    match value.parse::<u64>() {
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(u64::MAX),
+        number => number.ok(),
+    }
 }
 
 fn boolean(value: &str) -> Result<bool, &'static str> {
-    match value {
+    match value.to_ascii_lowercase().as_str() {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => Err(BOOL),
@@ -118,6 +150,11 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+pub(super) fn knows(name: &str) -> bool {
+    PROPERTIES.iter().any(|(known, _)| *known == name)
 }
 
 #[cfg(test)]

@@ -110,6 +110,6 @@ fn an_unknown_property_is_refused_with_the_nearest() {
     let error = Builder::<Nothing>::new().properties([("linger.ms", "5s")]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        r#"linger.ms = "5s" cannot be used: it must be a whole number of milliseconds"#
+        r#"linger.ms = "5s" cannot be used: it must be a whole number of milliseconds, 0 or more"#
     );
 }

@@ -1,0 +1,107 @@
+//! Settings of Kafka's clients that felice has not, and why: whoever brings a file along deserves a better answer than
+//! the nearest name.
+
+const SERIALIZERS: &str = "records bring their own serializers here: `Serialize`";
+const PLAINTEXT: &str = "felice speaks plaintext only, so far";
+const COMPRESSION: &str = "felice does not compress, so far";
+const TRANSACTIONS: &str = "felice has no transactions, so far";
+const JAVA: &str = "it is about Java's own machinery";
+const ALWAYS_ALL: &str = "all addresses of a name are tried in turn, always";
+const METADATA: &str =
+    "metadata are asked for while records are held, and from the bootstrap servers again by themselves";
+const BUFFERS: &str = "the operating system sizes a socket's buffers";
+const SPREAD: &str = "records without key are spread evenly here; see `partitioner`";
+const CONSUMER: &str = "it is a consumer's, and felice only sends";
+
+/// Whole names, or beginnings that end with a dot.
+const FOREIGN: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", CONSUMER),
+    ("auto.", CONSUMER),
+    ("check.crcs", CONSUMER),
+    ("client.dns.lookup", ALWAYS_ALL),
+    ("client.rack", CONSUMER),
+    ("compression.gzip.level", COMPRESSION),
+    ("compression.lz4.level", COMPRESSION),
+    ("compression.zstd.level", COMPRESSION),
+    ("config.providers", JAVA),
+    ("default.api.timeout.ms", CONSUMER),
+    ("enable.auto.commit", CONSUMER),
+    ("enable.metrics.push", JAVA),
+    ("exclude.internal.topics", CONSUMER),
+    ("fetch.", CONSUMER),
+    ("group.", CONSUMER),
+    ("heartbeat.interval.ms", CONSUMER),
+    ("interceptor.classes", JAVA),
+    ("internal.", CONSUMER),
+    ("isolation.level", CONSUMER),
+    ("key.deserializer", CONSUMER),
+    ("key.serializer", SERIALIZERS),
+    ("max.partition.fetch.bytes", CONSUMER),
+    ("max.poll.", CONSUMER),
+    ("metadata.max.idle.ms", METADATA),
+    ("metadata.recovery.", METADATA),
+    ("metric.reporters", JAVA),
+    ("metrics.", JAVA),
+    ("partition.assignment.strategy", CONSUMER),
+    ("partitioner.adaptive.partitioning.enable", SPREAD),
+    ("partitioner.availability.timeout.ms", SPREAD),
+    ("partitioner.class", "it names a Java class; see `partitioner`"),
+    ("receive.buffer.bytes", BUFFERS),
+    ("sasl.", PLAINTEXT),
+    ("security.providers", PLAINTEXT),
+    ("send.buffer.bytes", BUFFERS),
+    ("session.timeout.ms", CONSUMER),
+    ("share.", CONSUMER),
+    ("socket.connection.setup.timeout.max.ms", "socket.connection.setup.timeout.ms does not grow here"),
+    ("ssl.", PLAINTEXT),
+    ("transaction.", TRANSACTIONS),
+    ("transactional.id", TRANSACTIONS),
+    ("value.deserializer", CONSUMER),
+    ("value.serializer", SERIALIZERS),
+];
+
+/// Why felice has no setting of this name; `None` if Kafka has none either.
+pub(super) fn reason(name: &str) -> Option<&'static str> {
+    let is = |known: &str| name == known || (known.ends_with('.') && name.starts_with(known));
+    FOREIGN.iter().find(|(known, _)| is(known)).map(|(_, reason)| *reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::properties;
+    use super::*;
+
+    /// The settings of Kafka's own clients; `tests/java/ConfigGolden.java` writes it.
+    const GOLDEN: &str = include_str!("../../../../tests/golden/config_java431.tsv");
+
+    #[test]
+    fn each_of_kafkas_settings_is_taken_or_explained() {
+        let (mut taken, mut explained) = (0, 0);
+        for line in GOLDEN.lines() {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let name = cells[1];
+            match (properties::knows(name), reason(name)) {
+                (true, None) => taken += 1,
+                (false, Some(reason)) => {
+                    explained += 1;
+                    assert_eq!(reason == CONSUMER, cells[0] == "consumer", "{name}");
+                }
+                (true, Some(_)) => panic!("{name} is taken, and said not to be"),
+                (false, None) => panic!("{name} is neither taken nor explained"),
+            }
+        }
+        assert_eq!((taken, explained), (23, 117));
+    }
+
+    #[test]
+    fn each_reason_is_about_a_setting_that_kafka_has() {
+        for (known, _) in FOREIGN {
+            let names = || GOLDEN.lines().filter_map(|line| line.split('\t').nth(1));
+            assert!(
+                names().any(|name| name == *known || (known.ends_with('.') && name.starts_with(known))),
+                "{known}"
+            );
+        }
+        assert!(FOREIGN.is_sorted_by_key(|(name, _)| *name));
+    }
+}
