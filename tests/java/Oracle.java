@@ -14,9 +14,11 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -24,8 +26,12 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
+import org.apache.kafka.common.ElectionType;
+import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -93,6 +99,9 @@ public final class Oracle {
             case 'd' -> admin.deleteTopics(List.of(readText())).all().get();
             case 'e' -> endOffsets(readText());
             case 'l' -> leaders(readText());
+            case 'g' -> topicSetting(readText(), readText());
+            case 'm' -> reassign(new TopicPartition(readText(), in.readInt()), readInts());
+            case 'w' -> electPreferred(new TopicPartition(readText(), in.readInt()));
             case 'r' -> read(readText(), in.readLong());
             case 'p' -> produce();
             case 'k' -> partitionsForKeys();
@@ -104,13 +113,19 @@ public final class Oracle {
         String name = readText();
         int partitions = in.readInt();
         short replication = in.readShort();
+        Map<Integer, List<Integer>> assignments = new HashMap<>();
+        for (int partition = 0, count = in.readInt(); partition < count; partition++) {
+            assignments.put(partition, readInts());
+        }
         Map<String, String> configs = new HashMap<>();
         for (int left = in.readInt(); left > 0; left--) {
             String setting = readText();
             configs.put(setting, readText());
         }
-        NewTopic topic = new NewTopic(
-            name, Optional.of(partitions), replication < 0 ? Optional.empty() : Optional.of(replication));
+        NewTopic topic = assignments.isEmpty()
+            ? new NewTopic(
+                name, Optional.of(partitions), replication < 0 ? Optional.empty() : Optional.of(replication))
+            : new NewTopic(name, assignments);
         admin.createTopics(List.of(topic.configs(configs))).all().get();
     }
 
@@ -127,7 +142,30 @@ public final class Oracle {
             out.writeByte(VALUE);
             out.writeInt(info.partition());
             out.writeInt(info.leader() == null || info.leader().isEmpty() ? -1 : info.leader().id());
-            out.writeInt(info.isr().size());
+            writeIds(info.replicas());
+            writeIds(info.isr());
+        }
+    }
+
+    private void topicSetting(String topic, String setting)
+        throws IOException, ExecutionException, InterruptedException {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        out.writeByte(VALUE);
+        writeText(admin.describeConfigs(List.of(resource)).all().get().get(resource).get(setting).value());
+    }
+
+    private void reassign(TopicPartition partition, List<Integer> replicas)
+        throws ExecutionException, InterruptedException {
+        Optional<NewPartitionReassignment> wanted = Optional.of(new NewPartitionReassignment(replicas));
+        admin.alterPartitionReassignments(Map.of(partition, wanted)).all().get();
+    }
+
+    private void electPreferred(TopicPartition partition) throws ExecutionException, InterruptedException {
+        Optional<Throwable> problem =
+            admin.electLeaders(ElectionType.PREFERRED, Set.of(partition)).partitions().get().get(partition);
+        // The first replica leads already.
+        if (problem.isPresent() && !(problem.get() instanceof ElectionNotNeededException)) {
+            throw new ExecutionException(problem.get());
         }
     }
 
@@ -243,6 +281,14 @@ public final class Oracle {
         return settings;
     }
 
+    private List<Integer> readInts() throws IOException {
+        List<Integer> values = new ArrayList<>();
+        for (int left = in.readInt(); left > 0; left--) {
+            values.add(in.readInt());
+        }
+        return values;
+    }
+
     private String readText() throws IOException {
         return new String(readBytes(), StandardCharsets.UTF_8);
     }
@@ -250,6 +296,13 @@ public final class Oracle {
     private byte[] readBytes() throws IOException {
         int length = in.readInt();
         return length < 0 ? null : in.readNBytes(length);
+    }
+
+    private void writeIds(List<Node> nodes) throws IOException {
+        out.writeInt(nodes.size());
+        for (Node node : nodes) {
+            out.writeInt(node.id());
+        }
     }
 
     private void writeText(String text) throws IOException {

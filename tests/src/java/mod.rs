@@ -4,6 +4,7 @@
 //! closes, so it never outlives the test process.
 
 mod pipe;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::kafka::installation;
 use pipe::Pipe;
+pub use topics::PartitionState;
 
 /// How long a read-back may take; 500,000 records take two seconds.
 const READ_PATIENCE: Duration = Duration::from_secs(120);
@@ -66,17 +68,6 @@ pub struct JavaMetadata {
     pub timestamp: i64,
 }
 
-/// A partition as Java's admin client describes it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PartitionState {
-    /// The partition.
-    pub partition: i32,
-    /// The leader's node id, if there is one.
-    pub leader: Option<i32>,
-    /// How many replicas are in sync.
-    pub in_sync: usize,
-}
-
 /// A JVM with Kafka's admin client, consumer and producer for one cluster. Threads take turns.
 ///
 /// Methods panic with Java's own words when Kafka refuses; the `try_` ones give them back.
@@ -99,57 +90,6 @@ impl JavaOracle {
         let mut process = command.spawn().expect("there is a `java`");
         let pipe = Pipe::new(&mut process);
         Self { process, pipe: Mutex::new(Some(pipe)), log }
-    }
-
-    /// Creates a topic with the cluster's default replication, and waits until every partition has a leader.
-    pub fn create_topic(&self, topic: &str, partitions: i32) {
-        self.create_topic_with(topic, partitions, None, &[]);
-    }
-
-    /// Creates a topic with so many replicas and these settings (`max.message.bytes`, ..), and waits for the leaders.
-    pub fn create_topic_with(
-        &self,
-        topic: &str,
-        partitions: i32,
-        replication: Option<i16>,
-        configs: &[(&str, &str)],
-    ) {
-        let created = self.ask(b'c', |pipe| {
-            pipe.write_text(topic);
-            pipe.write_i32(partitions);
-            pipe.write_i16(replication.unwrap_or(-1));
-            pipe.write_count(configs.len());
-            for (name, value) in configs {
-                pipe.write_text(name);
-                pipe.write_text(value);
-            }
-        });
-        created.done(self, "create the topic");
-        let has_leaders = || {
-            // The broker that is asked may not have heard of the topic yet.
-            let states = self.try_describe(topic).unwrap_or_default();
-            states.len() == partitions as usize && states.iter().all(|state| state.leader.is_some())
-        };
-        self.wait_until(READ_PATIENCE, "every partition has a leader", has_leaders);
-    }
-
-    /// Deletes a topic.
-    pub fn delete_topic(&self, topic: &str) {
-        self.ask(b'd', |pipe| pipe.write_text(topic)).done(self, "delete the topic");
-    }
-
-    /// Leader and replicas of each partition.
-    pub fn describe(&self, topic: &str) -> Vec<PartitionState> {
-        self.try_describe(topic).unwrap_or_else(|problem| self.fail("describe the topic", &problem))
-    }
-
-    /// As [`describe`](Self::describe), with Java's words when the topic is not there.
-    pub fn try_describe(&self, topic: &str) -> Result<Vec<PartitionState>, String> {
-        self.ask(b'l', |pipe| pipe.write_text(topic)).each(|pipe| PartitionState {
-            partition: pipe.read_i32(),
-            leader: Some(pipe.read_i32()).filter(|&leader| leader >= 0),
-            in_sync: pipe.read_i32() as usize,
-        })
     }
 
     /// The end offset of each partition.

@@ -46,6 +46,11 @@ impl Pipe {
         self.write_i32(count.try_into().expect("a Java array is not longer"));
     }
 
+    pub(super) fn write_ids(&mut self, ids: &[i32]) {
+        self.write_count(ids.len());
+        ids.iter().for_each(|&id| self.write_i32(id));
+    }
+
     pub(super) fn write_text(&mut self, text: &str) {
         self.write_bytes(Some(text.as_bytes()));
     }
@@ -70,6 +75,10 @@ impl Pipe {
 
     pub(super) fn read_i64(&mut self) -> i64 {
         i64::from_be_bytes(self.read())
+    }
+
+    pub(super) fn read_ids(&mut self) -> Vec<i32> {
+        (0..self.read_i32()).map(|_| self.read_i32()).collect()
     }
 
     pub(super) fn read_text(&mut self) -> String {

@@ -204,7 +204,7 @@ fn properties(
     overrides: &BTreeMap<String, String>,
 ) -> String {
     let (listener, controller) = (ports.listener.number, ports.controller.number);
-    let cluster_size = controllers.split(',').count().to_string();
+    let cluster_size = controllers.split(',').count();
     let mut properties = BTreeMap::from([
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", id.to_string()),
@@ -214,10 +214,13 @@ fn properties(
         ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
         ("controller.quorum.voters", controllers.to_owned()),
         ("log.dirs", storage.display().to_string()),
+        // What is written survives the loss of one broker of three, and with one lost it can still be written.
+        ("default.replication.factor", cluster_size.min(3).to_string()),
+        ("min.insync.replicas", cluster_size.div_ceil(2).min(2).to_string()),
         // Internal topics with a replica on each broker, and few partitions: they would be most of a start's work.
-        ("offsets.topic.replication.factor", cluster_size.clone()),
+        ("offsets.topic.replication.factor", cluster_size.to_string()),
         ("offsets.topic.num.partitions", "1".to_owned()),
-        ("transaction.state.log.replication.factor", cluster_size),
+        ("transaction.state.log.replication.factor", cluster_size.to_string()),
         ("transaction.state.log.min.isr", "1".to_owned()),
         ("transaction.state.log.num.partitions", "1".to_owned()),
         // A small machine, and tests that do not wait for others.
