@@ -20,6 +20,7 @@ import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -170,14 +171,14 @@ public final class Oracle {
     }
 
     private void endOffsets(String topic) throws IOException, ExecutionException, InterruptedException {
-        List<TopicPartition> partitions = partitions(topic);
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
-            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-            for (TopicPartition partition : partitions) {
-                out.writeByte(VALUE);
-                out.writeInt(partition.partition());
-                out.writeLong(ends.get(partition));
-            }
+        Map<TopicPartition, OffsetSpec> latest = new HashMap<>();
+        partitions(topic).forEach(partition -> latest.put(partition, OffsetSpec.latest()));
+        // Each leader is asked: one that has not heard that it is one refuses.
+        var ends = admin.listOffsets(latest).all().get();
+        for (TopicPartition partition : latest.keySet()) {
+            out.writeByte(VALUE);
+            out.writeInt(partition.partition());
+            out.writeLong(ends.get(partition).offset());
         }
     }
 

@@ -11,12 +11,14 @@ pub mod callbacks;
 pub mod ending;
 pub mod keys;
 pub mod memory;
+pub mod moves;
 pub mod order;
 pub mod patterns;
 pub mod refusals;
 mod sample;
 pub mod serializers;
 mod smol;
+mod stream;
 mod tap;
 mod target;
 pub mod undelivered;
@@ -194,6 +196,9 @@ macro_rules! behaviour_of_every_front_end {
             order::leaders_move on [simulated];
             order::refused_batches on [simulated];
             order::an_answer_that_never_comes on [simulated];
+
+            moves::leaders_are_moved on [real];
+            moves::partitions_are_reassigned on [real];
 
             serializers::a_failing_one_refuses_its_record on [simulated, real];
             serializers::a_panicking_one_is_the_callers on [simulated, real];

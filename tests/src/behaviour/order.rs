@@ -1,19 +1,16 @@
 //! Order per partition and one true outcome for each record, with five requests in flight, while things go wrong.
 
-use std::thread;
 use std::time::Duration;
 
 use felice_core::error::{ErrorKind, Persisted, Stage};
 use felice_core::record::ProducerRecord;
 use felice_host::Builder;
 
+use super::stream::{PARTITIONS, Stream, impatient};
 use super::tap::Tap;
-use super::{FrontEnd, Handle, PATIENCE, Target, Witness, builder, wait_until};
+use super::{FrontEnd, Handle, PATIENCE, Target, Witness};
 use crate::cluster::{Action, Cluster, Fault};
 use crate::protocol::{ApiKey, ErrorCode};
-
-/// Partitions that are led by different brokers, where there are three.
-const PARTITIONS: i32 = 3;
 
 /// Many small batches, in flight at the same time, are stored in order.
 pub fn many_batches<F: FrontEnd>(target: &Target) {
@@ -128,13 +125,7 @@ pub fn leaders_move<F: FrontEnd>(target: &Target) {
             cluster.start_broker(broker);
         }
     };
-    let mut sent = 0;
-    thread::scope(|scope| {
-        let disturbing = scope.spawn(disturb);
-        while !disturbing.is_finished() {
-            sent = stream.send(sent..sent + 100);
-        }
-    });
+    let sent = stream.send_during(disturb);
     stream.finish(sent, 0);
 }
 
@@ -192,73 +183,4 @@ pub fn an_answer_that_never_comes<F: FrontEnd>(target: &Target) {
     }
     let failed = stream.settled(sent).len();
     stream.finish(sent, failed);
-}
-
-/// What is wrong is found out soon.
-fn impatient<F: FrontEnd>(builder: Builder<F>) -> Builder<F> {
-    builder
-        .batch_size(300)
-        .request_timeout(Duration::from_millis(400))
-        .retry_backoff(Duration::from_millis(5))
-        .retry_backoff_max(Duration::from_millis(50))
-        .reconnect_backoff(Duration::from_millis(5))
-        .reconnect_backoff_max(Duration::from_millis(50))
-}
-
-/// Numbered records to all partitions in turn, and the witness of their outcomes.
-struct Stream<'t, F> {
-    target: &'t Target,
-    topic: String,
-    producer: F,
-    witness: Witness,
-}
-
-impl<'t, F: FrontEnd> Stream<'t, F> {
-    fn new(target: &'t Target, name: &str, settings: impl FnOnce(Builder<F>) -> Builder<F>) -> Self {
-        let topic = format!("{}-{name}", F::NAME);
-        target.create_topic(&topic, PARTITIONS);
-        let witness = Witness::default();
-        let producer = settings(builder(target)).callback(witness.clone()).build();
-        Self { target, topic, producer: producer.expect("the settings fit"), witness }
-    }
-
-    /// Sends these, and says which number is next.
-    fn send(&self, numbers: std::ops::Range<u64>) -> u64 {
-        for number in numbers.clone() {
-            let partition = (number % PARTITIONS as u64) as i32;
-            let record = ProducerRecord::new(&self.topic, Witness::value(number, 20)).partition(partition);
-            let sent = self.producer.send_with_token(&record, number);
-            sent.unwrap_or_else(|error| panic!("record {number}: {error}"));
-        }
-        numbers.end
-    }
-
-    /// Sends from `number` on until the fault has happened as often as it should, and then some more.
-    fn through(&self, fault: &Fault, mut number: u64) -> u64 {
-        let cluster = self.target.cluster();
-        number = self.send(number..number + 50);
-        cluster.with(|it| it.inject(fault.clone()));
-        wait_until(&format!("{fault:?} happens"), || {
-            number = self.send(number..number + 30);
-            cluster.with(|it| it.faults_left()) == 0
-        });
-        self.send(number..number + 100)
-    }
-
-    /// Waits for all outcomes; the failures.
-    fn settled(&self, accepted: u64) -> Vec<(u64, felice_host::ProduceError)> {
-        self.producer.flush().expect("this is no callback");
-        assert_eq!(self.witness.heard(), accepted, "flush waits for every outcome");
-        self.witness.failures()
-    }
-
-    /// Checks all that was sent against the log. `failures` is how many may have failed.
-    fn finish(self, accepted: u64, failures: usize) {
-        let failed = self.settled(accepted);
-        assert_eq!(failed.len(), failures, "of {accepted}; {:?}", failed.first());
-        assert_eq!(self.producer.failed(), failures as u64);
-        self.producer.close(PATIENCE).expect("nothing is left");
-        self.witness.check(accepted, &self.target.read(&self.topic));
-        println!("{}: {accepted} records, {failures} failures", self.topic);
-    }
 }

@@ -26,9 +26,9 @@ impl Target {
         Self::Simulated(cluster, OnceLock::new())
     }
 
-    /// Real Kafka, one broker; see [`require_kafka!`](crate::require_kafka).
+    /// Real Kafka, three brokers; see [`require_kafka!`](crate::require_kafka).
     pub fn real() -> Self {
-        Self::Real(Kafka::shared())
+        Self::Real(Kafka::shared_three())
     }
 
     /// `bootstrap.servers`.
@@ -39,7 +39,7 @@ impl Target {
         }
     }
 
-    /// Creates a topic. Its name must be the scenario's own.
+    /// Creates a topic with three replicas; its leaders are spread. Its name must be the scenario's own.
     pub fn create_topic(&self, topic: &str, partitions: i32) {
         match self {
             Self::Simulated(cluster, _) => drop(cluster.with(|it| it.create_topic(topic, partitions))),
@@ -64,6 +64,18 @@ impl Target {
         match self {
             Self::Simulated(cluster, _) => cluster,
             Self::Real(_) => panic!("this scenario is for the simulated cluster"),
+        }
+    }
+
+    /// Real Kafka.
+    ///
+    /// # Panics
+    ///
+    /// If it is the simulated cluster.
+    pub fn kafka(&self) -> &'static Kafka {
+        match self {
+            Self::Simulated(..) => panic!("this scenario is for real Kafka"),
+            Self::Real(kafka) => kafka,
         }
     }
 

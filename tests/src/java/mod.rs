@@ -94,9 +94,14 @@ impl JavaOracle {
 
     /// The end offset of each partition.
     pub fn end_offsets(&self, topic: &str) -> BTreeMap<i32, i64> {
+        self.try_end_offsets(topic).unwrap_or_else(|problem| self.fail("get the end offsets", &problem))
+    }
+
+    /// As [`end_offsets`](Self::end_offsets), with Java's words when a leader does not know that it is one.
+    pub fn try_end_offsets(&self, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
         let offsets = self.ask(b'e', |pipe| pipe.write_text(topic));
         let offsets = offsets.each(|pipe| (pipe.read_i32(), pipe.read_i64()));
-        offsets.unwrap_or_else(|problem| self.fail("get the end offsets", &problem)).into_iter().collect()
+        offsets.map(|offsets| offsets.into_iter().collect())
     }
 
     /// All records of a topic up to the end that it has now, aborted ones too, as the consumer gives them: in order

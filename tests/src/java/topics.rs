@@ -17,8 +17,8 @@ pub struct PartitionState {
 }
 
 impl JavaOracle {
-    /// Creates a topic with the cluster's default replication, and waits until every partition has a leader and all of
-    /// its replicas are in sync.
+    /// Creates a topic with the cluster's default replication, and waits until every partition has a leader that knows
+    /// it: one that does not yet loses what is sent with acks=0.
     pub fn create_topic(&self, topic: &str, partitions: i32) {
         self.create_topic_with(topic, partitions, None, &[]);
     }
@@ -140,14 +140,13 @@ impl JavaOracle {
             }
         });
         created.done(self, "create the topic");
-        self.wait_until(READ_PATIENCE, &format!("every partition of {topic} is led and in sync"), || {
-            // The broker that is asked may not have heard of the topic yet.
+        let is_led = || {
+            // The broker that is asked may not have heard of the topic yet, nor the leaders that they are ones.
             let states = self.try_describe(topic).unwrap_or_default();
-            let works = |state: &PartitionState| {
-                state.leader.is_some() && state.in_sync.len() == state.replicas.len()
-            };
-            states.len() == partitions && states.iter().all(works)
-        });
+            let led = states.len() == partitions && states.iter().all(|state| state.leader.is_some());
+            led && self.try_end_offsets(topic).is_ok()
+        };
+        self.wait_until(READ_PATIENCE, &format!("every partition of {topic} has a leader"), is_led);
     }
 
     fn partition(&self, topic: &str, partition: i32) -> PartitionState {

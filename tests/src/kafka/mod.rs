@@ -51,7 +51,8 @@ pub struct KafkaBuilder {
 }
 
 impl KafkaBuilder {
-    /// The number of brokers, 1 unless said. Each is a controller, too: of three, one may be down.
+    /// The number of brokers, 1 unless said. Each is a controller, too: of three, one may be down. Then topics have three
+    /// replicas, of which two must be in sync, unless properties or the topic say otherwise.
     pub fn brokers(mut self, brokers: i32) -> Self {
         assert!(brokers > 0, "a cluster has at least one broker");
         self.brokers = brokers;
@@ -122,6 +123,13 @@ impl Kafka {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Kafka> = OnceLock::new();
         SHARED.get_or_init(|| Self::builder().property("auto.create.topics.enable", "false").start())
+    }
+
+    /// Three brokers, as [`shared`](Self::shared) is one. A topic has three replicas there, and two must be in sync.
+    pub fn shared_three() -> &'static Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED
+            .get_or_init(|| Self::builder().brokers(3).property("auto.create.topics.enable", "false").start())
     }
 
     /// The node ids, from 1.

@@ -1,0 +1,119 @@
+//! A stream of numbered records to one topic, and the witness of their outcomes.
+
+use std::thread;
+use std::time::Duration;
+
+use felice_core::record::ProducerRecord;
+use felice_host::{Builder, ProduceError};
+
+use super::{FrontEnd, PATIENCE, Target, Witness, builder, wait_until};
+use crate::cluster::Fault;
+
+/// Partitions that are led by different brokers.
+pub(super) const PARTITIONS: i32 = 3;
+
+/// What is wrong is found out soon.
+pub(super) fn impatient<F: FrontEnd>(builder: Builder<F>) -> Builder<F> {
+    builder
+        .batch_size(300)
+        .request_timeout(Duration::from_millis(400))
+        .retry_backoff(Duration::from_millis(5))
+        .retry_backoff_max(Duration::from_millis(50))
+        .reconnect_backoff(Duration::from_millis(5))
+        .reconnect_backoff_max(Duration::from_millis(50))
+}
+
+/// Numbered records to all partitions in turn, and the witness of their outcomes.
+pub(super) struct Stream<'t, F> {
+    target: &'t Target,
+    pub(super) topic: String,
+    pub(super) producer: F,
+    witness: Witness,
+}
+
+impl<'t, F: FrontEnd> Stream<'t, F> {
+    /// To a topic of its own.
+    pub(super) fn new(
+        target: &'t Target,
+        name: &str,
+        settings: impl FnOnce(Builder<F>) -> Builder<F>,
+    ) -> Self {
+        let topic = format!("{}-{name}", F::NAME);
+        target.create_topic(&topic, PARTITIONS);
+        Self::to(target, topic, settings)
+    }
+
+    /// To a topic that is there.
+    pub(super) fn to(
+        target: &'t Target,
+        topic: String,
+        settings: impl FnOnce(Builder<F>) -> Builder<F>,
+    ) -> Self {
+        let witness = Witness::default();
+        let producer = settings(builder(target)).callback(witness.clone()).build();
+        Self { target, topic, producer: producer.expect("the settings fit"), witness }
+    }
+
+    /// Sends these, and says which number is next.
+    pub(super) fn send(&self, numbers: std::ops::Range<u64>) -> u64 {
+        for number in numbers.clone() {
+            let partition = (number % PARTITIONS as u64) as i32;
+            let record = ProducerRecord::new(&self.topic, Witness::value(number, 20)).partition(partition);
+            let sent = self.producer.send_with_token(&record, number);
+            sent.unwrap_or_else(|error| panic!("record {number}: {error}"));
+        }
+        numbers.end
+    }
+
+    /// Sends from `number` on until the fault has happened as often as it should, and then some more.
+    pub(super) fn through(&self, fault: &Fault, mut number: u64) -> u64 {
+        let cluster = self.target.cluster();
+        number = self.send(number..number + 50);
+        cluster.with(|it| it.inject(fault.clone()));
+        wait_until(&format!("{fault:?} happens"), || {
+            number = self.send(number..number + 30);
+            cluster.with(|it| it.faults_left()) == 0
+        });
+        self.send(number..number + 100)
+    }
+
+    /// Sends while `disturb` runs, and says which number is next. A few hundred records have no outcome at any time: more
+    /// than fit the requests in flight, and few enough to be read back in a moment.
+    pub(super) fn send_during(&self, disturb: impl FnOnce() + Send) -> u64
+    where
+        Self: Sync,
+    {
+        let mut sent = 0;
+        thread::scope(|scope| {
+            let disturbing = scope.spawn(disturb);
+            while !disturbing.is_finished() {
+                sent = self.send(sent..sent + 100);
+                wait_until("records go on", || self.witness.heard() + 300 >= sent);
+            }
+        });
+        sent
+    }
+
+    /// Waits for so many more outcomes.
+    pub(super) fn goes_on(&self, outcomes: u64) {
+        let enough = self.witness.heard() + outcomes;
+        wait_until("records go on", || self.witness.heard() >= enough);
+    }
+
+    /// Waits for all outcomes; the failures.
+    pub(super) fn settled(&self, accepted: u64) -> Vec<(u64, ProduceError)> {
+        self.producer.flush().expect("this is no callback");
+        assert_eq!(self.witness.heard(), accepted, "flush waits for every outcome");
+        self.witness.failures()
+    }
+
+    /// Checks all that was sent against the log. `failures` is how many may have failed.
+    pub(super) fn finish(self, accepted: u64, failures: usize) {
+        let failed = self.settled(accepted);
+        assert_eq!(failed.len(), failures, "of {accepted}; {:?}", failed.first());
+        assert_eq!(self.producer.failed(), failures as u64);
+        self.producer.close(PATIENCE).expect("nothing is left");
+        self.witness.check(accepted, &self.target.read(&self.topic));
+        println!("{}: {accepted} records, {failures} failures", self.topic);
+    }
+}
