@@ -5,16 +5,14 @@
 
 use crate::error::ErrorCode;
 use crate::event::TopicView;
-use crate::id::TopicId;
+use crate::id::{BrokerId, NOBODY, TopicId};
 use crate::memory::Storage;
 use crate::sender::connection::Connection;
+use crate::spans::{Span, Spans};
 use crate::time::Instant;
 
 /// The longest host name that is kept.
 pub(crate) const HOST_BYTES: usize = 255;
-
-/// No broker: in the table of leaders, and wherever a broker's slot is kept.
-pub(crate) const NOBODY: u16 = u16::MAX;
 
 /// A broker, or a bootstrap server that no answer has named yet, and the connection to it.
 #[derive(Debug)]
@@ -56,8 +54,7 @@ pub struct TopicSlot {
     pub(crate) id: [u8; 16],
     /// The id before: answers to what was sent under it may still come.
     previous_id: [u8; 16],
-    leaders_start: u32,
-    leaders_room: u32,
+    leaders: Span,
     /// Its metadata is to be asked for.
     pub(crate) refresh: bool,
     /// It is in the metadata request that is in flight.
@@ -65,7 +62,7 @@ pub struct TopicSlot {
     /// What the broker has shown to take: no larger batches, header included.
     pub(crate) batch_bytes_max: u32,
     /// `Event::Topic` is due.
-    pub(crate) changed: bool,
+    changed: bool,
     /// Since when every answer has been that it does not exist.
     pub(crate) unknown_since: Option<Instant>,
     /// While a request is composed: the last batch of this topic in it.
@@ -92,8 +89,7 @@ impl TopicSlot {
         state: TopicState::Free,
         id: [0; 16],
         previous_id: [0; 16],
-        leaders_start: 0,
-        leaders_room: 0,
+        leaders: Span::EMPTY,
         refresh: false,
         asked: false,
         batch_bytes_max: u32::MAX,
@@ -110,8 +106,9 @@ pub(crate) struct Cluster<S: Storage> {
     names: S::Table<u8>,
     names_used: u32,
     /// Per known partition: the leader's slot below, the low half of its epoch above.
-    leaders: S::Table<u32>,
-    leaders_used: u32,
+    leaders: Spans<S, u32>,
+    /// Some topic has changed.
+    changed: bool,
 }
 
 impl<S: Storage> Cluster<S> {
@@ -121,7 +118,7 @@ impl<S: Storage> Cluster<S> {
         names: S::Table<u8>,
         leaders: S::Table<u32>,
     ) -> Self {
-        Self { brokers, topics, names, names_used: 0, leaders, leaders_used: 0 }
+        Self { brokers, topics, names, names_used: 0, leaders: Spans::new(leaders), changed: false }
     }
 
     pub(crate) fn brokers(&self) -> &[BrokerSlot] {
@@ -198,12 +195,33 @@ impl<S: Storage> Cluster<S> {
 
     /// A slot that is given to another broker leads nothing any more.
     fn forget_leader(&mut self, slot: u16) {
-        let used = self.leaders_used as usize;
-        for leader in &mut self.leaders.as_mut()[..used] {
+        for leader in self.leaders.used_mut() {
             if *leader as u16 == slot {
                 *leader |= u32::from(NOBODY);
             }
         }
+        for topic in self.topics.as_mut() {
+            topic.changed |= matches!(topic.state, TopicState::Known { .. });
+        }
+        self.changed = true;
+    }
+
+    /// What is known of a topic has changed: the accumulator must hear of it.
+    pub(crate) fn mark_changed(&mut self, topic: TopicId) {
+        if let Some(slot) = self.topic_mut(topic) {
+            slot.changed = true;
+            self.changed = true;
+        }
+    }
+
+    /// A topic that has changed since it was asked for last.
+    pub(crate) fn take_changed(&mut self) -> Option<TopicId> {
+        if !self.changed {
+            return None;
+        }
+        let found = self.topics.as_mut().iter_mut().position(|slot| core::mem::take(&mut slot.changed));
+        self.changed = found.is_some();
+        found.map(|index| TopicId(index as u16))
     }
 
     pub(crate) fn topics(&self) -> &[TopicSlot] {
@@ -285,99 +303,88 @@ impl<S: Storage> Cluster<S> {
 
     /// The slot of a partition's leader, while it has one.
     pub(crate) fn leader(&self, topic: TopicId, partition: i32) -> Option<u16> {
-        let slot = self.topic(topic)?;
-        let TopicState::Known { partitions } = slot.state else { return None };
-        if !(0..partitions).contains(&partition) {
-            return None;
-        }
-        let leader = self.leaders.as_ref()[slot.leaders_start as usize + partition as usize] as u16;
+        let leader =
+            self.leaders_of(topic).get(usize::try_from(partition).ok()?).map(|&leader| leader as u16)?;
         (leader != NOBODY).then_some(leader)
+    }
+
+    /// The leaders of a topic's partitions from `first` on.
+    pub(crate) fn leaders(&self, topic: TopicId, first: i32) -> impl Iterator<Item = Option<BrokerId>> {
+        let leaders = self.leaders_of(topic).get(usize::try_from(first).unwrap_or(0)..).unwrap_or_default();
+        leaders.iter().map(|&leader| (leader as u16 != NOBODY).then_some(BrokerId(leader as u16)))
+    }
+
+    /// As far as the topic is known.
+    fn leaders_of(&self, topic: TopicId) -> &[u32] {
+        match self.topic(topic) {
+            Some(TopicSlot { state: TopicState::Known { partitions }, leaders, .. }) => {
+                &self.leaders.of(*leaders)[..*partitions as usize]
+            }
+            _ => &[],
+        }
+    }
+
+    /// The place of a partition's leader in the table, if the partition is known.
+    fn leader_mut(&mut self, topic: TopicId, partition: i32) -> Option<&mut u32> {
+        let &TopicSlot { state: TopicState::Known { partitions }, leaders, .. } = self.topic(topic)? else {
+            return None;
+        };
+        let known = (0..partitions).contains(&partition);
+        known.then(|| &mut self.leaders.of_mut(leaders)[partition as usize])
     }
 
     /// A topic has `count` partitions. False when the table of leaders has no room for them.
     pub(crate) fn set_partitions(&mut self, topic: TopicId, count: i32) -> bool {
         let wanted = count.max(0) as u32;
         let Some(slot) = self.topic(topic).copied() else { return false };
-        if wanted > slot.leaders_room && !self.make_room(topic, wanted) {
-            return false;
+        let nobody = u32::from(NOBODY);
+        let mut leaders = slot.leaders;
+        if wanted > leaders.room() {
+            let others = self.topics.as_mut().iter_mut().map(|slot| &mut slot.leaders);
+            let Some(grown) = self.leaders.grow(leaders, wanted, nobody, others) else { return false };
+            leaders = grown;
         }
         let known = match slot.state {
             TopicState::Known { partitions } => partitions as u32,
             _ => 0,
         };
-        let Some(slot) = self.topic_mut(topic) else { return false };
-        let start = slot.leaders_start as usize;
-        if slot.state != (TopicState::Known { partitions: count }) {
-            slot.state = TopicState::Known { partitions: count };
-            slot.changed = true;
-        }
-        slot.unknown_since = None;
-        for leader in &mut self.leaders.as_mut()[start + known.min(wanted) as usize..start + wanted as usize]
-        {
-            *leader = u32::from(NOBODY);
-        }
-        true
-    }
-
-    /// Gives a topic a range of `wanted` leaders at the end of the table, closing the gap that its old range leaves.
-    fn make_room(&mut self, topic: TopicId, wanted: u32) -> bool {
-        let Some(old) = self.topic(topic).copied() else { return false };
-        let used = self.leaders_used - old.leaders_room + wanted;
-        if used as usize > self.leaders.as_ref().len() {
-            return false;
-        }
-        let (start, room) = (old.leaders_start as usize, old.leaders_room as usize);
-        let end = self.leaders_used as usize;
-        // The topic's own leaders go to the end, where the range can grow; the others move down.
-        self.leaders.as_mut()[start..end].rotate_left(room);
-        for slot in self.topics.as_mut() {
-            if slot.leaders_start > old.leaders_start {
-                slot.leaders_start -= old.leaders_room;
-            }
-        }
+        self.leaders.of_mut(leaders)[known.min(wanted) as usize..wanted as usize].fill(nobody);
+        let state = TopicState::Known { partitions: count };
         if let Some(slot) = self.topic_mut(topic) {
-            slot.leaders_start = (end - room) as u32;
-            slot.leaders_room = wanted;
+            slot.leaders = leaders;
+            slot.unknown_since = None;
+            slot.state = state;
         }
-        self.leaders_used = used;
+        if slot.state != state {
+            self.mark_changed(topic);
+        }
         true
     }
 
     /// The leader says that it is not: nobody leads, as far as is known, until the next metadata.
     pub(crate) fn doubt_leader(&mut self, topic: TopicId, partition: i32) {
-        if self.leader(topic, partition).is_some()
-            && let Some(start) = self.topic(topic).map(|slot| slot.leaders_start as usize)
-        {
-            self.leaders.as_mut()[start + partition as usize] |= u32::from(NOBODY);
+        if let Some(leader) = self.leader_mut(topic, partition) {
+            *leader |= u32::from(NOBODY);
+            self.mark_changed(topic);
         }
     }
 
     /// A leader that a broker names in passing (KIP-951). Believed only if its epoch is newer than what is known: a
     /// broker that has just become one may name itself, and two may name each other.
     pub(crate) fn hint_leader(&mut self, topic: TopicId, partition: i32, leader: u16, epoch: i32) -> bool {
-        let Some(slot) = self.topic(topic) else { return false };
-        let TopicState::Known { partitions } = slot.state else { return false };
-        if epoch < 0 || !(0..partitions).contains(&partition) {
+        let Some(entry) = self.leader_mut(topic, partition) else { return false };
+        let known = (*entry >> 16) as u16;
+        if epoch < 0 || (epoch as u16).wrapping_sub(known) as i16 <= 0 {
             return false;
         }
-        let index = slot.leaders_start as usize + partition as usize;
-        let known = (self.leaders.as_ref()[index] >> 16) as u16;
-        if (epoch as u16).wrapping_sub(known) as i16 <= 0 {
-            return false;
-        }
-        self.leaders.as_mut()[index] = u32::from(leader) | (epoch.cast_unsigned() << 16);
+        *entry = u32::from(leader) | (epoch.cast_unsigned() << 16);
+        self.mark_changed(topic);
         true
     }
 
     /// The leader of a partition, unless the word is older than what is known already.
     pub(crate) fn set_leader(&mut self, topic: TopicId, partition: i32, leader: Option<u16>, epoch: i32) {
-        let Some(slot) = self.topic(topic) else { return };
-        let TopicState::Known { partitions } = slot.state else { return };
-        if !(0..partitions).contains(&partition) {
-            return;
-        }
-        let index = slot.leaders_start as usize + partition as usize;
-        let entry = &mut self.leaders.as_mut()[index];
+        let Some(entry) = self.leader_mut(topic, partition) else { return };
         let known = (*entry >> 16) as u16;
         // Half of the epoch is enough to order two words that are less than 32,768 elections apart. Without an epoch
         // (-1), and for the first word, everything is believed.
@@ -385,7 +392,11 @@ impl<S: Storage> Cluster<S> {
         if epoch >= 0 && known != 0 && older < 0 {
             return;
         }
-        *entry = u32::from(leader.unwrap_or(NOBODY)) | (epoch.max(0) as u32) << 16;
+        let before =
+            core::mem::replace(entry, u32::from(leader.unwrap_or(NOBODY)) | (epoch.max(0) as u32) << 16);
+        if before as u16 != leader.unwrap_or(NOBODY) {
+            self.mark_changed(topic);
+        }
     }
 }
 

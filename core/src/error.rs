@@ -24,6 +24,13 @@ pub enum AppendError {
     Closed,
     /// Not enough free blocks now; batches were made ready so that some will be. Try again after a recycle.
     NoMemory,
+    /// There are free blocks, but not for this partition: it, or what its leader's partitions hold together, has its
+    /// share, and the rest is left to others. Try again when
+    /// [`Accumulator::has_share`](crate::Accumulator::has_share) says so.
+    NoShare {
+        /// The partition; none where several were tried, or where it is not known yet: try again after any recycle.
+        partition: Option<i32>,
+    },
     /// The record cannot be sent at all: `bytes` in a batch of its own, header included, over `max` (`max.request.size`).
     RecordTooLarge {
         /// What the record needs.
@@ -50,6 +57,15 @@ impl fmt::Display for AppendError {
         match self {
             Self::Closed => write!(f, "the producer is closed"),
             Self::NoMemory => write!(f, "no free memory (buffer.memory)"),
+            Self::NoShare { partition: Some(partition) } => {
+                write!(
+                    f,
+                    "partition {partition}, or its broker, holds its share of the memory (buffer.memory)"
+                )
+            }
+            Self::NoShare { partition: None } => {
+                write!(f, "the topic's partitions hold their share of the memory (buffer.memory)")
+            }
             Self::RecordTooLarge { bytes, max } => {
                 write!(f, "the record needs {bytes} bytes in a batch, the limit is {max} (max.request.size)")
             }

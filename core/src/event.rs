@@ -1,7 +1,7 @@
 //! What the machine tells its driver, as values that own what they carry.
 
 use crate::error::{ErrorCode, Failure};
-use crate::id::{BatchId, ConnectionId, Ticket, TopicId, TopicPartition};
+use crate::id::{BatchId, BrokerId, ConnectionId, Ticket, TopicId, TopicPartition};
 use crate::memory::{Block, Chain};
 use crate::time::Timestamp;
 
@@ -25,9 +25,17 @@ pub enum Event<B: Block> {
     Transmit(ConnectionId),
     /// A partition that had to wait may hand over a batch: tell [`Accumulator::allow`](crate::Accumulator::allow).
     Ready(TopicPartition),
-    /// What is known of a topic has changed: carry [`Sender::topic_view`](crate::Sender::topic_view) and
+    /// What is known of a topic has changed: carry [`Sender::topic_view`](crate::Sender::topic_view),
+    /// [`Sender::leaders`](crate::Sender::leaders) and
     /// [`Sender::batch_bytes_max`](crate::Sender::batch_bytes_max) to the accumulator.
     Topic(TopicId),
+    /// A broker takes records, or does not: tell [`Accumulator::handle_broker`](crate::Accumulator::handle_broker).
+    Broker {
+        /// Which.
+        broker: BrokerId,
+        /// Whether it can be reached, as far as is known.
+        available: bool,
+    },
     /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
     Completed(Completed),
     /// A batch's memory comes back: carry it to [`Accumulator::recycle`](crate::Accumulator::recycle).

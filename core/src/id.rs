@@ -54,6 +54,13 @@ pub struct Ticket {
     pub index: u32,
 }
 
+/// A broker that the sender knows: a place in its table. Another broker may have the place later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BrokerId(pub u16);
+
+/// No broker, wherever a broker's place is kept.
+pub(crate) const NOBODY: u16 = u16::MAX;
+
 /// A connection: a slot and a generation, so that a late word about an old socket cannot hurt the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId {

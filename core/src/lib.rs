@@ -24,6 +24,7 @@ mod random;
 pub mod record;
 pub mod sender;
 pub mod serializer;
+mod spans;
 #[cfg(test)]
 mod test_storage;
 pub mod time;

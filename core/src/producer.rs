@@ -72,7 +72,7 @@ impl<S: Storage> Producer<S> {
     /// # Errors
     ///
     /// [`SendError`]: the record was not taken, and nothing of it is kept. After
-    /// [`AppendError::NoMemory`] try again when something was completed.
+    /// [`AppendError::NoMemory`] or [`AppendError::NoShare`] try again when something was completed.
     pub fn send<'a, K: Serialize, V: Serialize>(
         &mut self,
         now: Instant,
@@ -164,8 +164,10 @@ impl<S: Storage> Producer<S> {
                 Event::Ready(partition) => self.accumulator.allow(partition),
                 Event::Topic(topic) => {
                     self.accumulator.handle_topic(topic, self.sender.topic_view(topic));
+                    self.accumulator.handle_leaders(topic, 0, self.sender.leaders(topic, 0));
                     self.accumulator.limit_batches(topic, self.sender.batch_bytes_max(topic));
                 }
+                Event::Broker { broker, available } => self.accumulator.handle_broker(broker, available),
                 Event::Recycle { batch, partition, blocks } => {
                     self.accumulator.recycle(batch, partition, blocks);
                 }
@@ -348,7 +350,8 @@ impl SendError {
     /// Whether the same record can be accepted later: memory, or a place for its partition, was missing.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
-        matches!(self, Self::Append(AppendError::NoMemory | AppendError::TooManyPartitions { .. }))
+        use AppendError::{NoMemory, NoShare, TooManyPartitions};
+        matches!(self, Self::Append(NoMemory | NoShare { .. } | TooManyPartitions { .. }))
     }
 }
 

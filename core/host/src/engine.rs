@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use felice_core::batch::Batch;
 use felice_core::error::{Disconnect, ProtocolError};
-use felice_core::event::{Completed, Event, TopicView};
-use felice_core::id::{ConnectionId, TopicId, TopicPartition};
+use felice_core::event::{Completed, Event};
+use felice_core::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
 use felice_core::sender::{Address, Sender};
 use felice_core::time::{Instant, earliest};
 use felice_core::transmit::Transmit;
@@ -45,6 +45,8 @@ pub enum Action {
 /// How many batches leave the accumulator, and how many records change their batch, in one holding of the lock.
 const TAKEN_AT_ONCE: usize = 16;
 const REASSIGNED_AT_ONCE: usize = 64;
+/// How many partitions' leaders are told in one holding of the lock.
+const LEADERS_AT_ONCE: i32 = 1024;
 /// How many partitions are looked at in one holding of the lock, those without room included.
 const LOOKS_AT_ONCE: usize = 256;
 
@@ -57,7 +59,7 @@ pub struct Engine {
     /// Batches between the planes.
     taken: Vec<Batch<HeapBlock>>,
     /// What the accumulator is to be told.
-    carry: Vec<Carry>,
+    carry: VecDeque<Carry>,
     actions: VecDeque<Action>,
     wakers: Vec<Waker>,
     /// Batches that have left the accumulator and are not done.
@@ -76,7 +78,10 @@ pub struct Engine {
 /// What goes from the sender to the accumulator.
 enum Carry {
     Ready(TopicPartition),
-    Topic(TopicId, TopicView, u32),
+    Topic(TopicId),
+    /// The leaders of a topic's partitions from this one on.
+    Leaders(TopicId, i32),
+    Broker(BrokerId, bool),
     Done(Done),
 }
 
@@ -189,10 +194,10 @@ impl Engine {
                 Event::Connect(connection) => self.actions.push_back(Action::Connect(connection)),
                 Event::Disconnect(connection) => self.actions.push_back(Action::Disconnect(connection)),
                 Event::Transmit(connection) => self.actions.push_back(Action::Transmit(connection)),
-                Event::Ready(partition) => self.carry.push(Carry::Ready(partition)),
-                Event::Topic(topic) => {
-                    let limit = self.sender.batch_bytes_max(topic);
-                    self.carry.push(Carry::Topic(topic, self.sender.topic_view(topic), limit));
+                Event::Ready(partition) => self.carry.push_back(Carry::Ready(partition)),
+                Event::Topic(topic) => self.carry.push_back(Carry::Topic(topic)),
+                Event::Broker { broker, available } => {
+                    self.carry.push_back(Carry::Broker(broker, available));
                 }
                 Event::Completed(completed) => self.complete(&completed),
                 Event::Recycle { batch, partition, blocks } => {
@@ -204,7 +209,7 @@ impl Engine {
                         // Behind its callbacks.
                         self.shared.dispatcher.push(&self.shared, Job::Done(done));
                     } else {
-                        self.carry.push(Carry::Done(done));
+                        self.carry.push_back(Carry::Done(done));
                     }
                 }
             }
@@ -230,8 +235,9 @@ impl Engine {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         self.mirror_topics(now, &mut state);
-        for carry in self.carry.drain(..) {
-            state.apply(carry, &mut self.wakers);
+        for _ in 0..self.carry.len() {
+            let Some(carry) = self.carry.pop_front() else { break };
+            self.carry.extend(state.apply(carry, &self.sender, &mut self.wakers));
         }
         let mut moved = 0;
         while moved < REASSIGNED_AT_ONCE
@@ -244,7 +250,8 @@ impl Engine {
             // Also what has found its partition only now does not linger.
             state.accumulator.flush();
         }
-        let more = moved == REASSIGNED_AT_ONCE || !self.take_batches(now, &mut state);
+        let more =
+            moved == REASSIGNED_AT_ONCE || !self.take_batches(now, &mut state) || !self.carry.is_empty();
         self.timeout = state.accumulator.poll_timeout();
         self.deadline = state.deadline;
         self.sender.demand(!state.accumulator.is_empty());
@@ -321,19 +328,43 @@ fn complete(
 }
 
 impl State {
-    fn apply(&mut self, carry: Carry, wakers: &mut Vec<Waker>) {
+    /// Tells the accumulator. What is too much for one holding of the lock is left to the next.
+    fn apply(&mut self, carry: Carry, sender: &Sender<Heap>, wakers: &mut Vec<Waker>) -> Option<Carry> {
         match carry {
             Carry::Ready(partition) => self.accumulator.allow(partition),
-            Carry::Topic(topic, view, limit) => {
+            Carry::Topic(topic) => {
+                let view = sender.topic_view(topic);
                 self.accumulator.handle_topic(topic, view);
-                self.accumulator.limit_batches(topic, limit);
+                self.accumulator.limit_batches(topic, sender.batch_bytes_max(topic));
                 if let Some(known) = self.topics.get_mut(usize::from(topic.0)) {
                     known.view = view;
                 }
                 self.topic_waiters.take(wakers, |()| true);
+                return self.tell_leaders(topic, 0, sender, wakers);
+            }
+            Carry::Leaders(topic, first) => return self.tell_leaders(topic, first, sender, wakers),
+            Carry::Broker(broker, available) => {
+                self.accumulator.handle_broker(broker, available);
+                self.freed(wakers);
             }
             Carry::Done(done) => self.recycle(done, wakers),
         }
+        None
+    }
+
+    fn tell_leaders(
+        &mut self,
+        topic: TopicId,
+        first: i32,
+        sender: &Sender<Heap>,
+        wakers: &mut Vec<Waker>,
+    ) -> Option<Carry> {
+        let leaders = sender.leaders(topic, first).take(LEADERS_AT_ONCE as usize);
+        self.accumulator.handle_leaders(topic, first, leaders);
+        self.freed(wakers);
+        let next = first.saturating_add(LEADERS_AT_ONCE);
+        let more = sender.leaders(topic, next).next().is_some();
+        more.then_some(Carry::Leaders(topic, next))
     }
 
     /// A batch's memory comes back: whoever waits for memory may try.
@@ -342,7 +373,7 @@ impl State {
         entry.routed = false;
         self.accumulator.recycle(batch, partition, blocks);
         self.deliveries.give_back(batch.slot(), entry, wakers);
-        self.memory.freed(wakers);
+        self.freed(wakers);
     }
 }
 

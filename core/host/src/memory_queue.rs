@@ -1,11 +1,13 @@
 //! Who waits for memory, in the order in which they came.
 //!
 //! Only the first in the queue may try again; a newcomer queues behind; who leaves, served or not, passes the turn on.
-//! A waiter that was refused because its own partition holds its share does not stop those behind it: one dead broker
-//! would stop all others.
+//! A waiter that was refused because its own partition, or its broker, holds its share does not stop those behind it: one
+//! dead broker would stop all others. Nor is it woken before the share has room.
 
 use std::collections::VecDeque;
 use std::task::Waker;
+
+use felice_core::id::TopicPartition;
 
 /// A place in the queue.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,8 +18,8 @@ pub(crate) struct Place(u64);
 pub(crate) enum Shortage {
     /// There are not enough free blocks.
     Memory,
-    /// There are, but its partition holds its share of them.
-    Share,
+    /// There are, but its partition has had its share. Without a partition: several have.
+    Share(Option<TopicPartition>),
 }
 
 struct Waiter {
@@ -57,17 +59,24 @@ impl MemoryQueue {
     }
 
     /// A waiter waits on. Whoever may try because of that is moved into `wakers`.
-    pub(crate) fn stay(&mut self, place: &Place, waker: &Waker, shortage: Shortage, wakers: &mut Vec<Waker>) {
+    pub(crate) fn stay(
+        &mut self,
+        place: &Place,
+        waker: &Waker,
+        shortage: Shortage,
+        has_share: impl Fn(TopicPartition) -> bool,
+        wakers: &mut Vec<Waker>,
+    ) {
         let Some(index) = self.find(place) else { return };
         let waiter = &mut self.waiters[index];
         waiter.waker.clone_from(waker);
         let before = std::mem::replace(&mut waiter.shortage, shortage);
         match (before, shortage) {
-            (Shortage::Memory, Shortage::Share) => {
+            (Shortage::Memory, Shortage::Share(_)) => {
                 self.for_memory -= 1;
-                self.pass_on(index + 1, wakers);
+                self.pass_on(index + 1, has_share, wakers);
             }
-            (Shortage::Share, Shortage::Memory) => self.for_memory += 1,
+            (Shortage::Share(_), Shortage::Memory) => self.for_memory += 1,
             _ => {}
         }
     }
@@ -80,17 +89,22 @@ impl MemoryQueue {
     }
 
     /// A waiter leaves: with its memory, or because it waits no more. The next one's turn has come.
-    pub(crate) fn leave(&mut self, place: &Place, wakers: &mut Vec<Waker>) {
+    pub(crate) fn leave(
+        &mut self,
+        place: &Place,
+        has_share: impl Fn(TopicPartition) -> bool,
+        wakers: &mut Vec<Waker>,
+    ) {
         let Some(index) = self.find(place) else { return };
-        if let Some(waiter) = self.waiters.remove(index) {
-            self.for_memory -= usize::from(waiter.shortage == Shortage::Memory);
+        if let Some(Waiter { shortage: Shortage::Memory, .. }) = self.waiters.remove(index) {
+            self.for_memory -= 1;
+            self.pass_on(index, has_share, wakers);
         }
-        self.pass_on(index, wakers);
     }
 
-    /// Memory came back. The first that waits for free blocks may try, and those before it that wait for their share.
-    pub(crate) fn freed(&self, wakers: &mut Vec<Waker>) {
-        self.pass_on(0, wakers);
+    /// Memory came back, or shares have changed: who may try is moved into `wakers`.
+    pub(crate) fn freed(&self, has_share: impl Fn(TopicPartition) -> bool, wakers: &mut Vec<Waker>) {
+        self.pass_on(0, has_share, wakers);
     }
 
     /// The producer is closed: all may go.
@@ -98,15 +112,17 @@ impl MemoryQueue {
         wakers.extend(self.waiters.iter().map(|waiter| waiter.waker.clone()));
     }
 
-    /// Wakes those from `index` on whose turn it is.
-    fn pass_on(&self, index: usize, wakers: &mut Vec<Waker>) {
+    /// Wakes those from `index` on whose turn it is: the first that waits for free blocks, and those before it whose
+    /// partition has room in its share.
+    fn pass_on(&self, index: usize, has_share: impl Fn(TopicPartition) -> bool, wakers: &mut Vec<Waker>) {
         if self.waiters.iter().take(index).any(|waiter| waiter.shortage == Shortage::Memory) {
             return;
         }
         for waiter in self.waiters.iter().skip(index) {
-            wakers.push(waiter.waker.clone());
-            if waiter.shortage == Shortage::Memory {
-                break;
+            match waiter.shortage {
+                Shortage::Memory => return wakers.push(waiter.waker.clone()),
+                Shortage::Share(Some(partition)) if !has_share(partition) => {}
+                Shortage::Share(_) => wakers.push(waiter.waker.clone()),
             }
         }
     }

@@ -2,7 +2,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
+use felice_core::id::TopicId;
+
 use super::*;
+
+/// Every share has room.
+fn any(_: TopicPartition) -> bool {
+    true
+}
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -44,12 +51,12 @@ fn the_first_is_served_first_and_passes_its_turn_on() {
     assert!(!queue.is_open(), "a newcomer has to queue");
     assert!(queue.is_turn(&places[0]) && !queue.is_turn(&places[1]));
 
-    wake(|wakers| queue.freed(wakers));
+    wake(|wakers| queue.freed(any, wakers));
     assert_eq!([ones[0].woken(), ones[1].woken(), ones[2].woken()], [1, 0, 0]);
     // It is not enough for the first: nobody overtakes it.
-    wake(|wakers| queue.stay(&places[0], &ones[0].waker, Shortage::Memory, wakers));
+    wake(|wakers| queue.stay(&places[0], &ones[0].waker, Shortage::Memory, any, wakers));
     assert_eq!(ones[1].woken(), 0);
-    wake(|wakers| queue.leave(&places[0], wakers));
+    wake(|wakers| queue.leave(&places[0], any, wakers));
     assert_eq!([ones[1].woken(), ones[2].woken()], [1, 0]);
     assert!(queue.is_turn(&places[1]));
 }
@@ -59,12 +66,12 @@ fn one_that_gives_up_passes_its_turn_on_only_if_it_had_it() {
     let mut queue = MemoryQueue::default();
     let ones: Vec<One> = (0..3).map(|_| One::new()).collect();
     let places: Vec<Place> = ones.iter().map(|one| queue.enter(&one.waker, Shortage::Memory)).collect();
-    wake(|wakers| queue.leave(&places[1], wakers));
+    wake(|wakers| queue.leave(&places[1], any, wakers));
     assert_eq!([ones[0].woken(), ones[2].woken()], [0, 0]);
-    wake(|wakers| queue.leave(&places[0], wakers));
+    wake(|wakers| queue.leave(&places[0], any, wakers));
     assert_eq!(ones[2].woken(), 1);
-    wake(|wakers| queue.leave(&places[0], wakers));
-    wake(|wakers| queue.leave(&places[2], wakers));
+    wake(|wakers| queue.leave(&places[0], any, wakers));
+    wake(|wakers| queue.leave(&places[2], any, wakers));
     assert!(queue.is_open());
 }
 
@@ -76,16 +83,34 @@ fn a_partition_over_its_share_does_not_stop_the_others() {
     let at_first = queue.enter(&first.waker, Shortage::Memory);
     let at_second = queue.enter(&second.waker, Shortage::Memory);
     // There is memory, but not for the one in front.
-    wake(|wakers| queue.stay(&at_dead, &dead.waker, Shortage::Share, wakers));
+    wake(|wakers| queue.stay(&at_dead, &dead.waker, Shortage::Share(None), any, wakers));
     assert_eq!([first.woken(), second.woken()], [1, 0]);
     assert!(queue.is_turn(&at_dead) && queue.is_turn(&at_first) && !queue.is_turn(&at_second));
-    wake(|wakers| queue.freed(wakers));
+    wake(|wakers| queue.freed(any, wakers));
     assert_eq!([dead.woken(), first.woken(), second.woken()], [1, 1, 0]);
-    wake(|wakers| queue.leave(&at_first, wakers));
-    wake(|wakers| queue.leave(&at_second, wakers));
+    wake(|wakers| queue.leave(&at_first, any, wakers));
+    wake(|wakers| queue.leave(&at_second, any, wakers));
     assert!(queue.is_open(), "a newcomer for another partition may try at once");
-    wake(|wakers| queue.stay(&at_dead, &dead.waker, Shortage::Memory, wakers));
+    wake(|wakers| queue.stay(&at_dead, &dead.waker, Shortage::Memory, any, wakers));
     assert!(!queue.is_open());
+}
+
+#[test]
+fn who_has_had_its_share_is_woken_when_there_is_room_in_it() {
+    let mut queue = MemoryQueue::default();
+    let [dead, alive, any_partition, memory, behind] = [(); 5].map(|()| One::new());
+    let partition = |partition| TopicPartition { topic: TopicId(0), partition };
+    queue.enter(&dead.waker, Shortage::Share(Some(partition(0))));
+    queue.enter(&alive.waker, Shortage::Share(Some(partition(1))));
+    queue.enter(&any_partition.waker, Shortage::Share(None));
+    let at_memory = queue.enter(&memory.waker, Shortage::Memory);
+    queue.enter(&behind.waker, Shortage::Share(Some(partition(1))));
+    let has_share = |asked: TopicPartition| asked.partition == 1;
+    let woken = || [&dead, &alive, &any_partition, &memory, &behind].map(One::woken);
+    wake(|wakers| queue.freed(has_share, wakers));
+    assert_eq!(woken(), [0, 1, 1, 1, 0]);
+    wake(|wakers| queue.leave(&at_memory, has_share, wakers));
+    assert_eq!(woken(), [0, 0, 0, 0, 1], "behind the one that waited for free blocks");
 }
 
 #[test]
@@ -93,7 +118,7 @@ fn a_waker_can_change_and_closing_wakes_all() {
     let mut queue = MemoryQueue::default();
     let (old, new, other) = (One::new(), One::new(), One::new());
     let place = queue.enter(&old.waker, Shortage::Memory);
-    queue.enter(&other.waker, Shortage::Share);
+    queue.enter(&other.waker, Shortage::Share(None));
     queue.rewake(&place, &new.waker);
     wake(|wakers| queue.wake_all(wakers));
     assert_eq!([old.woken(), new.woken(), other.woken()], [0, 1, 1]);

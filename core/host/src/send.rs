@@ -210,7 +210,7 @@ impl<'p> Sending<'p> {
             } else if state.memory.is_turn(&place) {
                 match state.accept(now, record, &mut self.interest) {
                     Ok((delivery, wake)) => {
-                        state.memory.leave(&place, wakers);
+                        state.leave(&place, wakers);
                         return (Poll::Ready(Ok(delivery)), wake);
                     }
                     Err(refusal) => refusal,
@@ -224,12 +224,12 @@ impl<'p> Sending<'p> {
             };
             match (refusal, context) {
                 (Refusal::Shortage(shortage), Some(context)) => {
-                    state.memory.stay(&place, context.waker(), shortage, wakers);
+                    state.stay(&place, context.waker(), shortage, wakers);
                     self.place = Some(place);
                     (Poll::Pending, true)
                 }
                 (refusal, _) => {
-                    state.memory.leave(&place, wakers);
+                    state.leave(&place, wakers);
                     let error =
                         if let Refusal::Error(error) = refusal { error } else { SendError::WouldBlock };
                     (Poll::Ready(Err(error)), false)
@@ -246,7 +246,7 @@ impl<'p> Sending<'p> {
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
-            self.shared.with(|state, wakers| state.memory.leave(&place, wakers));
+            self.shared.with(|state, wakers| state.leave(&place, wakers));
         }
         if let Some(held) = self.held.take() {
             keep(&HELD, held.scratch);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use felice_core::accumulator::{Accumulator, Appended};
 use felice_core::error::AppendError;
 use felice_core::event::TopicView;
-use felice_core::id::TopicId;
+use felice_core::id::{TopicId, TopicPartition};
 use felice_core::record::{Header, Placement, Record};
 use felice_core::time::{Instant, Timestamp};
 
@@ -22,8 +22,8 @@ use crate::config::SharedPartitioner;
 use crate::delivery::{Delivery, Interest, Sizes, Table};
 use crate::dispatcher::Dispatcher;
 use crate::error::SendError;
-use crate::memory_queue::{MemoryQueue, Shortage};
-use crate::storage::{BLOCK_BYTES, Heap};
+use crate::memory_queue::{MemoryQueue, Place, Shortage};
+use crate::storage::Heap;
 use crate::waiters::Waiters;
 
 /// A producer's data plane, and whoever waits at it. Front-ends hold it in an `Arc` and add how their users wait.
@@ -192,7 +192,7 @@ impl State {
         let record = Record { topic, placement, key, value, headers, timestamp };
         let appended = match self.accumulator.append(now, &record) {
             Ok(appended) => appended,
-            Err(error) => return Err(self.refusal(error, &record)),
+            Err(error) => return Err(refusal(error, topic)),
         };
         let name = &self.topics[usize::from(topic.0)].name;
         let delivery = interest.take().and_then(|interest| {
@@ -213,26 +213,37 @@ impl State {
         Ok((topic, new))
     }
 
-    #[cold]
-    fn refusal(&self, error: AppendError, record: &Record<'_>) -> Refusal {
-        Refusal::Error(match error {
-            AppendError::NoMemory => return Refusal::Shortage(self.shortage(record)),
-            AppendError::RecordTooLarge { bytes, max } => SendError::RecordTooLarge { bytes, max },
-            AppendError::TooManyPartitions { max } => SendError::TooManyPartitions { max },
-            AppendError::UnknownPartition { partition, count } => {
-                SendError::UnknownPartition { partition, count }
-            }
-            _ => SendError::Closed,
-        })
+    /// A waiter waits on.
+    pub(crate) fn stay(&mut self, place: &Place, waker: &Waker, shortage: Shortage, wakers: &mut Vec<Waker>) {
+        let accumulator = &self.accumulator;
+        self.memory.stay(place, waker, shortage, |partition| accumulator.has_share(partition), wakers);
     }
 
-    /// Where there are blocks enough, the record was refused because of its own partition.
-    fn shortage(&self, record: &Record<'_>) -> Shortage {
-        const FRAMING: usize = 64;
-        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let headers = record.headers.iter().map(|header| header.key.len() + length(header.value) + FRAMING);
-        let bytes = length(record.key) + length(record.value) + headers.sum::<usize>() + FRAMING;
-        let blocks = bytes.div_ceil(BLOCK_BYTES) + 1;
-        if self.accumulator.free_blocks() as usize > blocks { Shortage::Share } else { Shortage::Memory }
+    /// A waiter leaves.
+    pub(crate) fn leave(&mut self, place: &Place, wakers: &mut Vec<Waker>) {
+        let accumulator = &self.accumulator;
+        self.memory.leave(place, |partition| accumulator.has_share(partition), wakers);
     }
+
+    /// Memory came back, or shares have changed.
+    pub(crate) fn freed(&self, wakers: &mut Vec<Waker>) {
+        self.memory.freed(|partition| self.accumulator.has_share(partition), wakers);
+    }
+}
+
+#[cold]
+fn refusal(error: AppendError, topic: TopicId) -> Refusal {
+    Refusal::Error(match error {
+        AppendError::NoMemory => return Refusal::Shortage(Shortage::Memory),
+        AppendError::NoShare { partition } => {
+            let partition = partition.map(|partition| TopicPartition { topic, partition });
+            return Refusal::Shortage(Shortage::Share(partition));
+        }
+        AppendError::RecordTooLarge { bytes, max } => SendError::RecordTooLarge { bytes, max },
+        AppendError::TooManyPartitions { max } => SendError::TooManyPartitions { max },
+        AppendError::UnknownPartition { partition, count } => {
+            SendError::UnknownPartition { partition, count }
+        }
+        _ => SendError::Closed,
+    })
 }

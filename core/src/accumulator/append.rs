@@ -21,7 +21,7 @@ const SPREAD_TRIES: u32 = 4;
 pub(super) enum Refused {
     /// Too few blocks or batch slots are free.
     Memory,
-    /// The partition holds its share of the blocks.
+    /// The partition, or its broker's partitions together, hold their share of the blocks.
     Share,
     /// No partition slot is free.
     Partitions,
@@ -39,8 +39,8 @@ impl<S: Storage> Accumulator<S> {
     ///
     /// # Errors
     ///
-    /// Nothing of a refused record is kept. At [`AppendError::NoMemory`] and [`AppendError::TooManyPartitions`] all
-    /// that is held was made ready, so the driver must be woken. A topic that was not interned here has no partition:
+    /// Nothing of a refused record is kept. At [`AppendError::NoMemory`], [`AppendError::NoShare`] and
+    /// [`AppendError::TooManyPartitions`] what can leave was made ready, so the driver must be woken. A topic that was not interned here has no partition:
     /// [`AppendError::UnknownPartition`].
     #[inline]
     pub fn append(&mut self, now: Instant, record: &Record<'_>) -> Result<Appended, AppendError> {
@@ -53,17 +53,30 @@ impl<S: Storage> Accumulator<S> {
         if alone > u64::from(self.record_bytes_max) {
             return Err(self.too_large(alone));
         }
-        let result = match self.route(record)? {
-            Route::Partition(partition) => {
-                self.append_to(TopicPartition { topic: record.topic, partition }, record, payload)
-            }
-            Route::Spread { partitions } => self.append_any(partitions, record, payload, alone as u32),
-            Route::Queue => self.append_queued(record, payload, alone as u32),
-        };
-        match result {
-            Ok(appended) => Ok(appended),
-            Err(refused) => Err(self.refuse(refused)),
+        let topic = record.topic;
+        match self.route(record)? {
+            Route::Partition(partition) => self
+                .append_to(TopicPartition { topic, partition }, record, payload)
+                .map_err(|refused| self.refuse(refused, topic, Some(partition))),
+            Route::Spread { partitions } => self
+                .append_any(partitions, record, payload, alone as u32)
+                .map_err(|refused| self.refuse(refused, topic, None)),
+            Route::Queue => self
+                .append_queued(record, payload, alone as u32)
+                .map_err(|refused| self.refuse(refused, topic, None)),
         }
+    }
+
+    /// Whether a partition is within its share of the memory. A record that was refused with
+    /// [`AppendError::NoShare`] need not be tried again before.
+    #[must_use]
+    pub fn has_share(&self, partition: TopicPartition) -> bool {
+        let slot = self.partitions.look_up(partition);
+        let (held, broker) = match slot {
+            NONE => (0, self.leader(partition.topic, partition.partition)),
+            slot => (self.partitions.at(slot).blocks, self.partitions.at(slot).broker),
+        };
+        self.is_within_share(held, broker, 1)
     }
 
     #[inline]
@@ -106,18 +119,19 @@ impl<S: Storage> Accumulator<S> {
         let topic = record.topic;
         let mut tries = SPREAD_TRIES;
         loop {
-            let partition = self.topics.at(topic).sticky.partition(partitions, &mut self.random);
+            let partition = self.spread(topic, partitions);
             match self.append_to(TopicPartition { topic, partition }, record, payload) {
                 Ok(appended) => {
-                    self.topics.at(topic).sticky.produced(alone, batch_bytes, partitions, spread);
+                    self.topics.at(topic).sticky.produced(alone, batch_bytes, spread);
                     return Ok(appended);
                 }
+                Err(Refused::Memory) => return Err(Refused::Memory),
                 Err(refused) => {
                     tries -= 1;
-                    if tries == 0 || refused == Refused::Memory {
+                    if tries == 0 {
                         return Err(refused);
                     }
-                    self.topics.at(topic).sticky.skip(partitions, spread);
+                    self.topics.at(topic).sticky.skip();
                 }
             }
         }
@@ -140,12 +154,16 @@ impl<S: Storage> Accumulator<S> {
         }
         let bytes = record_bytes(payload, 0, 0) as u32;
         let blocks = blocks_needed(&OpenChain::<S::Block>::new(), bytes, self.pool.block_bytes());
-        self.check_blocks(if slot == NONE { 0 } else { self.partitions.at(slot).blocks }, blocks)?;
+        let (held, broker) = match slot {
+            NONE => (0, self.leader(key.topic, key.partition)),
+            slot => (self.partitions.at(slot).blocks, self.partitions.at(slot).broker),
+        };
+        self.check_blocks(held, broker, blocks)?;
         if self.batches.free_count() <= RESERVE {
             return Err(Refused::Memory);
         }
         if slot == NONE {
-            slot = self.partitions.insert(key);
+            slot = self.begin_use(key);
             if slot == NONE {
                 return Err(Refused::Partitions);
             }
@@ -153,7 +171,7 @@ impl<S: Storage> Accumulator<S> {
         let first_of_all = self.batches.is_empty();
         let batch = self.batches.create(Kind::Plain, Owner::Partition(slot), record.timestamp, self.now);
         self.partitions.at_mut(slot).queue.push_back(self.batches.slots_mut(), BatchSlot::queued, batch);
-        self.partitions.at_mut(slot).blocks += blocks;
+        self.count_taken(slot, blocks);
         let place = Place { payload, timestamp_delta: 0, offset_delta: 0, bytes };
         let ticket = self.write(batch, record, place);
         let wake = self.schedule_new(slot, bytes) || first_of_all;
@@ -180,8 +198,9 @@ impl<S: Storage> Accumulator<S> {
         let filled = chain.bytes() + place.bytes;
         let blocks = blocks_needed(chain, place.bytes, self.pool.block_bytes());
         if blocks > 0 {
-            self.check_blocks(self.partitions.at(slot).blocks, blocks)?;
-            self.partitions.at_mut(slot).blocks += blocks;
+            let PartitionSlot { blocks: held, broker, .. } = *self.partitions.at(slot);
+            self.check_blocks(held, broker, blocks)?;
+            self.count_taken(slot, blocks);
         }
         let ticket = self.write(open, record, place);
         let full = self.is_full(filled, place.bytes) && self.partitions.at(slot).state == State::Lingering;
@@ -197,18 +216,23 @@ impl<S: Storage> Accumulator<S> {
         HEADER_BYTES as u64 + u64::from(bytes) + u64::from(record) > u64::from(self.config.batch_bytes)
     }
 
-    /// Whether so many blocks may be taken by one that has `held`. The reserve is left alone. One that has nothing
-    /// may always have a record, however large.
+    /// Whether so many blocks may be taken by one of `broker`'s partitions, which has `held`. The reserve is left alone.
+    /// The share first: who has had it must not stand before others in the queue for free blocks.
     #[inline]
-    pub(super) fn check_blocks(&self, held: u32, blocks: u32) -> Result<(), Refused> {
-        if blocks > self.pool.free().saturating_sub(RESERVE) {
-            return Err(Refused::Memory);
-        }
-        let others = self.partitions.in_use() + self.queues > 1;
-        if held > 0 && others && held + blocks > self.share_blocks {
+    pub(super) fn check_blocks(&self, held: u32, broker: u16, blocks: u32) -> Result<(), Refused> {
+        if !self.is_within_share(held, broker, blocks) {
             return Err(Refused::Share);
         }
-        Ok(())
+        let free = self.pool.free().saturating_sub(RESERVE);
+        if blocks > free { Err(Refused::Memory) } else { Ok(()) }
+    }
+
+    /// One that has nothing may always have a record, however large.
+    #[inline]
+    fn is_within_share(&self, held: u32, broker: u16, blocks: u32) -> bool {
+        let alone = self.partitions.in_use() + self.queues <= 1;
+        (alone || held == 0 || held + blocks <= self.share_blocks)
+            && self.brokers.may_take(broker, blocks, self.share_blocks)
     }
 
     #[inline]
@@ -256,12 +280,17 @@ impl<S: Storage> Accumulator<S> {
         }
     }
 
-    /// Makes all that lingers ready, so that memory will come back.
+    /// Makes all that lingers ready, so that memory will come back; not where that helps nothing, since what holds it
+    /// cannot leave.
     #[cold]
-    fn refuse(&mut self, refused: Refused) -> AppendError {
-        self.partitions.end_linger();
+    fn refuse(&mut self, refused: Refused, topic: TopicId, partition: Option<i32>) -> AppendError {
+        let stuck = partition.is_some_and(|partition| !self.is_available(topic, partition));
+        if refused != Refused::Share || !stuck {
+            self.partitions.end_linger();
+        }
         match refused {
-            Refused::Memory | Refused::Share => AppendError::NoMemory,
+            Refused::Memory => AppendError::NoMemory,
+            Refused::Share => AppendError::NoShare { partition },
             Refused::Partitions => AppendError::TooManyPartitions { max: self.partitions.max() },
         }
     }

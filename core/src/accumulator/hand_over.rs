@@ -92,7 +92,8 @@ impl<S: Storage> Accumulator<S> {
                 let slot = self.partitions.at_mut(owner);
                 slot.blocks -= blocks_out;
                 slot.out -= 1;
-                self.partitions.evict_idle(owner);
+                self.brokers.give_back(slot.broker, blocks_out);
+                self.end_use(owner);
             }
             Owner::Topic(topic) => self.count_queue(TopicId(topic), 0, blocks_out),
         }
@@ -140,6 +141,6 @@ impl<S: Storage> Accumulator<S> {
     fn unpark(&mut self, slot: u32) {
         let held = !self.partitions.at(slot).queue.is_empty();
         self.partitions.schedule(slot, if held { State::Ready } else { State::Idle });
-        self.partitions.evict_idle(slot);
+        self.end_use(slot);
     }
 }

@@ -19,7 +19,9 @@
 
 mod append;
 mod batches;
+mod brokers;
 mod hand_over;
+mod leaders;
 mod list;
 mod moving;
 mod partitions;
@@ -32,18 +34,20 @@ mod topics;
 use core::fmt;
 
 pub use batches::BatchSlot;
+pub use brokers::BrokerSlot;
 pub use partitions::PartitionSlot;
 pub use topics::TopicSlot;
 
 use crate::batch::HEADER_BYTES;
 use crate::config::AccumulatorConfig;
 use crate::error::TopicError;
-use crate::event::TopicView;
-use crate::id::{Ticket, TopicId};
+use crate::id::{NOBODY, Ticket, TopicId, TopicPartition};
 use crate::memory::{Pool, Storage};
 use crate::random::Random;
+use crate::spans::Spans;
 use crate::time::Instant;
 use batches::Batches;
+use brokers::Brokers;
 use list::NONE;
 use moving::Cursor;
 use partitions::Partitions;
@@ -66,6 +70,10 @@ pub struct AccumulatorTables<S: Storage> {
     pub index: S::Table<u32>,
     /// As many as there are blocks are always enough; at least two.
     pub batches: S::Table<BatchSlot<S::Block>>,
+    /// As many as the sender's (`brokers.max`). Others are as if their partitions had no leader.
+    pub brokers: S::Table<BrokerSlot>,
+    /// As many as the sender's (`partitions.known.max`), of any value.
+    pub leaders: S::Table<u16>,
 }
 
 /// A record was accepted: it will have exactly one outcome.
@@ -87,6 +95,9 @@ pub struct Accumulator<S: Storage> {
     topics: Topics<S>,
     partitions: Partitions<S>,
     batches: Batches<S>,
+    brokers: Brokers<S>,
+    /// Per known partition, who leads it.
+    leaders: Spans<S, u16>,
     pool: Pool<S::Block>,
     /// The pending batch whose records are moving.
     cursor: Option<Cursor<S::Block>>,
@@ -95,7 +106,7 @@ pub struct Accumulator<S: Storage> {
     now: Instant,
     /// The most bytes that one record may have, in a batch of its own without the header.
     record_bytes_max: u32,
-    /// Blocks that one partition may hold while others are in use.
+    /// Blocks that one partition, or one broker's, may hold while others are in use.
     share_blocks: u32,
     /// Topics whose queue counts blocks.
     queues: u32,
@@ -108,7 +119,7 @@ pub struct Accumulator<S: Storage> {
 impl<S: Storage> Accumulator<S> {
     /// An accumulator without memory: give it blocks by [`add_block`](Self::add_block).
     pub fn new(config: AccumulatorConfig, tables: AccumulatorTables<S>) -> Self {
-        let AccumulatorTables { topics, names, partitions, index, batches } = tables;
+        let AccumulatorTables { topics, names, partitions, index, batches, brokers, leaders } = tables;
         Self {
             config: AccumulatorConfig {
                 batch_bytes: config.batch_bytes.min(config.request_bytes_max),
@@ -117,6 +128,8 @@ impl<S: Storage> Accumulator<S> {
             topics: Topics::new(topics, names),
             partitions: Partitions::new(partitions, index),
             batches: Batches::new(batches),
+            brokers: Brokers::new(brokers),
+            leaders: Spans::new(leaders),
             pool: Pool::new(),
             cursor: None,
             random: Random::new(config.seed),
@@ -159,27 +172,6 @@ impl<S: Storage> Accumulator<S> {
     #[must_use]
     pub const fn topics(&self) -> u16 {
         self.topics.count()
-    }
-
-    /// What is known of a topic has changed. What waited for it gets its partition, or is handed over to fail.
-    pub fn handle_topic(&mut self, topic: TopicId, view: TopicView) {
-        let Some(slot) = self.topics.slot_mut(topic) else { return };
-        let view = match view {
-            TopicView::Known { partitions } if partitions <= 0 => TopicView::Unknown,
-            view => view,
-        };
-        if slot.view == view {
-            return;
-        }
-        slot.view = view;
-        if let TopicView::Failed(_) = view {
-            self.partitions.ready_topic(topic);
-            if self.cursor.as_ref().is_some_and(|cursor| cursor.topic() == topic) {
-                self.stop_moving();
-            }
-        }
-        self.topics.relist(topic);
-        self.assign_queues();
     }
 
     /// The broker takes no larger batches of a topic (`max.message.bytes`), header included: later ones end there.
@@ -288,7 +280,42 @@ impl<S: Storage> Accumulator<S> {
         let blocks = &mut self.topics.at(topic).blocks;
         let before = *blocks;
         *blocks = before + added - taken;
-        self.queues = self.queues + u32::from(*blocks > 0) - u32::from(before > 0);
+        let after = *blocks;
+        self.brokers.take(NOBODY, added);
+        self.brokers.give_back(NOBODY, taken);
+        if before == 0 && after > 0 {
+            self.queues += 1;
+            self.brokers.enter(NOBODY);
+        } else if before > 0 && after == 0 {
+            self.queues -= 1;
+            self.brokers.leave(NOBODY);
+        }
+    }
+
+    /// Counts blocks that were taken for a partition.
+    #[inline]
+    fn count_taken(&mut self, slot: u32, blocks: u32) {
+        let partition = self.partitions.at_mut(slot);
+        partition.blocks += blocks;
+        self.brokers.take(partition.broker, blocks);
+    }
+
+    /// A partition comes into use: its slot, or [`NONE`].
+    fn begin_use(&mut self, key: TopicPartition) -> u32 {
+        let broker = self.leader(key.topic, key.partition);
+        let slot = self.partitions.insert(key, broker);
+        if slot != NONE {
+            self.brokers.enter(broker);
+        }
+        slot
+    }
+
+    /// Gives an idle partition's slot back: one that holds nothing here, and nothing with the sender.
+    fn end_use(&mut self, slot: u32) {
+        let broker = self.partitions.at(slot).broker;
+        if self.partitions.evict_idle(slot) {
+            self.brokers.leave(broker);
+        }
     }
 }
 

@@ -88,9 +88,7 @@ impl<S: Storage> Accumulator<S> {
         let partition = match entry.placement {
             Placement::Partition(partition) => partition,
             Placement::Hash(hash) => (hash % cursor.partitions.cast_unsigned()).cast_signed(),
-            Placement::Any => {
-                self.topics.at(cursor.topic).sticky.partition(cursor.partitions, &mut self.random)
-            }
+            Placement::Any => self.spread(cursor.topic, cursor.partitions),
         };
         let key = TopicPartition { topic: cursor.topic, partition };
         let (slot, batch, place) = self.destination(key, &entry, cursor.batch)?;
@@ -106,11 +104,11 @@ impl<S: Storage> Accumulator<S> {
         debug_assert!(u64::from(place.bytes) <= entry.head as u64 + entry.payload, "see ENTRY_BYTES");
         let (taken, freed) =
             copy_record(&mut cursor.drain, &entry, place, &mut destination.chain, &mut self.pool);
-        self.partitions.at_mut(slot).blocks += taken;
+        self.count_taken(slot, taken);
         self.count_queue(cursor.topic, 0, freed);
         if entry.placement == Placement::Any {
             let sticky = &mut self.topics.at(cursor.topic).sticky;
-            sticky.produced(place.bytes, self.config.batch_bytes, cursor.partitions, self.config.spread);
+            sticky.produced(place.bytes, self.config.batch_bytes, self.config.spread);
         }
         self.make_ready(slot);
         Some(Reassigned { from, to, partition: key })
@@ -137,7 +135,7 @@ impl<S: Storage> Accumulator<S> {
         if self.pool.free() == 0 || self.batches.free_count() == 0 {
             return None;
         }
-        let slot = if slot == NONE { self.partitions.insert(key) } else { slot };
+        let slot = if slot == NONE { self.begin_use(key) } else { slot };
         if slot == NONE {
             return None;
         }

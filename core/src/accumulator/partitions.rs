@@ -1,7 +1,7 @@
 //! Partitions in use: found by topic and number, listed by when their batches may leave, evicted when idle.
 
 use super::list::{Links, List};
-use crate::id::{TopicId, TopicPartition};
+use crate::id::{NOBODY, TopicId, TopicPartition};
 use crate::index::{Index, NONE};
 use crate::memory::Storage;
 
@@ -15,6 +15,8 @@ pub struct PartitionSlot {
     pub(super) out: u32,
     /// Blocks of its batches, here or with the sender.
     pub(super) blocks: u32,
+    /// Whom those count with.
+    pub(super) broker: u16,
     pub(super) state: State,
     /// In the list that `state` names.
     links: Links,
@@ -44,6 +46,7 @@ impl PartitionSlot {
         queue: List::EMPTY,
         out: 0,
         blocks: 0,
+        broker: NOBODY,
         state: State::Free,
         links: Links::NONE,
         turn: 0,
@@ -126,12 +129,17 @@ impl<S: Storage> Partitions<S> {
     }
 
     fn probe(&mut self, key: TopicPartition) -> u32 {
-        let slots = self.slots.as_ref();
-        let slot = self.index.find(key, |slot| slots[slot as usize].key);
+        let slot = self.look_up(key);
         if slot != NONE {
             self.last = slot;
         }
         slot
+    }
+
+    /// The slot of a partition in use, or [`NONE`], for one that nobody will ask for next.
+    pub(super) fn look_up(&self, key: TopicPartition) -> u32 {
+        let slots = self.slots.as_ref();
+        self.index.find(key, |slot| slots[slot as usize].key)
     }
 
     /// Whether another partition can come into use.
@@ -140,7 +148,7 @@ impl<S: Storage> Partitions<S> {
     }
 
     /// The slot of a partition that is in use from now on, or [`NONE`].
-    pub(super) fn insert(&mut self, key: TopicPartition) -> u32 {
+    pub(super) fn insert(&mut self, key: TopicPartition, broker: u16) -> u32 {
         let slot = self.free.first();
         if slot == NONE {
             return NONE;
@@ -148,23 +156,24 @@ impl<S: Storage> Partitions<S> {
         let slots = self.slots.as_mut();
         self.free.remove(slots, PartitionSlot::links, slot);
         self.index.insert(key, slot);
-        slots[slot as usize] = PartitionSlot { key, state: State::Idle, ..PartitionSlot::EMPTY };
+        slots[slot as usize] = PartitionSlot { key, broker, state: State::Idle, ..PartitionSlot::EMPTY };
         self.in_use += 1;
         self.last = slot;
         slot
     }
 
-    /// Gives an idle partition's slot back: one that holds nothing here, and nothing with the sender.
-    pub(super) fn evict_idle(&mut self, slot: u32) {
+    /// Gives a slot back if its partition holds nothing here, and nothing with the sender. Whether it was so.
+    pub(super) fn evict_idle(&mut self, slot: u32) -> bool {
         let PartitionSlot { key, queue, out, state, .. } = self.slots.as_ref()[slot as usize];
         if out > 0 || !queue.is_empty() || state == State::Free {
-            return;
+            return false;
         }
         self.schedule(slot, State::Free);
         let slots = self.slots.as_ref();
         self.index.remove(key, slot, |slot| slots[slot as usize].key);
         self.free.push_back(self.slots.as_mut(), PartitionSlot::links, slot);
         self.in_use -= 1;
+        true
     }
 
     /// Moves a partition to the end of the list of its new state.

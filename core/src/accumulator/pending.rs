@@ -12,7 +12,7 @@ use super::partitions::State;
 use super::{Accumulator, Appended, RESERVE};
 use crate::batch::append::{Place, blocks_needed, write};
 use crate::event::TopicView;
-use crate::id::{TopicId, TopicPartition};
+use crate::id::{NOBODY, TopicId, TopicPartition};
 use crate::memory::Storage;
 use crate::record::{Placement, Record};
 use crate::time::Timestamp;
@@ -66,7 +66,7 @@ impl<S: Storage> Accumulator<S> {
             None => bytes.div_ceil(block_bytes.max(1)),
         };
         if blocks > 0 {
-            self.check_blocks(held, blocks)?;
+            self.check_blocks(held, NOBODY, blocks)?;
         }
         let first_of_all = self.batches.is_empty();
         let batch = match found {
@@ -143,40 +143,36 @@ impl<S: Storage> Accumulator<S> {
         if batch == NONE || self.batches.at(batch).kind == Kind::Pending {
             return false;
         }
-        let Some(partition) = self.choose(topic, partitions, self.batches.at(batch).chain.bytes()) else {
+        let Some(partition) = self.assign(topic, partitions, self.batches.at(batch).chain.bytes()) else {
             return false;
         };
         let blocks = self.batches.at(batch).chain.blocks();
         self.topics.at(topic).queue.remove(self.batches.slots_mut(), BatchSlot::queued, batch);
         self.count_queue(topic, 0, blocks);
         self.batches.at_mut(batch).owner = Owner::Partition(partition);
+        self.count_taken(partition, blocks);
         let slot = self.partitions.at_mut(partition);
-        slot.blocks += blocks;
         slot.queue.push_back(self.batches.slots_mut(), BatchSlot::queued, batch);
         self.make_ready(partition);
         true
     }
 
-    /// The slot of a partition for a whole batch: one that holds nothing, if a few tries find it.
-    fn choose(&mut self, topic: TopicId, partitions: i32, bytes: u32) -> Option<u32> {
-        let (spread, batch_bytes) = (self.config.spread, self.config.batch_bytes);
+    /// The slot of a partition for a whole batch of `bytes`: one that holds nothing, if a few tries find it.
+    fn assign(&mut self, topic: TopicId, partitions: i32, bytes: u32) -> Option<u32> {
         let mut chosen = NONE;
         for _ in 0..ASSIGN_TRIES {
-            let sticky = &mut self.topics.at(topic).sticky;
-            let partition = sticky.partition(partitions, &mut self.random);
-            sticky.produced(bytes, batch_bytes, partitions, spread);
+            let partition = self.spread(topic, partitions);
+            self.topics.at(topic).sticky.produced(bytes, self.config.batch_bytes, self.config.spread);
             let key = TopicPartition { topic, partition };
-            let slot = self.partitions.find(key);
-            if slot == NONE && self.partitions.has_free() {
-                return Some(self.partitions.insert(key));
-            }
-            if slot != NONE && (chosen == NONE || self.partitions.at(slot).queue.is_empty()) {
-                chosen = slot;
-            }
+            let slot = match self.partitions.find(key) {
+                NONE if self.partitions.has_free() => return Some(self.begin_use(key)),
+                slot => slot,
+            };
             if slot != NONE && self.partitions.at(slot).queue.is_empty() {
-                break;
+                return Some(slot);
             }
-            self.topics.at(topic).sticky.skip(partitions, spread);
+            chosen = if chosen == NONE { slot } else { chosen };
+            self.topics.at(topic).sticky.skip();
         }
         (chosen != NONE).then_some(chosen)
     }

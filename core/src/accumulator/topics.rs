@@ -6,6 +6,7 @@ use crate::error::TopicError;
 use crate::event::TopicView;
 use crate::id::TopicId;
 use crate::memory::Storage;
+use crate::spans::Span;
 
 /// A place for one topic in [`AccumulatorTables::topics`](super::AccumulatorTables::topics).
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct TopicSlot {
     /// The broker takes no larger batches of this topic.
     pub(super) batch_bytes_max: u32,
     pub(super) sticky: Sticky,
+    /// Its partitions' leaders, in the table of all.
+    pub(super) leaders: Span,
     /// Batches whose partition is not known yet, in order of acceptance.
     pub(super) queue: List,
     /// Blocks of those batches, here or with the sender.
@@ -48,6 +51,7 @@ impl TopicSlot {
         view: TopicView::Unknown,
         batch_bytes_max: u32::MAX,
         sticky: Sticky::NEW,
+        leaders: Span::EMPTY,
         queue: List::EMPTY,
         blocks: 0,
         links: Links::NONE,
@@ -104,6 +108,11 @@ impl<S: Storage> Topics<S> {
     /// The slot of a topic that is known to be one.
     pub(super) fn at(&mut self, topic: TopicId) -> &mut TopicSlot {
         &mut self.slots.as_mut()[usize::from(topic.0)]
+    }
+
+    /// Where the leaders of all topics are.
+    pub(super) fn spans_mut(&mut self) -> impl Iterator<Item = &mut Span> {
+        self.slots.as_mut().iter_mut().map(|slot| &mut slot.leaders)
     }
 
     /// The topic behind another in the list that both are in.

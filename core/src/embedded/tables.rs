@@ -44,6 +44,8 @@ pub struct Tables<
     topics: [accumulator::TopicSlot; TOPICS],
     partitions: [accumulator::PartitionSlot; PARTITIONS],
     batches: [BatchSlot<StaticBlock<BLOCK_BYTES>>; BATCHES],
+    shares: [accumulator::BrokerSlot; BROKERS],
+    known: [[u16; KNOWN_PER_PARTITION]; PARTITIONS],
     brokers: [BrokerSlot; BROKERS],
     sender_topics: [cluster::TopicSlot; TOPICS],
     leaders: [[u32; KNOWN_PER_PARTITION]; PARTITIONS],
@@ -79,6 +81,8 @@ impl<
             topics: [const { accumulator::TopicSlot::EMPTY }; TOPICS],
             partitions: [const { accumulator::PartitionSlot::EMPTY }; PARTITIONS],
             batches: [const { BatchSlot::EMPTY }; BATCHES],
+            shares: [const { accumulator::BrokerSlot::EMPTY }; BROKERS],
+            known: [[0; KNOWN_PER_PARTITION]; PARTITIONS],
             brokers: [const { BrokerSlot::EMPTY }; BROKERS],
             sender_topics: [const { cluster::TopicSlot::EMPTY }; TOPICS],
             leaders: [[0; KNOWN_PER_PARTITION]; PARTITIONS],
@@ -114,6 +118,8 @@ impl<
             partitions: self.partitions.as_mut_slice(),
             index: index.as_flattened_mut(),
             batches: self.batches.as_mut_slice(),
+            brokers: self.shares.as_mut_slice(),
+            leaders: self.known.as_flattened_mut(),
         };
         let sender_tables = SenderTables {
             brokers: self.brokers.as_mut_slice(),

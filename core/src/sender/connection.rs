@@ -127,6 +127,8 @@ pub(crate) struct Connection {
     pub(crate) tell_connect: bool,
     pub(crate) tell_disconnect: Option<u16>,
     pub(crate) tell_transmit: bool,
+    /// What the accumulator was told of the broker.
+    pub(crate) told_available: bool,
     /// The driver was told, and has not asked yet what there is to write.
     pub(crate) told_transmit: bool,
 }
@@ -154,6 +156,7 @@ impl Connection {
         tell_connect: false,
         tell_disconnect: None,
         tell_transmit: false,
+        told_available: false,
         told_transmit: false,
     };
 

@@ -5,7 +5,7 @@ use super::connection::{Outgoing, Request, State};
 use super::retry::backoff;
 use crate::error::{Cause, Disconnect};
 use crate::event::Event;
-use crate::id::ConnectionId;
+use crate::id::{BrokerId, ConnectionId};
 use crate::memory::Storage;
 use crate::time::{Instant, earliest};
 use crate::wire::ApiKey;
@@ -161,6 +161,25 @@ impl<S: Storage> Sender<S> {
     pub(super) const fn has_work(&self) -> bool {
         !self.closed
             && (self.demand || self.batches.held > 0 || self.metadata.asked_for || self.metadata.second_look)
+    }
+
+    /// A broker counts as away while somebody waits for it and the last attempts to reach it have failed. Where nobody
+    /// waits nobody tries, so nothing is known: the next record may find out.
+    pub(super) fn broker_event(&mut self) -> Option<Event<S::Block>> {
+        if self.is_reading_metadata() {
+            return None;
+        }
+        let brokers = self.cluster.brokers_mut().iter_mut().enumerate();
+        for (slot, broker) in brokers {
+            let connection = &mut broker.connection;
+            let sought = connection.wanted || !connection.is_idle();
+            let away = connection.failures > 0 && sought && !connection.is_ready();
+            let available = broker.node_id >= 0 && !away;
+            if core::mem::replace(&mut connection.told_available, available) != available {
+                return Some(Event::Broker { broker: BrokerId(slot as u16), available });
+            }
+        }
+        None
     }
 
     pub(super) fn connection_event(&mut self) -> Option<Event<S::Block>> {

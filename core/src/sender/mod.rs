@@ -35,7 +35,7 @@ use crate::cluster::{BrokerSlot, Cluster, TopicSlot};
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, ProtocolError};
 use crate::event::{Event, TopicView};
-use crate::id::{ConnectionId, TopicId, TopicPartition};
+use crate::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
 use crate::memory::{Pool, Storage};
 use crate::random::Random;
 use crate::time::Instant;
@@ -180,6 +180,12 @@ impl<S: Storage> Sender<S> {
         self.cluster.view(topic)
     }
 
+    /// The leaders of a topic's partitions, from `first` on, as far as they are known. Carried to
+    /// [`Accumulator::handle_leaders`](crate::Accumulator::handle_leaders) behind the view.
+    pub fn leaders(&self, topic: TopicId, first: i32) -> impl Iterator<Item = Option<BrokerId>> {
+        self.cluster.leaders(topic, first)
+    }
+
     /// The largest batches, header included, that the broker has shown to take of a topic; `u32::MAX` while it took
     /// them all. Carried to [`Accumulator::limit_batches`](crate::Accumulator::limit_batches) with the view.
     #[must_use]
@@ -283,7 +289,13 @@ impl<S: Storage> Sender<S> {
     /// The next thing that the driver must do or know.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event<S::Block>> {
-        let told = self.batches.poll_done().or_else(|| self.topic_event()).or_else(|| self.ready_event());
+        // Who waits is looked through before it is told which brokers are away: looking asks for their connections.
+        let told = self
+            .batches
+            .poll_done()
+            .or_else(|| self.ready_event())
+            .or_else(|| self.broker_event())
+            .or_else(|| self.topic_event());
         if told.is_some() {
             return told;
         }

@@ -229,7 +229,7 @@ impl<S: Storage> Sender<S> {
             && let Some(slot) = self.cluster.topic_mut(topic)
         {
             slot.state = TopicState::Failed(ErrorCode::NONE);
-            slot.changed = true;
+            self.cluster.mark_changed(topic);
         }
         Ok(())
     }
@@ -256,7 +256,7 @@ impl<S: Storage> Sender<S> {
             slot.refresh = true;
         } else if slot.state != TopicState::Failed(code) {
             slot.state = TopicState::Failed(code);
-            slot.changed = true;
+            self.cluster.mark_changed(topic);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The requests beside Produce: ApiVersions, InitProducerId, Metadata. When each is due, and on which connection.
 
 use super::Sender;
-use super::connection::{Request, State};
+use super::connection::{Incoming, Request, State};
 use super::idempotence::IdState;
 use super::retry::backoff;
 use crate::cluster::{HOST_BYTES, TopicState};
@@ -313,12 +313,13 @@ impl<S: Storage> Sender<S> {
         self.recheck = true;
     }
 
+    /// Not in the middle of an answer: half of it would be told twice.
     pub(super) fn topic_event(&mut self) -> Option<Event<S::Block>> {
-        for index in 0..self.cluster.topics().len() {
-            if core::mem::take(&mut self.cluster.topics_mut()[index].changed) {
-                return Some(Event::Topic(TopicId(index as u16)));
-            }
-        }
-        None
+        if self.is_reading_metadata() { None } else { self.cluster.take_changed().map(Event::Topic) }
+    }
+
+    pub(super) fn is_reading_metadata(&self) -> bool {
+        let incoming = self.metadata.on.map(|slot| &self.connection(slot).incoming);
+        matches!(incoming, Some(Incoming::Metadata(_)))
     }
 }

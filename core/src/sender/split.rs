@@ -49,7 +49,7 @@ impl<S: Storage> Sender<S> {
         entry.stamp = Some(Stamp::new(stamp.identity, stamp.base_sequence, batch, crc32c));
         if let Some(slot) = self.cluster.topic_mut(topic) {
             slot.batch_bytes_max = slot.batch_bytes_max.min(HEADER_BYTES as u32 + half);
-            slot.changed = true;
+            self.cluster.mark_changed(topic);
         }
         self.recover(partition, false);
     }

@@ -59,7 +59,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         sender,
         flying: table(batches, Entry::default),
         taken: Vec::with_capacity(TAKEN_AT_ONCE),
-        carry: Vec::with_capacity(CARRIED),
+        carry: VecDeque::with_capacity(CARRIED),
         actions: VecDeque::with_capacity(CARRIED),
         wakers: Vec::with_capacity(CARRIED),
         out: 0,
@@ -80,13 +80,15 @@ fn batches(checked: &Checked) -> usize {
 }
 
 fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
-    let Settings { topics_max, partitions_max, .. } = checked.settings;
+    let Settings { topics_max, partitions_max, partitions_known_max, brokers_max, .. } = checked.settings;
     let tables = AccumulatorTables {
         topics: table(topics_max, accumulator::TopicSlot::default),
         names: table(topics_max * NAME_BYTES, u8::default),
         partitions: table(partitions_max, accumulator::PartitionSlot::default),
         index: table(partitions_max * 2, u32::default),
         batches: table(batches, BatchSlot::default),
+        brokers: table(brokers_max, accumulator::BrokerSlot::default),
+        leaders: table(partitions_known_max, u16::default),
     };
     let mut accumulator = Accumulator::new(checked.accumulator, tables);
     for _ in 0..checked.blocks {

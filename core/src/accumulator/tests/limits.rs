@@ -1,5 +1,8 @@
 use super::*;
 
+/// Partition 0 has its share.
+const NO_SHARE: AppendError = AppendError::NoShare { partition: Some(0) };
+
 fn append(
     accumulator: &mut Accumulator<Boxes>,
     topic: TopicId,
@@ -93,15 +96,18 @@ fn a_partition_holds_its_share_while_others_are_in_use() {
     for _ in 0..3 {
         refused = append(&mut accumulator, topic, 0, 80).err();
     }
-    assert_eq!(refused, Some(AppendError::NoMemory));
+    assert_eq!(refused, Some(NO_SHARE));
     assert!(accumulator.free_blocks() > 1, "the others' half is free");
+    assert!(!accumulator.has_share(TopicPartition { topic, partition: 0 }));
+    assert!(accumulator.has_share(TopicPartition { topic, partition: 1 }));
     assert!(append(&mut accumulator, topic, 1, 80).is_ok());
     assert!(append(&mut accumulator, topic, 2, 10).is_ok());
 
     let batch = accumulator.take(TopicPartition { topic, partition: 0 }).unwrap();
     let refused = append(&mut accumulator, topic, 0, 80);
-    assert_eq!(refused, Err(AppendError::NoMemory), "what is with the sender counts");
+    assert_eq!(refused, Err(NO_SHARE), "what is with the sender counts");
     give_back(&mut accumulator, batch);
+    assert!(accumulator.has_share(TopicPartition { topic, partition: 0 }));
     assert!(append(&mut accumulator, topic, 0, 80).is_ok());
 }
 
@@ -111,7 +117,7 @@ fn one_that_holds_nothing_may_have_a_record_beyond_its_share() {
     append(&mut accumulator, topic, 1, 10).unwrap();
     append(&mut accumulator, topic, 2, 10).unwrap();
     assert!(append(&mut accumulator, topic, 0, 650).is_ok());
-    assert_eq!(append(&mut accumulator, topic, 0, 100), Err(AppendError::NoMemory));
+    assert_eq!(append(&mut accumulator, topic, 0, 100), Err(NO_SHARE));
 }
 
 #[test]

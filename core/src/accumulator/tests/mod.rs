@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod brokers;
 mod limits;
 mod model;
 mod pending;
@@ -12,14 +13,18 @@ use core::time::Duration;
 use std::boxed::Box;
 use std::vec::Vec;
 
+use super::brokers::Load;
 use super::*;
 use crate::batch::{Batch, Records};
 use crate::error::{AppendError, ErrorCode};
-use crate::event::Reassigned;
-use crate::id::TopicPartition;
+use crate::event::{Reassigned, TopicView};
+use crate::id::BrokerId;
 use crate::record::{Placement, Record};
 use crate::test_storage::{BoxBlock, Boxes, table};
 use crate::time::Timestamp;
+
+/// Brokers that the data plane has a place for.
+const BROKERS: usize = 3;
 
 /// Batches of 1000 bytes in blocks of 100, a linger of 10 us, a delivery timeout of 1000 us.
 fn config() -> AccumulatorConfig {
@@ -50,6 +55,8 @@ fn with_batches(
             partitions: table(partitions, PartitionSlot::default),
             index: table(partitions * 2, || 7),
             batches: table(batches, BatchSlot::default),
+            brokers: table(BROKERS, BrokerSlot::default),
+            leaders: table(10_000, || 7),
         },
     );
     for _ in 0..blocks {
@@ -196,6 +203,33 @@ fn check(accumulator: &mut Accumulator<Boxes>) {
         queues += u32::from(blocks > 0);
     }
     assert_eq!(accumulator.queues, queues);
+    let waiting = by_topic.values().sum();
+    check_brokers(accumulator, waiting, queues);
+}
+
+/// What is counted with a broker is what its partitions hold; topics' queues count with nobody.
+fn check_brokers(accumulator: &Accumulator<Boxes>, waiting: u32, queues: u32) {
+    let mut loads = [(0, 0); BROKERS];
+    let mut stuck = (waiting, queues);
+    for slot in 0..accumulator.partitions.max() {
+        let partition = accumulator.partitions.at(slot);
+        if partition.state == partitions::State::Free {
+            continue;
+        }
+        let PartitionSlot { key, broker, blocks, .. } = *partition;
+        assert_eq!(broker, accumulator.leader(key.topic, key.partition), "it counts with its leader");
+        let broker = usize::from(broker);
+        if broker < BROKERS {
+            loads[broker] = (loads[broker].0 + blocks, loads[broker].1 + 1);
+        }
+        if !accumulator.brokers.is_available(partition.broker) {
+            stuck = (stuck.0 + blocks, stuck.1 + 1);
+        }
+    }
+    for (broker, (blocks, users)) in loads.into_iter().enumerate() {
+        assert_eq!(accumulator.brokers.load(broker as u16), Load { blocks, users }, "broker {broker}");
+    }
+    assert_eq!(accumulator.brokers.load(NOBODY), Load { blocks: stuck.0, users: stuck.1 });
 }
 
 /// Blocks that are held here, wherever.

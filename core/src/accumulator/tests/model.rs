@@ -101,6 +101,7 @@ impl Model {
             19 => self.now += self.dice.below(30),
             20 if self.dice.one_in(6) => self.now += self.dice.below(1500),
             21 if self.dice.one_in(2) => self.handle_topic(),
+            21 => self.handle_brokers(),
             22 if self.dice.one_in(8) => {
                 self.accumulator.flush();
                 self.sleeps = None;
@@ -181,6 +182,20 @@ impl Model {
             _ => TopicView::Known { partitions: PARTITIONS },
         };
         self.accumulator.handle_topic(TopicId(topic as u16), self.views[topic]);
+        self.sleeps = None;
+    }
+
+    /// Brokers come and go, and partitions move between them: brokers without a place, and none at all, included.
+    fn handle_brokers(&mut self) {
+        let broker = BrokerId(self.dice.below(BROKERS as u64 + 1) as u16);
+        let available = self.dice.one_in(2);
+        self.accumulator.handle_broker(broker, available);
+        let topic = TopicId(self.dice.below(3) as u16);
+        let first = self.dice.below(PARTITIONS as u64) as i32;
+        let dice = &mut self.dice;
+        let leaders = (0..4).map(|_| Some(BrokerId(dice.below(BROKERS as u64 + 1) as u16)));
+        let leaders = leaders.map(|leader| leader.filter(|leader| leader.0 != 2));
+        self.accumulator.handle_leaders(topic, first, leaders);
         self.sleeps = None;
     }
 

@@ -63,6 +63,8 @@ fn thousand_names_in_a_small_table_are_all_found() {
             partitions: table(1, PartitionSlot::default),
             index: table(2, || 0),
             batches: table(2, BatchSlot::default),
+            brokers: table(3, BrokerSlot::default),
+            leaders: table(10_000, || 7),
         },
     );
     let names: Vec<_> = (0..1000).map(|topic| std::format!("topic-{topic}")).collect();
@@ -83,6 +85,8 @@ fn without_tables_everything_is_refused() {
             partitions: Box::new([]),
             index: Box::new([]),
             batches: Box::new([]),
+            brokers: Box::new([]),
+            leaders: Box::new([]),
         },
     );
     assert_eq!(accumulator.topic("a"), Err(TopicError::TooManyTopics { max: 0 }));

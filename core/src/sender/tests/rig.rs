@@ -51,6 +51,8 @@ pub(super) struct Rig {
     pub(super) completed: Vec<Completed>,
     pub(super) recycled: Vec<BatchId>,
     pub(super) ready: Vec<TopicPartition>,
+    /// What was told of brokers.
+    pub(super) available: BTreeMap<u16, bool>,
     pub(super) trace: Vec<String>,
     next_slot: usize,
     given: u32,
@@ -83,6 +85,7 @@ impl Rig {
             completed: Vec::new(),
             recycled: Vec::new(),
             ready: Vec::new(),
+            available: BTreeMap::new(),
             trace: Vec::new(),
             next_slot: 0,
             given: 0,
@@ -153,6 +156,10 @@ impl Rig {
                 Event::Transmit(id) => self.write(id),
                 Event::Ready(partition) => self.ready.push(partition),
                 Event::Topic(topic) => self.trace.push(format!("topic {:?}", self.sender.topic_view(topic))),
+                Event::Broker { broker, available } => {
+                    self.trace.push(format!("broker {} {available}", broker.0));
+                    self.available.insert(broker.0, available);
+                }
                 Event::Completed(completed) => {
                     self.trace.push(format!("{completed:?}"));
                     self.completed.push(completed);
