@@ -4,8 +4,11 @@ use super::answers;
 use super::rig::Rig;
 use crate::config::SenderConfig;
 use crate::error::Disconnect;
+use crate::id::BrokerId;
 use core::time::Duration;
+use std::string::String;
 use std::vec;
+use std::vec::Vec;
 
 const TWO: [(i32, &str, i32); 2] = [(1, "one", 9092), (2, "two", 9093)];
 
@@ -157,4 +160,64 @@ fn without_ids_in_the_metadata_names_are_used() {
     rig.answer(0, &request, &answers::metadata(&TWO[..1], &[1]));
     assert!(rig.offer(0, 1));
     assert_eq!(rig.request(0, 0).version, 12);
+}
+
+/// What was told of broker 2, in slot 1, in order.
+fn told(rig: &Rig) -> Vec<bool> {
+    let told = |line: &String| line.strip_prefix("broker 1 ").map(|available| available == "true");
+    rig.trace.iter().filter_map(told).collect()
+}
+
+#[test]
+fn a_broker_is_away_while_it_is_sought_and_not_reached() {
+    let mut rig = led_by_two();
+    assert_eq!(told(&rig), [true], "as far as is known");
+    assert!(rig.offer(0, 1));
+    rig.break_connection(1);
+    assert_eq!(told(&rig), [true, false]);
+    for _ in 0..10 {
+        rig.advance(Duration::from_secs(2));
+        let id = rig.connecting.pop_front().expect("it is tried again");
+        rig.sender.handle_disconnected(rig.now, id, Disconnect::Refused);
+        rig.turn();
+    }
+    assert_eq!(told(&rig), [true, false], "not a word more while it stays away");
+    rig.advance(Duration::from_secs(2));
+    assert_eq!(rig.connect(), 1);
+    assert_eq!(told(&rig), [true, false], "connected is not enough");
+    rig.shake_hands(1);
+    assert_eq!(told(&rig), [true, false, true]);
+    assert_eq!(rig.available[&0], true);
+}
+
+#[test]
+fn a_broker_that_nobody_seeks_is_not_away() {
+    let mut rig = led_by_two();
+    assert!(rig.offer(0, 1));
+    let (request, _) = rig.produced(1);
+    rig.answer(1, &request, &answers::produce(&[(0, 0, 0)]));
+    rig.break_connection(1);
+    assert_eq!(told(&rig), [true]);
+}
+
+#[test]
+fn leaders_that_change_are_told_once_an_answer_is_complete() {
+    let mut rig = led_by_two();
+    let leaders = |rig: &Rig| rig.sender.leaders(super::rig::TOPIC, 0).collect::<Vec<_>>();
+    assert_eq!(leaders(&rig), [Some(BrokerId(1))]);
+    let topics = |rig: &Rig| rig.trace.iter().filter(|line| line.starts_with("topic ")).count();
+    assert_eq!(topics(&rig), 1);
+    rig.break_connection(1);
+    rig.read_limit = 1;
+    rig.advance(Duration::from_secs(1));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with(&TWO, &[-1], 0, 5));
+    assert_eq!((topics(&rig), leaders(&rig)), (2, vec![None]));
+    assert!(!rig.offer(0, 1));
+    rig.advance(Duration::from_secs(2));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with(&TWO, &[1], 0, 6));
+    assert_eq!((topics(&rig), leaders(&rig)), (3, vec![Some(BrokerId(0))]));
+    assert_eq!(rig.sender.leaders(super::rig::TOPIC, 1).count(), 0);
+    assert_eq!(rig.sender.leaders(super::rig::TOPIC, -1).count(), 1, "from the first on");
 }
