@@ -72,13 +72,13 @@ impl<const BYTES: usize> Storage for Static<BYTES> {
 /// |---|---|---|---|
 /// | `BLOCK_BYTES` | bytes of a block; of the scratch for a key, or a value, that is neither text nor bytes | | 2 |
 /// | `BLOCKS` | record memory is `BLOCKS * BLOCK_BYTES`; one stays in reserve | `buffer.memory` | `BLOCK_BYTES` + 4 |
-/// | `BATCHES` | batches at once, open and in flight; one stays in reserve | | 368 |
-/// | `TOPICS` | topics, with [`NAME_BYTES`](super::NAME_BYTES) for a name on average | `topics.max` | 176 |
-/// | `PARTITIONS` | partitions that hold records at once; [`KNOWN_PER_PARTITION`](super::KNOWN_PER_PARTITION) times as many are known | `partitions.max` | 168 |
-/// | `BROKERS` | bootstrap servers and brokers with their connections; at most [`CONNECTIONS_MAX`](super::CONNECTIONS_MAX) | `brokers.max` | 1632 |
+/// | `BATCHES` | batches at once, open and in flight; one stays in reserve | | 464 |
+/// | `TOPICS` | topics, with [`NAME_BYTES`](super::NAME_BYTES) for a name on average | `topics.max` | 216 |
+/// | `PARTITIONS` | partitions that hold records at once; [`KNOWN_PER_PARTITION`](super::KNOWN_PER_PARTITION) times as many are known | `partitions.max` | 176 |
+/// | `BROKERS` | bootstrap servers and brokers with their connections; at most [`CONNECTIONS_MAX`](super::CONNECTIONS_MAX) | `brokers.max` | 1648 |
 ///
-/// [`BYTES`](Self::BYTES) is the sum with what is always there: 18.5 KiB for 8 KiB of records in 8 batches of 4 topics
-/// and 8 partitions on 3 brokers. `Producer` and `Driver` themselves, wherever they live, have 2.1 and 2.7 KiB more.
+/// [`BYTES`](Self::BYTES) is the sum with what is always there: 19.5 KiB for 8 KiB of records in 8 batches of 4 topics
+/// and 8 partitions on 3 brokers. `Producer` and `Driver` themselves, wherever they live, have 2.3 and 2.7 KiB more.
 ///
 /// A device obtains the `&'static mut` that [`producer`](Self::producer) takes by its own means, such as
 /// `static_cell::ConstStaticCell` or `cortex_m::singleton!`; a host by `Box::leak`. Let [`new`](Self::new) be the
