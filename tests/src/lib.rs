@@ -7,3 +7,4 @@ pub mod counting;
 pub mod java;
 pub mod kafka;
 pub mod protocol;
+pub mod verifiable;

@@ -1,4 +1,5 @@
-//! Kafka's console producer and console consumer: its own clients, as a user starts them.
+//! Kafka's console producer and console consumer, and the verifiable producer of its system tests: its own clients, as a
+//! user starts them.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -52,6 +53,13 @@ pub fn console_consumer(
     all.extend(["--offset", "earliest", "--max-messages", &count]);
     all.extend(arguments);
     run("org.apache.kafka.tools.consumer.ConsoleConsumer", &all, String::new(), patience)
+}
+
+/// Runs the producer of Kafka's system tests, `kafka-verifiable-producer.sh`.
+///
+/// Panics when it has not ended after `patience`.
+pub fn verifiable_producer(arguments: &[&str], patience: Duration) -> ConsoleOutput {
+    run("org.apache.kafka.tools.VerifiableProducer", arguments, String::new(), patience)
 }
 
 fn run(class: &str, arguments: &[&str], input: String, patience: Duration) -> ConsoleOutput {

@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(crate) use cache::installation;
 pub use cache::{KAFKA_VERSION, available};
-pub use console::{ConsoleOutput, console_consumer, console_producer};
+pub use console::{ConsoleOutput, console_consumer, console_producer, verifiable_producer};
 
 use crate::java::JavaOracle;
 use node::{Node, Ports, State};
