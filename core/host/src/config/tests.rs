@@ -113,3 +113,33 @@ fn an_unknown_property_is_refused_with_the_nearest() {
         r#"linger.ms = "5s" cannot be used: it must be a whole number of milliseconds, 0 or more"#
     );
 }
+
+/// All that is checked, as text.
+fn shown(settings: Settings) -> String {
+    let mut checked = settings.check().unwrap();
+    (checked.accumulator.seed, checked.sender.seed) = (0, 0);
+    let Settings { client_id, max_block, ignore_keys, topics_max, partitions_max, .. } = &checked.settings;
+    let Settings { partitions_known_max, brokers_max, drop_timeout, .. } = &checked.settings;
+    let planes = (&checked.accumulator, &checked.sender, checked.blocks);
+    let tables = (topics_max, partitions_max, partitions_known_max, brokers_max);
+    format!("{planes:?} {tables:?} {client_id} {max_block:?} {ignore_keys} {drop_timeout:?}")
+}
+
+/// Each default that the README tells is the one that counts where nobody sets anything.
+#[test]
+fn the_readmes_defaults_are_the_builders() {
+    let readme = include_str!("../../../../README.md");
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| Kafka's name |")).skip(2);
+    let rows: Vec<Vec<&str>> = rows
+        .take_while(|line| line.starts_with('|'))
+        .map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    assert_eq!(rows.len(), 26);
+    let connected = || Settings { bootstrap_servers: vec!["a:1".into()], ..Settings::default() };
+    let defaults = shown(connected());
+    for row in rows.iter().filter(|row| row[1] != "bootstrap.servers") {
+        let mut settings = connected();
+        properties::set(&mut settings, row[1], row[3]).unwrap();
+        assert_eq!(shown(settings), defaults, "{}", row[1]);
+    }
+}
