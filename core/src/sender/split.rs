@@ -18,13 +18,15 @@ impl<S: Storage> Sender<S> {
         };
         self.batches.complete_part(slot, part.count, ack);
         let entry = self.batches.get_mut(slot);
-        let Some((batch, stamp)) = entry.batch.as_mut().zip(entry.stamp) else { return false };
+        let Some(batch) = entry.batch.as_mut() else { return false };
         batch.advance(part, &mut self.spare);
         if batch.bytes() - HEADER_BYTES as u32 > part.bytes_max && batch.count > 1 {
             batch.part = Some(batch.front(part.bytes_max));
         }
-        let base_sequence = advance(stamp.base_sequence, part.count);
-        entry.stamp = Some(Stamp::new(stamp.identity, base_sequence, batch, crc32c));
+        // Without a stamp the numbering has started anew meanwhile: the rest is numbered when it is sent.
+        entry.stamp = entry.stamp.map(|stamp| {
+            Stamp::new(stamp.identity, advance(stamp.base_sequence, part.count), batch, crc32c)
+        });
         (entry.acked, entry.refused, entry.implied, entry.ambiguous) = (None, false, false, false);
         while self.spare.free() > 1 {
             match self.spare.take() {
