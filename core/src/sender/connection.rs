@@ -22,7 +22,7 @@ pub(crate) enum State {
     Idle,
     /// The driver was told to open a socket.
     Connecting,
-    /// Connected, the broker's versions are not known yet.
+    /// Connected, the broker's versions are not known yet. What can be asked without them may be in flight already.
     Handshake,
     Ready,
 }
@@ -166,6 +166,11 @@ impl Connection {
 
     pub(crate) const fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready)
+    }
+
+    /// Whether a request of this kind waits for its answer.
+    pub(crate) fn has_asked(&self, api: ApiKey) -> bool {
+        self.requests.iter().any(|request| request.api == api)
     }
 
     /// Whether a request may be begun: the one before is written, and the ring has room for it.

@@ -115,7 +115,7 @@ impl<S: Storage> Sender<S> {
         }
         for api in [ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId] {
             let needed = api != ApiKey::InitProducerId || self.config.idempotence;
-            if needed && self.version(slot, api).is_none() {
+            if needed && versions.pick(api).is_none() {
                 return Err(ProtocolError::UnsupportedApi { api_key: api.number() });
             }
         }

@@ -172,29 +172,44 @@ impl<S: Storage> Sender<S> {
         }
         match self.connection(slot).state {
             State::Idle | State::Connecting => {}
-            State::Handshake => {
-                if self.connection(slot).requests.is_empty() {
-                    self.begin_api_versions(slot);
-                }
+            State::Handshake if !self.connection(slot).has_asked(ApiKey::ApiVersions) => {
+                self.begin_api_versions(slot);
             }
+            // Without knowing what the broker speaks, which saves a round trip: in the oldest versions that felice has,
+            // which every broker knows that felice can use. Others close the connection at it: they are asked once more.
+            State::Handshake if self.connection(slot).failures == 0 => {
+                let _ = self.begin_question(slot);
+            }
+            State::Handshake => {}
             State::Ready => {
-                if self.id_due() {
-                    self.begin_init_producer_id(slot);
-                } else if self.metadata_due() {
-                    self.begin_metadata(slot);
-                } else {
+                if !self.begin_question(slot) {
                     self.begin_produce(slot);
                 }
             }
         }
     }
 
+    /// Begins what must be known before anything can be sent. Metadata first: it may name a broker to connect to
+    /// meanwhile.
+    fn begin_question(&mut self, slot: u16) -> bool {
+        if self.metadata_due() {
+            self.begin_metadata(slot);
+        } else if self.id_due() {
+            self.begin_init_producer_id(slot);
+        } else {
+            return false;
+        }
+        true
+    }
+
     /// The version of an API on a connection; `None` when broker and felice have none in common.
     pub(super) fn version(&self, slot: u16, api: ApiKey) -> Option<i16> {
+        let connection = self.connection(slot);
         match api {
-            ApiKey::ApiVersions if self.connection(slot).fallback => Some(0),
+            ApiKey::ApiVersions if connection.fallback => Some(0),
             ApiKey::ApiVersions => Some(*api.versions().end()),
-            _ => self.connection(slot).versions.pick(api),
+            _ if connection.state == State::Handshake => Some(*api.versions().start()),
+            _ => connection.versions.pick(api),
         }
     }
 

@@ -85,7 +85,7 @@ impl Broker {
         match (api, version) {
             (18, 3..) => out.extend(API_VERSIONS),
             (3, 7) => self.metadata(&mut input, &mut out),
-            (22, 1) => out.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0]),
+            (22, 0 | 1) => out.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0]),
             (0, 7) => self.produce(&mut input, &mut out)?,
             other => panic!("a request that was not offered: {other:?}"),
         }

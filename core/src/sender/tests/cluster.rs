@@ -18,10 +18,10 @@ fn led_by_two() -> Rig {
     rig.turn();
     rig.connect();
     rig.shake_hands(0);
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata(&TWO, &[2]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
     assert!(!rig.offer(0, 1));
     assert_eq!(rig.connect(), 1);
     rig.shake_hands(1);
@@ -69,10 +69,10 @@ fn asked_at_one() -> (Rig, super::rig::Request) {
     rig.connect();
     let request = rig.request(0, 18);
     rig.answer(0, &request, &answers::api_versions_up_to(10, 7));
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata_with(&TWO, &[1], 0, 4));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
     assert!(rig.offer(0, 1));
     let request = rig.request(0, 0);
     (rig, request)
@@ -104,13 +104,9 @@ fn a_hint_that_names_nobody_new_waits_for_the_backoff() {
 
 #[test]
 fn a_broker_may_ask_to_start_again_from_the_bootstrap_servers() {
-    let mut rig = Rig::new(SenderConfig::default());
-    rig.turn();
-    rig.connect();
+    let mut rig = Rig::once_lost();
     let request = rig.request(0, 18);
     rig.answer(0, &request, &answers::api_versions_up_to(7, 13));
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::rebootstrap());
     assert!(rig.trace.iter().any(|line| line == "disconnect 0"));
@@ -119,15 +115,19 @@ fn a_broker_may_ask_to_start_again_from_the_bootstrap_servers() {
     rig.shake_hands(0);
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata(&TWO, &[1]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
     assert!(rig.offer(0, 1));
 }
 
-fn by_id(metadata: i16) -> Rig {
-    let mut rig = Rig::new(SenderConfig::default());
-    rig.turn();
-    rig.connect();
+/// Brokers that take ids in Produce, and tell them in this version of Metadata, or not.
+fn by_id(version: i16, metadata: &[u8]) -> Rig {
+    let mut rig = Rig::once_lost();
     let request = rig.request(0, 18);
-    rig.answer(0, &request, &answers::api_versions_up_to(13, metadata));
+    rig.answer(0, &request, &answers::api_versions_up_to(13, version));
+    let request = rig.request(0, 3);
+    assert_eq!(request.version, version);
+    rig.answer(0, &request, metadata);
     let request = rig.request(0, 22);
     rig.answer(0, &request, &answers::producer_id(7, 0));
     rig
@@ -135,9 +135,7 @@ fn by_id(metadata: i16) -> Rig {
 
 #[test]
 fn a_recreated_topic_is_written_under_its_new_id() {
-    let mut rig = by_id(12);
-    let request = rig.request(0, 3);
-    rig.answer(0, &request, &answers::metadata_with_id(5));
+    let mut rig = by_id(12, &answers::metadata_with_id(5));
     assert!(rig.offer(0, 1));
     let request = rig.request(0, 0);
     assert_eq!(request.version, 13);
@@ -155,9 +153,7 @@ fn a_recreated_topic_is_written_under_its_new_id() {
 
 #[test]
 fn without_ids_in_the_metadata_names_are_used() {
-    let mut rig = by_id(7);
-    let request = rig.request(0, 3);
-    rig.answer(0, &request, &answers::metadata(&TWO[..1], &[1]));
+    let mut rig = by_id(7, &answers::metadata(&TWO[..1], &[1]));
     assert!(rig.offer(0, 1));
     assert_eq!(rig.request(0, 0).version, 12);
 }

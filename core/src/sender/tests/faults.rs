@@ -255,12 +255,15 @@ fn a_topic_that_never_exists_fails_in_time_and_may_appear_later() {
     rig.turn();
     rig.connect();
     rig.shake_hands(0);
+    let unknown = answers::metadata_with(&[(1, "one", 9092)], &[], 3, 0);
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &unknown);
     let request = rig.request(0, 22);
     rig.answer(0, &request, &answers::producer_id(7, 0));
     assert!(!rig.offer(0, 1));
     for _ in 0..20 {
         if let Some(request) = rig.next_request(0) {
-            rig.answer(0, &request, &answers::metadata_with(&[(1, "one", 9092)], &[], 3, 0));
+            rig.answer(0, &request, &unknown);
         }
         rig.advance(Duration::from_secs(1));
     }
@@ -282,11 +285,11 @@ fn a_refused_producer_id_fails_what_waits() {
     rig.turn();
     rig.connect();
     rig.shake_hands(0);
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
     let request = rig.request(0, 22);
     rig.answer(0, &request, &answers::producer_id(-1, 14));
     rig.advance(Duration::from_secs(2));
-    let metadata = rig.request(0, 3);
-    rig.answer(0, &metadata, &answers::metadata(&[(1, "one", 9092)], &[1]));
     assert!(!rig.offer(0, 1), "no producer id yet");
     let request = rig.request(0, 22);
     rig.answer(0, &request, &answers::producer_id(-1, 31));

@@ -19,10 +19,10 @@ fn trace(limit: usize) -> Vec<String> {
     rig.turn();
     rig.connect();
     rig.shake_hands(0);
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata(&brokers, &[1, 2]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
     assert!(!rig.offer(1, 1));
     rig.connect();
     rig.shake_hands(1);
@@ -71,10 +71,10 @@ fn a_socket_that_is_never_writable_does_not_stop_the_other_broker() {
     rig.turn();
     rig.connect();
     rig.shake_hands(0);
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata(&brokers, &[1, 2]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
     assert!(!rig.offer(1, 1));
     rig.connect();
     rig.shake_hands(1);

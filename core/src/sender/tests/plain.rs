@@ -80,15 +80,46 @@ fn a_broker_that_does_not_know_the_newest_api_versions_is_asked_in_version_0() {
     rig.turn();
     rig.connect();
     let request = rig.request(0, 18);
+    let (metadata, producer_id) = (rig.request(0, 3), rig.request(0, 22));
     rig.answer(0, &request, &[0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 2]);
+    rig.answer(0, &metadata, &answers::metadata(&[(1, "one", 9092)], &[1]));
+    rig.answer(0, &producer_id, &answers::producer_id(7, 0));
+    assert!(!rig.offer(0, 1), "what the broker takes is not known");
     let request = rig.request(0, 18);
     let mut body = vec![0, 0, 0, 0, 0, 3];
     for (key, max) in [(0_u8, 7_u8), (3, 7), (22, 1)] {
         body.extend_from_slice(&[0, key, 0, 0, 0, max]);
     }
     rig.answer(0, &request, &body);
-    assert_eq!(rig.request(0, 22).api, 22);
-    assert_eq!(rig.request(0, 3).api, 3);
+    assert!(rig.offer(0, 1));
+    assert_eq!(rig.produced(0).0.version, 7);
+}
+
+#[test]
+fn two_answers_to_wait_for_from_connected_to_stored() {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    let asked = [rig.request(0, 18), rig.request(0, 3), rig.request(0, 22)];
+    assert_eq!(asked.each_ref().map(|request| request.version), [4, 7, 0], "the oldest of what is not known");
+    rig.answer(0, &asked[0], &answers::api_versions_up_to(12, 13));
+    rig.answer(0, &asked[1], &answers::metadata(&[(1, "one", 9092)], &[1]));
+    rig.answer(0, &asked[2], &answers::producer_id(7, 0));
+    assert!(rig.offer(0, 1));
+    assert_eq!(rig.request(0, 0).version, 12, "the newest of what is");
+}
+
+#[test]
+fn a_broker_that_closes_at_unannounced_requests_is_asked_for_its_versions_first() {
+    let mut rig = Rig::once_lost();
+    let request = rig.request(0, 18);
+    assert_eq!(rig.next_request(0), None);
+    rig.answer(0, &request, &answers::api_versions());
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    assert!(rig.offer(0, 1));
 }
 
 #[test]
@@ -97,10 +128,10 @@ fn a_leader_elsewhere_gets_a_connection_of_its_own() {
     rig.turn();
     rig.connect();
     rig.shake_hands(0);
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092), (2, "two", 9093)], &[2]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
     assert!(!rig.offer(0, 1), "not connected to the leader");
     let slot = rig.connect();
     assert_ne!(slot, 0);

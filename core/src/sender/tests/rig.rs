@@ -102,13 +102,24 @@ impl Rig {
         rig.turn();
         rig.connect();
         rig.shake_hands(0);
+        let leaders: Vec<i32> = vec![1; partitions as usize];
+        let request = rig.request(0, 3);
+        rig.answer(0, &request, &super::answers::metadata(&[(1, "one", 9092)], &leaders));
         if config.idempotence {
             let request = rig.request(0, 22);
             rig.answer(0, &request, &super::answers::producer_id(7, 0));
         }
-        let leaders: Vec<i32> = vec![1; partitions as usize];
-        let request = rig.request(0, 3);
-        rig.answer(0, &request, &super::answers::metadata(&[(1, "one", 9092)], &leaders));
+        rig
+    }
+
+    /// With a connection that follows on a lost one: nothing is asked before the broker's versions are known.
+    pub(super) fn once_lost() -> Self {
+        let mut rig = Self::new(SenderConfig::default());
+        rig.turn();
+        rig.connect();
+        rig.break_connection(0);
+        rig.advance(Duration::from_secs(1));
+        rig.connect();
         rig
     }
 
