@@ -8,3 +8,4 @@ pub mod java;
 pub mod kafka;
 pub mod protocol;
 pub mod verifiable;
+pub mod proxy;

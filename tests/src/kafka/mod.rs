@@ -23,13 +23,14 @@ mod probe;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(crate) use cache::installation;
 pub use cache::{KAFKA_VERSION, available};
 pub use console::{ConsoleOutput, console_consumer, console_producer, verifiable_producer};
 
 use crate::java::JavaOracle;
+use crate::proxy::Link;
 use node::{Node, Ports, State};
 
 /// Returns from the test when real Kafka cannot run here; panics instead where `CI=true`.
@@ -48,6 +49,7 @@ pub struct KafkaBuilder {
     brokers: i32,
     properties: BTreeMap<String, String>,
     broker_properties: BTreeMap<i32, BTreeMap<String, String>>,
+    link: Option<Arc<Link>>,
 }
 
 impl KafkaBuilder {
@@ -72,12 +74,20 @@ impl KafkaBuilder {
         self
     }
 
+    /// Gives every broker a second listener at the far end of a link: clients that bootstrap from
+    /// [`far_bootstrap`](Kafka::far_bootstrap) are told of no other, and the rest goes on as without it.
+    pub fn behind(mut self, link: &Arc<Link>) -> Self {
+        self.link = Some(Arc::clone(link));
+        self
+    }
+
     /// Starts the brokers and waits until each of them knows all the others.
     ///
     /// Panics with the end of the log when one does not start.
     pub fn start(self) -> Kafka {
         let ids: Vec<i32> = (1..=self.brokers).collect();
-        let ports: Vec<Ports> = ids.iter().map(|_| Ports::reserve()).collect();
+        let ports: Vec<Ports> = ids.iter().map(|_| Ports::reserve(self.link.as_deref())).collect();
+        let far = ports.iter().filter_map(|it| it.far.as_ref().map(|far| far.advertised)).collect();
         let controllers: Vec<String> = ids
             .iter()
             .zip(&ports)
@@ -99,7 +109,8 @@ impl KafkaBuilder {
             node.wait_until_it_works(&ids);
         }
         let addresses = nodes.iter().map(Node::address).collect();
-        Kafka { ids, addresses, nodes: nodes.into_iter().map(Mutex::new).collect(), oracle: OnceLock::new() }
+        let nodes = nodes.into_iter().map(Mutex::new).collect();
+        Kafka { ids, addresses, far, nodes, oracle: OnceLock::new() }
     }
 }
 
@@ -108,6 +119,7 @@ impl KafkaBuilder {
 pub struct Kafka {
     ids: Vec<i32>,
     addresses: Vec<SocketAddr>,
+    far: Vec<SocketAddr>,
     nodes: Vec<Mutex<Node>>,
     oracle: OnceLock<JavaOracle>,
 }
@@ -115,7 +127,12 @@ pub struct Kafka {
 impl Kafka {
     /// A cluster of one's own: one broker with Kafka's defaults, unless changed.
     pub fn builder() -> KafkaBuilder {
-        KafkaBuilder { brokers: 1, properties: BTreeMap::new(), broker_properties: BTreeMap::new() }
+        KafkaBuilder {
+            brokers: 1,
+            properties: BTreeMap::new(),
+            broker_properties: BTreeMap::new(),
+            link: None,
+        }
     }
 
     /// One broker for all tests of a process, started by the first that asks and ended with the process. It is for tests
@@ -144,7 +161,12 @@ impl Kafka {
 
     /// All addresses, as `bootstrap.servers` wants them.
     pub fn bootstrap(&self) -> String {
-        self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        joined(&self.addresses)
+    }
+
+    /// All addresses over the link that the cluster is [`behind`](KafkaBuilder::behind); empty without one.
+    pub fn far_bootstrap(&self) -> String {
+        joined(&self.far)
     }
 
     /// Kafka's own clients for this cluster, started at the first call.
@@ -190,4 +212,8 @@ impl Kafka {
     fn node(&self, broker: i32) -> MutexGuard<'_, Node> {
         self.nodes[self.index(broker)].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn joined(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::cache::installation;
 use super::ports::Port;
 use super::probe;
+use crate::proxy::Link;
 
 /// One id for all clusters: they have no storage and no port in common. 16 bytes in base64.
 const CLUSTER_ID: &str = "ZmVsaWNlLXRlc3RzLTAwMQ";
@@ -40,7 +41,7 @@ pub(crate) struct Node {
     pub(crate) id: i32,
     pub(crate) state: State,
     pub(crate) log: PathBuf,
-    listener: Port,
+    ports: Ports,
     supervisor: Child,
     /// What the supervisor reads; closing it ends the broker and removes the folder.
     words: Option<ChildStdin>,
@@ -69,12 +70,12 @@ impl Node {
         let mut supervisor = supervise(&folder, &log, &java);
         let words = supervisor.stdin.take();
         let answers = read_lines(&mut supervisor);
-        Self { id, state: State::Down, log, listener: ports.listener, supervisor, words, answers }
+        Self { id, state: State::Down, log, ports, supervisor, words, answers }
     }
 
     /// Where clients reach it.
     pub(crate) fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.listener.number).into()
+        (Ipv4Addr::LOCALHOST, self.ports.listener.number).into()
     }
 
     /// Starts the process, without waiting until it works.
@@ -173,11 +174,26 @@ impl Drop for Node {
 pub(crate) struct Ports {
     pub(crate) listener: Port,
     pub(crate) controller: Port,
+    pub(crate) far: Option<FarPort>,
+}
+
+/// A listener that clients reach over a link only.
+#[derive(Debug)]
+pub(crate) struct FarPort {
+    listener: Port,
+    /// The link's own port.
+    pub(crate) advertised: SocketAddr,
 }
 
 impl Ports {
-    pub(crate) fn reserve() -> Self {
-        Self { listener: Port::reserve(), controller: Port::reserve() }
+    /// Those of a node, with one over the link if there is one.
+    pub(crate) fn reserve(link: Option<&Link>) -> Self {
+        let far = link.map(|link| {
+            let listener = Port::reserve();
+            let advertised = link.route_to((Ipv4Addr::LOCALHOST, listener.number).into());
+            FarPort { listener, advertised: advertised.expect("the loopback interface has free ports") }
+        });
+        Self { listener: Port::reserve(), controller: Port::reserve(), far }
     }
 }
 
@@ -230,6 +246,17 @@ fn properties(
         ("log.cleaner.enable", "false".to_owned()),
         ("group.initial.rebalance.delay.ms", "0".to_owned()),
     ]);
+    if let Some(far) = &ports.far {
+        let listener = far.listener.number;
+        let more = [
+            ("listeners", format!(",FAR://127.0.0.1:{listener}")),
+            ("advertised.listeners", format!(",FAR://{}", far.advertised)),
+            ("listener.security.protocol.map", ",FAR:PLAINTEXT".to_owned()),
+        ];
+        for (name, value) in more {
+            properties.entry(name).or_default().push_str(&value);
+        }
+    }
     properties.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.clone())));
     properties.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = writeln!(text, "{name}={value}");
