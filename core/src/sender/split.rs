@@ -24,9 +24,9 @@ impl<S: Storage> Sender<S> {
             batch.part = Some(batch.front(part.bytes_max));
         }
         // Without a stamp the numbering has started anew meanwhile: the rest is numbered when it is sent.
-        entry.stamp = entry.stamp.map(|stamp| {
-            Stamp::new(stamp.identity, advance(stamp.base_sequence, part.count), batch, crc32c)
-        });
+        entry.stamp = entry
+            .stamp
+            .map(|stamp| Stamp::new(stamp.identity, advance(stamp.base_sequence, part.count), batch, crc32c));
         (entry.acked, entry.refused, entry.implied, entry.ambiguous) = (None, false, false, false);
         while self.spare.free() > 1 {
             match self.spare.take() {

@@ -108,7 +108,9 @@ mod tests {
         line.put(later, Piece::Bytes(vec![0; CAPACITY]));
         let ends = [true, false].map(|puts| {
             let line = Arc::clone(&line);
-            thread::spawn(move || if puts { line.put(later, Piece::End) } else { assert_eq!(line.take(), None) })
+            thread::spawn(
+                move || if puts { line.put(later, Piece::End) } else { assert_eq!(line.take(), None) },
+            )
         });
         line.cut();
         ends.into_iter().for_each(|end| end.join().expect("no thread waits for an hour"));

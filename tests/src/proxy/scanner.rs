@@ -101,7 +101,10 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_ends_the_looking() {
-        assert_eq!(marks(&[b"GET / HTTP/1.1".map(|byte| byte | 0x80).as_slice(), &[0, 0, 0, 2, 5, 6]]), vec![]);
+        assert_eq!(
+            marks(&[b"GET / HTTP/1.1".map(|byte| byte | 0x80).as_slice(), &[0, 0, 0, 2, 5, 6]]),
+            vec![]
+        );
         assert_eq!(marks(&[&[0, 0, 0, 1, 5, 6, 7]]), vec![]);
     }
 }
