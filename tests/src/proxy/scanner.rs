@@ -39,7 +39,7 @@ impl<const HEAD: usize> Scanner<HEAD> {
             self.head[self.have..][..count].copy_from_slice(&bytes[..count]);
             self.have += count;
             *bytes = &bytes[count..];
-            return if self.have == HEAD { self.begin() } else { None };
+            return if self.have == HEAD { self.begin(bytes) } else { None };
         }
         let count = bytes.len().min(self.left);
         self.left -= count;
@@ -51,7 +51,7 @@ impl<const HEAD: usize> Scanner<HEAD> {
         Some(Mark::End)
     }
 
-    fn begin(&mut self) -> Option<Mark<HEAD>> {
+    fn begin(&mut self, rest: &mut &[u8]) -> Option<Mark<HEAD>> {
         let mut length = [0; LENGTH_BYTES];
         length.copy_from_slice(&self.head[..LENGTH_BYTES]);
         let frame = usize::try_from(i32::from_be_bytes(length)).ok().map(|length| length + LENGTH_BYTES);
@@ -62,6 +62,7 @@ impl<const HEAD: usize> Scanner<HEAD> {
             }
             None => {
                 self.lost = true;
+                *rest = &[];
                 None
             }
         }
