@@ -7,5 +7,5 @@ pub mod counting;
 pub mod java;
 pub mod kafka;
 pub mod protocol;
-pub mod verifiable;
 pub mod proxy;
+pub mod verifiable;
