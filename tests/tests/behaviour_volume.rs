@@ -8,10 +8,15 @@ use felice_tests::require_kafka;
 #[test]
 fn half_a_million_records() {
     require_kafka!();
-    // Of its own: it is stopped.
-    let kafka = Kafka::builder().property("auto.create.topics.enable", "false").start();
-    volume::undisturbed::<Producer>(&kafka);
-    volume::broker_restarted::<Producer>(&kafka);
-    volume::undisturbed::<felice_smol::Producer>(&kafka);
-    volume::broker_restarted::<felice_smol::Producer>(&kafka);
+    // Clusters of its own: brokers are stopped and killed.
+    let one = Kafka::builder().property("auto.create.topics.enable", "false").start();
+    volume::undisturbed::<Producer>(&one);
+    volume::broker_restarted::<Producer>(&one);
+    volume::undisturbed::<felice_smol::Producer>(&one);
+    volume::broker_restarted::<felice_smol::Producer>(&one);
+    drop(one);
+
+    let three = Kafka::builder().brokers(3).property("auto.create.topics.enable", "false").start();
+    volume::leader_of_half_killed::<Producer>(&three);
+    volume::leader_of_half_killed::<felice_smol::Producer>(&three);
 }

@@ -1,4 +1,5 @@
-//! Half a million records through a real broker: undisturbed, and with the broker stopped and started in the middle.
+//! Half a million records through real Kafka: through one broker, undisturbed and with the broker stopped and started in
+//! the middle; and through three, of which the one that leads half of the partitions is killed.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use felice_core::record::ProducerRecord;
 use felice_host::Builder;
 
-use super::{FrontEnd, PATIENCE, Witness};
+use super::{FrontEnd, PATIENCE, Witness, wait_until};
 use crate::kafka::Kafka;
 
 /// How many records.
@@ -52,6 +53,43 @@ pub fn broker_restarted<F: FrontEnd>(kafka: &Kafka) {
     run.finish();
 }
 
+/// The same on three brokers, one of which leads half of the partitions. It is killed at once (SIGKILL), the others take
+/// over when Kafka has noticed, and it is started again: records are sent in each of these phases. Nobody hears of it.
+pub fn leader_of_half_killed<F: FrontEnd>(kafka: &Kafka) {
+    const VICTIM: i32 = 1;
+    let topic = format!("{}-leader-killed", F::NAME);
+    let replicas = |partition| match partition {
+        0..6 => [VICTIM, 2 + partition % 2, 3 - partition % 2],
+        6..9 => [2, 3, VICTIM],
+        _ => [3, VICTIM, 2],
+    };
+    let oracle = kafka.oracle();
+    oracle.create_topic_on(&topic, &(0..PARTITIONS).map(replicas).collect::<Vec<_>>(), &[]);
+    let led_by_victim = || {
+        oracle.describe(&topic).iter().filter(|it| it.leader.is_none_or(|leader| leader == VICTIM)).count()
+    };
+    assert_eq!(led_by_victim(), PARTITIONS as usize / 2);
+
+    let run = Run::<F>::to(kafka, topic.clone());
+    run.send(0..RECORDS / 3);
+    let (taken_over, is_taken_over) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let begun = Instant::now();
+            kafka.kill(VICTIM);
+            wait_until("the others lead", || led_by_victim() == 0);
+            println!("the others lead after {:.2?}", begun.elapsed());
+            taken_over.send(()).expect("the sending thread waits for it");
+            kafka.restart(VICTIM);
+            println!("the broker works again after {:.2?}", begun.elapsed());
+        });
+        run.send(RECORDS / 3..RECORDS / 3 * 2);
+        is_taken_over.recv_timeout(PATIENCE).expect("the others take over");
+        run.send(RECORDS / 3 * 2..RECORDS);
+    });
+    run.finish();
+}
+
 /// A producer and what is heard of its numbered records.
 struct Run<'k, F> {
     kafka: &'k Kafka,
@@ -66,6 +104,11 @@ impl<'k, F: FrontEnd> Run<'k, F> {
     fn new(kafka: &'k Kafka, name: &str) -> Self {
         let topic = format!("{}-{name}", F::NAME);
         kafka.oracle().create_topic(&topic, PARTITIONS);
+        Self::to(kafka, topic)
+    }
+
+    /// To a topic that is there.
+    fn to(kafka: &'k Kafka, topic: String) -> Self {
         let witness = Witness::default();
         let producer = Builder::<F>::new()
             .bootstrap_servers(&kafka.bootstrap())
