@@ -3,16 +3,18 @@
 //!
 //! A scenario is a function over a [`FrontEnd`] and a [`Target`]. A front-end joins by implementing [`FrontEnd`], and by
 //! one test binary that names the scenarios with [`behaviour_tests!`](crate::behaviour_tests). The heavy ones, in
-//! [`volume`] and [`memory`], have binaries of their own, since they measure a whole process or stop a broker.
+//! [`volume`], [`outage`] and [`memory`], have binaries of their own, since they measure a whole process or stop a broker.
 
 pub mod acks;
 mod blocking;
 pub mod callbacks;
 pub mod ending;
 pub mod keys;
+mod load;
 pub mod memory;
 pub mod moves;
 pub mod order;
+pub mod outage;
 pub mod patterns;
 pub mod refusals;
 mod sample;
