@@ -12,7 +12,6 @@ use felice_tests::require_kafka;
 const KEPT_PERCENT: u64 = 80;
 
 #[test]
-#[ignore = "the records for the broker that is gone take all of the memory, still"]
 fn one_of_three_brokers_is_gone() {
     require_kafka!();
     let kafka = Kafka::builder().brokers(3).property("auto.create.topics.enable", "false").start();
