@@ -103,14 +103,17 @@ impl Outage {
             Gone::Killed => kafka.kill(VICTIM),
             Gone::Paused => kafka.pause(VICTIM),
         });
+        let begun = Instant::now();
         match self.gone {
             Gone::Killed => kafka.restart(VICTIM),
             Gone::Paused => kafka.resume(VICTIM),
         }
+        println!("the broker works again after {:.2?}", begun.elapsed());
         let back: Vec<_> = loads.iter().map(Load::acked).collect();
         wait_until("its records arrive", || {
             loads.iter().zip(&back).all(|(load, back)| load.acked()[VICTIM_INDEX] > back[VICTIM_INDEX] + 500)
         });
+        println!("its records arrive after {:.2?}", begun.elapsed());
         let of_others = |rates: &[u64; 3]| rates.iter().sum::<u64>() - rates[VICTIM_INDEX];
         let rates = loads.iter().zip(before.iter().zip(&during)).map(|(load, (before, during))| {
             println!("{}: acknowledged per second by each broker: {before:?}, then {during:?}", load.topic());
