@@ -92,6 +92,11 @@ impl Installation {
     }
 }
 
+/// The class path with Kafka's jars, for programs that are no part of the tests; fetched at the first call on this machine.
+pub fn class_path() -> String {
+    format!("{}/*", installation().libs.display())
+}
+
 /// The installation, made at the first call on this machine.
 ///
 /// Panics when it cannot be made, with what Maven or the compiler said.

@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(crate) use cache::installation;
-pub use cache::{KAFKA_VERSION, available};
+pub use cache::{KAFKA_VERSION, available, class_path};
 pub use console::{ConsoleOutput, console_consumer, console_producer, verifiable_producer};
 
 use crate::java::JavaOracle;
