@@ -15,6 +15,8 @@ use crate::kafka::Kafka;
 
 /// The broker that goes.
 const VICTIM: i32 = 1;
+/// Its place where something is counted for each broker.
+const VICTIM_INDEX: usize = VICTIM as usize - 1;
 
 /// For how long records are counted before.
 const BEFORE: Duration = Duration::from_secs(4);
@@ -122,8 +124,6 @@ impl Outage {
         rates.collect()
     }
 }
-
-const VICTIM_INDEX: usize = VICTIM as usize - 1;
 
 /// What each broker acknowledges per second from when `begin` is called.
 fn measure(loads: &[Load], lasts: Duration, begin: impl FnOnce()) -> Vec<[u64; 3]> {
