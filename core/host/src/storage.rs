@@ -6,7 +6,7 @@
 //!                                             waits
 //! + topics.max                                a slot in each plane, and the arenas of names
 //! + partitions.max                            a slot in each plane, and their indexes
-//! + partitions.known.max × 4 B                who leads each partition
+//! + partitions.known.max × 6 B                who leads each partition, in each plane
 //! + brokers.max                               a slot with the state of its connection
 //! ```
 //!
