@@ -109,6 +109,8 @@ pub(crate) struct Cluster<S: Storage> {
     leaders: Spans<S, u32>,
     /// Some topic has changed.
     changed: bool,
+    /// How often something has changed.
+    revision: u32,
 }
 
 impl<S: Storage> Cluster<S> {
@@ -118,7 +120,15 @@ impl<S: Storage> Cluster<S> {
         names: S::Table<u8>,
         leaders: S::Table<u32>,
     ) -> Self {
-        Self { brokers, topics, names, names_used: 0, leaders: Spans::new(leaders), changed: false }
+        Self {
+            brokers,
+            topics,
+            names,
+            names_used: 0,
+            leaders: Spans::new(leaders),
+            changed: false,
+            revision: 0,
+        }
     }
 
     pub(crate) fn brokers(&self) -> &[BrokerSlot] {
@@ -211,7 +221,13 @@ impl<S: Storage> Cluster<S> {
         if let Some(slot) = self.topic_mut(topic) {
             slot.changed = true;
             self.changed = true;
+            self.revision = self.revision.wrapping_add(1);
         }
+    }
+
+    /// Differs once anything has changed.
+    pub(crate) const fn revision(&self) -> u32 {
+        self.revision
     }
 
     /// A topic that has changed since it was asked for last.
@@ -240,15 +256,20 @@ impl<S: Storage> Cluster<S> {
         self.topics.as_mut().get_mut(usize::from(topic.0)).filter(|slot| slot.state != TopicState::Free)
     }
 
-    /// The topic has this id. A broker that tells none changes nothing.
-    pub(crate) fn set_id(&mut self, topic: TopicId, id: [u8; 16]) {
-        if let Some(slot) = self.topic_mut(topic)
-            && id != [0; 16]
-            && id != slot.id
-        {
-            slot.previous_id = slot.id;
-            slot.id = id;
+    /// The topic has this id; whether it had another one. A broker that tells none changes nothing.
+    pub(crate) fn set_id(&mut self, topic: TopicId, id: [u8; 16]) -> bool {
+        match self.topic_mut(topic) {
+            Some(slot) if id != [0; 16] && id != slot.id => {
+                slot.previous_id = core::mem::replace(&mut slot.id, id);
+                slot.previous_id != [0; 16]
+            }
+            _ => false,
         }
+    }
+
+    /// Whether a topic made anew can be told from the one before.
+    pub(crate) fn has_id(&self, topic: TopicId) -> bool {
+        self.topic(topic).is_some_and(|slot| slot.id != [0; 16])
     }
 
     /// Remembers a topic under the id that the accumulator gave it; false when there is no room for it.

@@ -178,10 +178,16 @@ impl Connection {
         matches!(self.outgoing, Outgoing::Nothing) && !self.requests.is_full()
     }
 
-    /// Whether the request, the newest one, has not left completely.
+    /// Whether the request has not left completely.
     pub(crate) fn is_writing(&self, correlation_id: i32) -> bool {
-        let is_newest = self.requests.back().is_some_and(|request| request.correlation_id == correlation_id);
-        is_newest && !matches!(self.outgoing, Outgoing::Nothing)
+        match self.outgoing {
+            Outgoing::Nothing => false,
+            Outgoing::Small { .. } => {
+                self.requests.back().is_some_and(|request| request.correlation_id == correlation_id)
+            }
+            // With acks=0 it is not among the requests: nobody answers it.
+            Outgoing::Produce(cursor) => cursor.correlation_id == correlation_id,
+        }
     }
 
     /// The id of the next request.

@@ -36,8 +36,12 @@ pub struct InFlightSlot<B: Block> {
     pub(crate) corrupt: u8,
     /// Its numbering, from the first time that it was sent.
     pub(crate) stamp: Option<Stamp>,
+    /// The partition's, when it was numbered.
+    pub(crate) incarnation: u8,
     /// An attempt has no answer that says whether it was stored.
     pub(crate) ambiguous: bool,
+    /// It is sent in parts, and before that it was sent as a whole that may be stored.
+    pub(crate) whole_unknown: bool,
     /// The broker expected another sequence.
     pub(crate) refused: bool,
     /// A later batch of the same numbering is stored: so this one is, too.
@@ -93,7 +97,9 @@ impl<B: Block> InFlightSlot<B> {
         attempts: 0,
         corrupt: 0,
         stamp: None,
+        incarnation: 0,
         ambiguous: false,
+        whole_unknown: false,
         refused: false,
         implied: false,
         acked: None,

@@ -147,6 +147,19 @@ impl<S: Storage> Sender<S> {
         }
     }
 
+    /// A broker that the cluster does not name any more, or names elsewhere, keeps its connection only until what is in
+    /// flight there is answered: its slot is needed.
+    pub(super) fn close_unlisted(&mut self) {
+        for slot in 0..self.cluster.brokers().len() as u16 {
+            let broker = &self.cluster.brokers()[usize::from(slot)];
+            let connection = &broker.connection;
+            let busy = !connection.requests.is_empty() || !matches!(connection.outgoing, Outgoing::Nothing);
+            if !broker.listed && !broker.bootstrap && !connection.is_idle() && !busy {
+                self.disconnect(slot, Disconnect::Idle, true);
+            }
+        }
+    }
+
     /// What is known of the brokers is forgotten, and the bootstrap servers are asked who they are (KIP-1102). What was in
     /// flight is sent again.
     pub(super) fn rebootstrap(&mut self) {

@@ -6,8 +6,13 @@
 //! only its last batch and answers 45 to the ones before; then the ones that followed are asked about in turn. One of
 //! them known: all before are stored, at an offset that nobody can tell any more. None known: none is stored, and the
 //! numbering starts anew under the next epoch.
+//!
+//! Where that proves nothing the batch fails, and says that it may be stored: a later one, which may be the one that the
+//! broker remembers, was given up meanwhile; or it is sent in parts now, and may be stored as a whole; or the log is
+//! another one, since its topic was deleted and made anew.
 
 use super::Sender;
+use super::idempotence::advance;
 use crate::error::{Cause, Class, Disconnect, ErrorCode, ErrorKind, Failure, Persisted, Stage};
 use crate::event::Ack;
 use crate::index::NONE;
@@ -27,6 +32,7 @@ impl<S: Storage> Sender<S> {
         if code != ErrorCode::NONE {
             self.batches.get_mut(batch).last_cause = Some(Cause::Broker(code));
         }
+        self.suspect_other_log(partition, code);
         match code.class() {
             Class::None => self.succeed(partition, batch, ack),
             Class::Duplicate => self.succeed(partition, batch, SOMEWHERE),
@@ -49,15 +55,31 @@ impl<S: Storage> Sender<S> {
         self.partitions.get_mut(partition).in_flight -= 1;
     }
 
+    /// Where topics have no ids, only this error tells that a topic may have been deleted: there may be another one of
+    /// that name by the next attempt.
+    fn suspect_other_log(&mut self, partition: u32, code: ErrorCode) {
+        let topic = self.partitions.get(partition).key.topic;
+        if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && !self.cluster.has_id(topic) {
+            self.partitions.get_mut(partition).suspect();
+        }
+    }
+
     fn succeed(&mut self, partition: u32, batch: u32, ack: Ack) {
+        let broker = self.partitions.get(partition).broker;
+        let generation = self.connection(broker).generation;
         let state = self.partitions.get_mut(partition);
-        state.confirmed = true;
+        state.confirmed_on = Some(generation);
         state.failures = 0;
+        let incarnation = state.incarnation;
         let numbering = self.batches.get(batch).stamp.map(|stamp| stamp.identity);
         let mut before = state.first;
         while before != batch && before != NONE {
             let entry = self.batches.get_mut(before);
-            entry.implied |= self.config.idempotence && entry.stamp.map(|stamp| stamp.identity) == numbering;
+            // One whose every attempt was answered is not stored, whatever follows: then it is another log.
+            entry.implied |= self.config.idempotence
+                && entry.ambiguous
+                && entry.incarnation == incarnation
+                && entry.stamp.map(|stamp| stamp.identity) == numbering;
             before = entry.next;
         }
         self.batches.get_mut(batch).acked = Some(ack);
@@ -77,7 +99,9 @@ impl<S: Storage> Sender<S> {
                 (None, true) => SOMEWHERE,
                 (None, false) => return,
             };
-            if self.complete_part(first, ack) {
+            // One that has had its outcome is not sent on; one that is stored because a later one is, is stored whole.
+            let goes_on = entry.outcome.is_none() && !entry.implied;
+            if goes_on && self.complete_part(first, ack) {
                 // The rest is sent before anything that follows.
                 self.partitions.get_mut(partition).recovering = true;
                 return;
@@ -135,18 +159,61 @@ impl<S: Storage> Sender<S> {
             // An earlier one was not stored: this one follows it once more.
             return;
         }
+        let incarnation = self.partitions.get(partition).incarnation;
         let entry = self.batches.get_mut(batch);
-        if entry.implied {
+        let same_log = entry.incarnation == incarnation;
+        if entry.implied && same_log {
             entry.acked = Some(SOMEWHERE);
             return self.complete_front(partition);
         }
+        if entry.whole_unknown || self.is_overtaken(batch) {
+            return self.refuse(partition, batch, code);
+        }
+        let entry = self.batches.get_mut(batch);
         entry.refused = true;
         let (ambiguous, next) = (entry.ambiguous, entry.next);
         let numbering = entry.stamp.map(|stamp| stamp.identity);
         let follower = self.next_unsent(next);
-        let can_tell = follower != NONE
+        let can_ask = follower != NONE
             && self.batches.get(follower).stamp.is_some_and(|stamp| Some(stamp.identity) == numbering);
-        self.partitions.get_mut(partition).restart |= !(ambiguous && can_tell);
+        match (ambiguous, same_log && can_ask) {
+            (false, _) => self.partitions.get_mut(partition).restart = true,
+            (true, true) => {}
+            (true, false) if same_log && self.is_last_numbered(partition, batch) => {
+                self.partitions.get_mut(partition).restart = true;
+            }
+            (true, false) => self.refuse_unknown(partition, code),
+        }
+    }
+
+    /// Whether a batch behind it is stored already: sent again, it would stand behind that one.
+    fn is_overtaken(&self, batch: u32) -> bool {
+        let mut slot = self.batches.get(batch).next;
+        while slot != NONE && self.batches.get(slot).acked.is_none() {
+            slot = self.batches.get(slot).next;
+        }
+        slot != NONE
+    }
+
+    /// Whether no number behind this batch's was given to another: if it were stored, the broker would remember it.
+    fn is_last_numbered(&self, partition: u32, batch: u32) -> bool {
+        let entry = self.batches.get(batch);
+        entry.stamp.is_some_and(|stamp| {
+            advance(stamp.base_sequence, entry.count()) == self.partitions.get(partition).next_sequence
+        })
+    }
+
+    /// Nobody can tell any more what became of the batches of unknown fate that the broker does not know.
+    fn refuse_unknown(&mut self, partition: u32, code: ErrorCode) {
+        let mut slot = self.partitions.get(partition).first;
+        while slot != NONE {
+            let entry = self.batches.get(slot);
+            let (next, unknown) = (entry.next, entry.refused && entry.ambiguous);
+            if unknown {
+                self.refuse(partition, slot, code);
+            }
+            slot = next;
+        }
     }
 
     /// Error 47 or 49: this identity writes no more. What it was sent under has no earlier attempt of unknown fate, or
@@ -254,6 +321,8 @@ impl<S: Storage> Sender<S> {
 
     /// After every change: once nothing is in flight, a recovering partition starts again from its front.
     pub(super) fn resume(&mut self, partition: u32) {
+        // Whoever stood in front of one that is stored may have failed.
+        self.complete_front(partition);
         let state = self.partitions.get(partition);
         if state.recovering && state.in_flight == 0 {
             self.restart_numbering(partition);

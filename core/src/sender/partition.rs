@@ -20,8 +20,11 @@ pub struct PartitionSlot {
     pub(crate) reserved: bool,
     /// The broker that its batches went to last, or go to.
     pub(crate) broker: u16,
-    /// The leader has answered a batch with success: more than one may be in flight (KAFKA-15591).
-    pub(crate) confirmed: bool,
+    /// The generation of its broker's connection on which a batch had success: more than one may be in flight there
+    /// (KAFKA-15591). A broker that comes back may have forgotten what it confirmed.
+    pub(crate) confirmed_on: Option<u16>,
+    /// Counts what may have made another log of it: its topic was unknown for a while, or has another id.
+    pub(crate) incarnation: u8,
     /// Something went wrong: nothing more is sent until nothing is in flight, then one batch after the other.
     pub(crate) recovering: bool,
     /// The numbering starts anew, once nothing is in flight and there is a producer id.
@@ -52,7 +55,8 @@ impl PartitionSlot {
         in_flight: 0,
         reserved: false,
         broker: NOBODY,
-        confirmed: false,
+        confirmed_on: None,
+        incarnation: 0,
         recovering: false,
         restart: false,
         failures: 0,
@@ -72,6 +76,12 @@ impl PartitionSlot {
     /// to look there finds nothing to do.
     const fn is_evictable(&self) -> bool {
         self.first == NONE && !self.reserved && !self.waiting
+    }
+
+    /// It may be another log than it was: success there says nothing of what was sent before.
+    pub(crate) const fn suspect(&mut self) {
+        self.incarnation = self.incarnation.wrapping_add(1);
+        self.confirmed_on = None;
     }
 
     /// The slot for another partition, where it stands in the lists.
@@ -114,6 +124,15 @@ impl<S: Storage> Partitions<S> {
     pub(crate) fn find(&self, key: TopicPartition) -> Option<u32> {
         let slot = self.index.find(key, |slot| self.get(slot).key);
         (slot != NONE).then_some(slot)
+    }
+
+    /// A topic's partitions may be other logs than they were.
+    pub(crate) fn suspect(&mut self, topic: TopicId) {
+        self.slots
+            .as_mut()
+            .iter_mut()
+            .filter(|slot| slot.key.topic == topic)
+            .for_each(PartitionSlot::suspect);
     }
 
     /// The partition's slot, taken now if it has none. The flag tells that another one had to be forgotten for it;

@@ -161,7 +161,9 @@ impl<S: Storage> Sender<S> {
             state.next_sequence = advance(base_sequence, self.batches.get(slot).count());
         }
         let crc32c = self.config.crc32c;
+        let incarnation = self.partitions.get(partition).incarnation;
         let entry = self.batches.get_mut(slot);
+        entry.incarnation = incarnation;
         let batch = entry.batch.as_ref();
         entry.stamp = batch.map(|batch| Stamp::new(identity, base_sequence, batch, crc32c));
     }

@@ -7,7 +7,7 @@ use crate::batch::Batch;
 use crate::cluster::TopicState;
 use crate::error::{Cause, ErrorCode, ErrorKind, Failure, Persisted, Stage};
 use crate::event::Event;
-use crate::id::TopicPartition;
+use crate::id::{NOBODY, TopicPartition};
 use crate::index::NONE;
 use crate::memory::Storage;
 use crate::time::earliest;
@@ -120,7 +120,7 @@ impl<S: Storage> Sender<S> {
         if leader != state.broker {
             let state = self.partitions.get_mut(partition);
             state.broker = leader;
-            state.confirmed = false;
+            state.confirmed_on = None;
             // What one broker refused, another one may know.
             let mut slot = state.first;
             while slot != NONE {
@@ -150,7 +150,10 @@ impl<S: Storage> Sender<S> {
     /// Whether the partition's own rules allow one more batch in flight.
     pub(super) fn may_send(&self, partition: u32) -> bool {
         let state = self.partitions.get(partition);
-        let gated = state.recovering || (self.config.idempotence && !state.confirmed);
+        let confirmed = state.confirmed_on.is_some_and(|generation| {
+            state.broker != NOBODY && generation == self.connection(state.broker).generation
+        });
+        let gated = state.recovering || (self.config.idempotence && !confirmed);
         let limit = if gated { 1 } else { self.config.in_flight_max };
         state.retry_at.is_none()
             && state.in_flight < limit

@@ -31,6 +31,10 @@ impl<S: Storage> Sender<S> {
                 }
                 Incoming::Produce(decoder, answer) => self.read_produce(slot, decoder, answer, &mut input)?,
             };
+            if self.connection(slot).is_idle() {
+                // The answer was a reason to close it (KIP-1102): what came behind it is not read.
+                return Ok(());
+            }
             self.connection_mut(slot).incoming = next;
         }
         Ok(())
@@ -169,6 +173,7 @@ impl<S: Storage> Sender<S> {
             topic.refresh |= core::mem::take(&mut topic.asked);
         }
         self.metadata_done();
+        self.close_unlisted();
         if core::mem::take(&mut self.metadata.rebootstrap) {
             self.rebootstrap();
         }
@@ -240,7 +245,9 @@ impl<S: Storage> Sender<S> {
         let timeout = self.config.unknown_topic_timeout;
         let Some(topic) = self.metadata.topic.take() else { return };
         if code == ErrorCode::NONE {
-            self.cluster.set_id(topic, self.metadata.id);
+            if self.cluster.set_id(topic, self.metadata.id) {
+                self.partitions.suspect(topic);
+            }
         }
         let Some(slot) = self.cluster.topic_mut(topic) else { return };
         slot.asked = false;

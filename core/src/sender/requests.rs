@@ -30,6 +30,8 @@ pub(crate) struct Metadata {
     pub(crate) on: Option<u16>,
     retry_at: Instant,
     failures: u32,
+    /// What was known when the request was sent: an answer that changes nothing is as good as none.
+    revision: u32,
     refreshed_at: Instant,
     pub(crate) last_cause: Option<Cause>,
     /// The element of the answer that is being read.
@@ -56,6 +58,7 @@ impl Metadata {
             on: None,
             retry_at: Instant::ZERO,
             failures: 0,
+            revision: 0,
             refreshed_at: Instant::ZERO,
             last_cause: None,
             host: heapless::String::new(),
@@ -230,6 +233,7 @@ impl<S: Storage> Sender<S> {
     fn begin_metadata(&mut self, slot: u16) {
         self.metadata.on = Some(slot);
         self.metadata.urgent = false;
+        self.metadata.revision = self.cluster.revision();
         let mut asked = 0;
         self.begin_small(slot, ApiKey::Metadata, |sender, buffer, header| {
             let mut bytes = 0;
@@ -313,13 +317,15 @@ impl<S: Storage> Sender<S> {
         }
     }
 
-    /// The answer is complete: what is still missing is asked for after a backoff.
+    /// The answer is complete: what is still missing is asked for after a backoff. It grows until there is news.
     pub(super) fn metadata_done(&mut self) {
         self.metadata.on = None;
         self.metadata.needed = self.cluster.topics().iter().any(|slot| slot.refresh);
         self.metadata.second_look = false;
         self.metadata.asked_for &= self.cluster.topics().iter().any(|slot| slot.state == TopicState::Unknown);
-        self.metadata.failures = if self.metadata.needed { self.metadata.failures + 1 } else { 0 };
+        let news = !self.metadata.needed && self.metadata.revision != self.cluster.revision();
+        let in_a_row = self.metadata.refreshed_at + 2 * self.config.retry_backoff_max > self.now;
+        self.metadata.failures = if news || !in_a_row { 0 } else { self.metadata.failures + 1 };
         let failures = self.metadata.failures.max(1);
         let wait =
             backoff(self.config.retry_backoff, self.config.retry_backoff_max, failures, &mut self.random);

@@ -28,6 +28,7 @@ impl<S: Storage> Sender<S> {
             .stamp
             .map(|stamp| Stamp::new(stamp.identity, advance(stamp.base_sequence, part.count), batch, crc32c));
         (entry.acked, entry.refused, entry.implied, entry.ambiguous) = (None, false, false, false);
+        entry.whole_unknown = false;
         while self.spare.free() > 1 {
             match self.spare.take() {
                 Some(block) => entry.surplus.adopt(block),
@@ -49,6 +50,8 @@ impl<S: Storage> Sender<S> {
         batch.part = Some(batch.front(half));
         let topic = batch.partition.topic;
         entry.stamp = Some(Stamp::new(stamp.identity, stamp.base_sequence, batch, crc32c));
+        // Had the whole been stored, the broker would know it by its own numbers only, and not the parts by theirs.
+        entry.whole_unknown = entry.ambiguous;
         if let Some(slot) = self.cluster.topic_mut(topic) {
             slot.batch_bytes_max = slot.batch_bytes_max.min(HEADER_BYTES as u32 + half);
             self.cluster.mark_changed(topic);

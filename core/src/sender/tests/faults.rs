@@ -10,7 +10,7 @@ use std::vec;
 use std::vec::Vec;
 
 /// A producer whose leader has confirmed one batch, with `count` more of two records in flight.
-fn with_in_flight(count: u32) -> (Rig, Vec<(Request, Vec<Sent>)>) {
+pub(super) fn with_in_flight(count: u32) -> (Rig, Vec<(Request, Vec<Sent>)>) {
     let mut rig = Rig::started(SenderConfig::default(), 1);
     assert!(rig.offer(0, 1));
     let (request, _) = rig.produced(0);
@@ -23,7 +23,7 @@ fn with_in_flight(count: u32) -> (Rig, Vec<(Request, Vec<Sent>)>) {
     (rig, requests)
 }
 
-fn reconnect(rig: &mut Rig) {
+pub(super) fn reconnect(rig: &mut Rig) {
     rig.advance(Duration::from_secs(2));
     rig.connect();
     rig.shake_hands(0);
@@ -316,7 +316,7 @@ fn closing_gives_everything_its_outcome_and_its_memory_back() {
 }
 
 /// Real records, since splitting reads them.
-fn offer_records(rig: &mut Rig, count: u8) -> Vec<Vec<u8>> {
+pub(super) fn offer_records(rig: &mut Rig, count: u8) -> Vec<Vec<u8>> {
     let key = TopicPartition { topic: TOPIC, partition: 0 };
     assert!(rig.sender.reserve(rig.now, key));
     let values: Vec<Vec<u8>> = (0..count).map(|index| vec![index; 5 + usize::from(index)]).collect();
@@ -352,7 +352,7 @@ fn a_batch_that_is_too_large_goes_in_parts_under_its_own_numbers() {
         }
         rig.answer(0, &request, &answers::produce(&[(0, error, i64::from(next - count))]));
         rig.advance(Duration::from_secs(2));
-        if requests.is_empty() && rig.next_is_produce(0) {
+        if requests.is_empty() && rig.next_is(0, 0) {
             requests.push(rig.produced(0));
         }
     }

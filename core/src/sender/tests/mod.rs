@@ -2,6 +2,7 @@
 
 mod answers;
 mod cluster;
+mod fates;
 mod faults;
 mod hostile;
 mod pieces;

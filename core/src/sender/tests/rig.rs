@@ -323,9 +323,9 @@ impl Rig {
         self.back
     }
 
-    /// Whether a whole Produce request waits; other requests are not expected.
-    pub(super) fn next_is_produce(&self, slot: u16) -> bool {
-        self.written.get(&slot).is_some_and(|written| written.get(4..6) == Some(&[0, 0]))
+    /// Whether the next request on a connection is of this API.
+    pub(super) fn next_is(&self, slot: u16, api: u8) -> bool {
+        self.written.get(&slot).is_some_and(|written| written.get(4..6) == Some(&[0, api]))
     }
 
     /// The outcomes since the last call: the batch's slot, and its offset or failure.
