@@ -8,4 +8,5 @@ pub mod java;
 pub mod kafka;
 pub mod protocol;
 pub mod proxy;
+pub mod simulation;
 pub mod verifiable;

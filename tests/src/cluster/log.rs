@@ -130,6 +130,17 @@ impl PartitionLog {
         header.base_offset
     }
 
+    /// Takes the last `count` batches off, as many as there are, oldest first.
+    pub(super) fn truncate(&mut self, count: usize) -> Vec<StoredBatch> {
+        let kept = self.batches.len().saturating_sub(count);
+        let lost: Vec<StoredBatch> = self.batches.split_off(kept).into();
+        if let Some(first) = lost.first() {
+            self.next_offset = first.base_offset();
+            self.kept_records -= lost.iter().map(|batch| batch.header.record_count as usize).sum::<usize>();
+        }
+        lost
+    }
+
     fn trim(&mut self, count: usize) {
         while let Some(first) = self.batches.front() {
             let without_first = self.kept_records - first.header.record_count as usize;

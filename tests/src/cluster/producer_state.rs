@@ -7,6 +7,8 @@ use crate::protocol::{
     records::{BatchHeader, sequence_after},
 };
 
+use super::StoredBatch;
+
 /// How many batches of a producer are recognised when they come again.
 const REMEMBERED_BATCHES: usize = 5;
 
@@ -78,6 +80,15 @@ impl Producers {
             max_timestamp: batch.max_timestamp,
             forgotten_by: 0,
         });
+    }
+
+    /// What is remembered by whoever reads all of a log.
+    pub(super) fn of_log<'b>(batches: impl Iterator<Item = &'b StoredBatch>) -> Self {
+        let mut producers = Self::default();
+        for header in batches.map(StoredBatch::header).filter(|header| header.is_idempotent()) {
+            producers.appended(header, header.base_offset);
+        }
+        producers
     }
 
     /// A broker stops: its snapshot holds only the last batch of each producer.

@@ -2,7 +2,7 @@
 
 use crate::protocol::{Uuid, ZERO_UUID, records::Record};
 
-use super::{Cluster, PartitionLog, producer_state::Producers};
+use super::{Cluster, PartitionLog, StoredBatch, producer_state::Producers};
 
 /// What a topic is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,6 +242,19 @@ impl Cluster {
     /// If there is no such partition.
     pub fn set_isr(&mut self, topic: &str, partition: i32, isr: &[i32]) {
         self.partition_mut(topic, partition).isr = isr.to_vec();
+    }
+
+    /// Loses the last `count` batches of a partition, as many as there are: what becomes the leader has never had them.
+    /// Returns them, oldest first. What is known of producers is what the rest of the log tells.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such partition.
+    pub fn truncate(&mut self, topic: &str, partition: i32, count: usize) -> Vec<StoredBatch> {
+        let partition = self.partition_mut(topic, partition);
+        let lost = partition.log.truncate(count);
+        partition.producers = Producers::of_log(partition.log.batches());
+        lost
     }
 
     /// A partition's log.

@@ -1,0 +1,274 @@
+//! What goes wrong, and right again: the cluster's and the network's troubles, as the plan allows them.
+
+use super::agenda::Event;
+use super::dice::Dice;
+use super::network::Piece;
+use super::plan::TopicPlan;
+use super::{World, network};
+use crate::cluster::{Action, Fault, TopicConfig};
+use crate::protocol::{ApiKey, ErrorCode};
+use felice_core::error::Disconnect;
+
+/// What a broker may answer to Produce without having stored anything.
+const REFUSALS: [ErrorCode; 12] = [
+    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    ErrorCode::LEADER_NOT_AVAILABLE,
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode::NOT_ENOUGH_REPLICAS,
+    ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::KAFKA_STORAGE_ERROR,
+    ErrorCode::FENCED_LEADER_EPOCH,
+    ErrorCode::CORRUPT_MESSAGE,
+    ErrorCode::MESSAGE_TOO_LARGE,
+    ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+    ErrorCode::UNKNOWN_SERVER_ERROR,
+    ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+];
+
+/// What it may answer although it has stored the batch.
+const LIES: [ErrorCode; 4] = [
+    ErrorCode::UNKNOWN_SERVER_ERROR,
+    ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::KAFKA_STORAGE_ERROR,
+];
+
+/// The source of all trouble.
+#[derive(Debug)]
+pub(super) struct Chaos {
+    dice: Dice,
+    topics_made: u32,
+}
+
+impl Chaos {
+    pub(super) fn new(dice: Dice) -> Self {
+        Self { dice, topics_made: 0 }
+    }
+}
+
+impl From<&TopicPlan> for TopicConfig {
+    fn from(plan: &TopicPlan) -> Self {
+        Self {
+            partitions: plan.partitions.max(1),
+            replication_factor: plan.replicas,
+            max_message_bytes: plan.max_message_bytes,
+            min_insync_replicas: plan.min_insync.min(plan.replicas as usize),
+            log_append_time: plan.log_append_time,
+            ..Self::default()
+        }
+    }
+}
+
+impl World {
+    /// Something goes wrong, and the next thing is put on the agenda.
+    pub(super) fn chaos(&mut self) {
+        if self.calm {
+            return;
+        }
+        let mut dice = self.chaos.dice.clone();
+        let faults = self.plan.faults;
+        match dice.below(12) {
+            0 if faults.cuts => self.fragile(&mut dice),
+            1 if faults.silence => self.silence(&mut dice),
+            2 if faults.refusals => self.network.refusing = dice.one_in(2),
+            3 if faults.names => self.network.nameless = dice.one_in(2),
+            4 if faults.restarts => self.restart(&mut dice, false),
+            5 if faults.losses => self.restart(&mut dice, true),
+            6 if faults.leaders => self.move_leader(&mut dice),
+            7 if faults.replicas => self.lose_replicas(&mut dice),
+            8 if faults.errors => self.inject(&mut dice),
+            9 if faults.delays => self.delay(&mut dice),
+            10 if faults.topics => self.change_topic(&mut dice),
+            11 if faults.addresses => self.change_address(&mut dice),
+            _ => {}
+        }
+        self.agenda.add(self.now + dice.between(1, self.plan.chaos_us), Event::Chaos);
+        self.chaos.dice = dice;
+    }
+
+    fn tell(&mut self, what: std::fmt::Arguments<'_>) {
+        self.trace.line(self.now, format_args!("chaos: {what}"));
+    }
+
+    fn fragile(&mut self, dice: &mut Dice) {
+        self.network.fragile = dice.one_in(2).then(|| dice.magnitude(1, 20_000));
+        let fragile = self.network.fragile;
+        self.tell(format_args!("new connections break after {fragile:?} bytes"));
+        if dice.one_in(3) {
+            let broker = self.any_broker(dice);
+            self.tell(format_args!("all connections to broker {broker} break"));
+            self.network.broker_gone(self.now, &mut self.agenda, broker, false);
+        }
+    }
+
+    fn silence(&mut self, dice: &mut Dice) {
+        self.network.silent = dice.one_in(2);
+        let broker = self.any_broker(dice);
+        self.tell(format_args!("nothing more comes through to and from broker {broker}"));
+        self.network.broker_gone(self.now, &mut self.agenda, broker, true);
+    }
+
+    fn restart(&mut self, dice: &mut Dice, loses: bool) {
+        let broker = self.any_broker(dice);
+        if self.cluster.is_up(broker) {
+            let silently = dice.one_in(3);
+            self.tell(format_args!("broker {broker} stops, silently: {silently}"));
+            self.cluster.stop_broker(broker);
+            self.network.broker_gone(self.now, &mut self.agenda, broker, silently);
+            if loses {
+                self.lose_tails(dice, broker);
+            }
+        } else {
+            self.tell(format_args!("broker {broker} starts"));
+            self.cluster.start_broker(broker);
+        }
+    }
+
+    /// The end of some logs is gone, as when a broker that had not everything becomes the leader.
+    fn lose_tails(&mut self, dice: &mut Dice, broker: i32) {
+        for topic in self.plan.topics.clone() {
+            for partition in 0..self.cluster.partition_count(&topic.name) {
+                let concerned = self.cluster.partition(&topic.name, partition).replicas().contains(&broker);
+                if concerned && dice.one_in(2) {
+                    let lost = self.cluster.truncate(&topic.name, partition, dice.magnitude(1, 8) as usize);
+                    self.tell(format_args!("{}-{partition} loses {} batches", topic.name, lost.len()));
+                    self.oracle.gone(&topic.name, partition, lost);
+                }
+            }
+        }
+    }
+
+    fn move_leader(&mut self, dice: &mut Dice) {
+        let Some((topic, partition)) = self.any_partition(dice) else { return };
+        let broker = self.any_broker(dice);
+        let leader = if dice.one_in(4) || !self.cluster.is_up(broker) { -1 } else { broker };
+        self.tell(format_args!("{topic}-{partition} is led by {leader}"));
+        self.cluster.set_leader(&topic, partition, leader);
+    }
+
+    fn lose_replicas(&mut self, dice: &mut Dice) {
+        let Some((topic, partition)) = self.any_partition(dice) else { return };
+        let replicas = self.cluster.partition(&topic, partition).replicas().to_vec();
+        let isr = if dice.one_in(2) { &replicas[..1] } else { &replicas[..] };
+        self.tell(format_args!("{topic}-{partition} has {isr:?} in sync"));
+        self.cluster.set_isr(&topic, partition, isr);
+    }
+
+    fn inject(&mut self, dice: &mut Dice) {
+        let api = *dice.pick(&[
+            ApiKey::PRODUCE,
+            ApiKey::PRODUCE,
+            ApiKey::PRODUCE,
+            ApiKey::METADATA,
+            ApiKey::INIT_PRODUCER_ID,
+            ApiKey::API_VERSIONS,
+        ]);
+        let action = match dice.below(6) {
+            0 if api == ApiKey::PRODUCE => Action::Error(*dice.pick(&REFUSALS)),
+            1 if api == ApiKey::PRODUCE => Action::ApplyThenError(*dice.pick(&LIES)),
+            0 | 1 if api == ApiKey::INIT_PRODUCER_ID => Action::Error(
+                *dice.pick(&[ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, ErrorCode::COORDINATOR_NOT_AVAILABLE]),
+            ),
+            0 | 1 if api == ApiKey::METADATA => Action::Error(
+                *dice.pick(&[ErrorCode::LEADER_NOT_AVAILABLE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]),
+            ),
+            2 => Action::Drop,
+            3 => Action::ApplyThenDrop,
+            4 => Action::Close,
+            _ => Action::ApplyThenClose,
+        };
+        let fault = Fault::new(api, action).times(dice.magnitude(1, 8) as u32);
+        self.tell(format_args!("{fault:?}"));
+        self.cluster.inject(fault);
+    }
+
+    fn delay(&mut self, dice: &mut Dice) {
+        let action = Action::Delay(dice.magnitude(1, 40_000_000));
+        let fault = Fault::new(*dice.pick(&[ApiKey::PRODUCE, ApiKey::METADATA]), action)
+            .times(dice.magnitude(1, 4) as u32);
+        self.tell(format_args!("{fault:?}"));
+        self.cluster.inject(fault);
+    }
+
+    fn change_topic(&mut self, dice: &mut Dice) {
+        let topic = dice.pick(&self.plan.topics).clone();
+        let partitions = self.cluster.partition_count(&topic.name);
+        match dice.below(3) {
+            _ if partitions == 0 => {
+                self.chaos.topics_made += 1;
+                self.tell(format_args!("{} is made", topic.name));
+                self.cluster.create_topic_with(&topic.name, TopicConfig::from(&topic));
+            }
+            0 => {
+                self.tell(format_args!("{} is deleted", topic.name));
+                for partition in 0..partitions {
+                    let batches: Vec<_> =
+                        self.cluster.log(&topic.name, partition).batches().cloned().collect();
+                    self.oracle.gone(&topic.name, partition, batches);
+                }
+                self.cluster.delete_topic(&topic.name);
+            }
+            _ => {
+                self.tell(format_args!("{} gets another partition", topic.name));
+                self.cluster.add_partitions(&topic.name, 1);
+            }
+        }
+    }
+
+    fn change_address(&mut self, dice: &mut Dice) {
+        if dice.one_in(3) {
+            self.tell(format_args!("start again from the bootstrap servers"));
+            self.cluster.inject(Fault::error(ApiKey::METADATA, ErrorCode::REBOOTSTRAP_REQUIRED));
+            return;
+        }
+        let broker = self.any_broker(dice);
+        let port = 9_093 + dice.below(20) as u16;
+        let place = (format!("broker-{broker}"), port);
+        self.tell(format_args!("broker {broker} listens on {port}, too"));
+        self.cluster.set_address(broker, &place.0, i32::from(port));
+        self.addresses.insert(place, broker);
+        if dice.one_in(2) {
+            self.network.broker_gone(self.now, &mut self.agenda, broker, false);
+        }
+    }
+
+    fn any_broker(&self, dice: &mut Dice) -> i32 {
+        dice.between(1, self.plan.brokers as u64) as i32
+    }
+
+    fn any_partition(&self, dice: &mut Dice) -> Option<(String, i32)> {
+        let topic = dice.pick(&self.plan.topics).name.clone();
+        let partitions = self.cluster.partition_count(&topic);
+        (partitions > 0).then(|| (topic, dice.below(partitions as u64) as i32))
+    }
+
+    /// Nothing goes wrong any more: brokers are up, partitions are led, links that say nothing end.
+    pub(super) fn calm_down(&mut self) {
+        self.tell(format_args!("calm"));
+        self.calm = true;
+        self.cluster.clear_faults();
+        self.network.calm();
+        for broker in 1..=self.plan.brokers {
+            self.cluster.start_broker(broker);
+        }
+        for topic in self.plan.topics.clone() {
+            if self.cluster.partition_count(&topic.name) == 0 && topic.partitions > 0 {
+                self.cluster.create_topic_with(&topic.name, TopicConfig::from(&topic));
+            }
+            for partition in 0..self.cluster.partition_count(&topic.name) {
+                let replicas = self.cluster.partition(&topic.name, partition).replicas().to_vec();
+                self.cluster.set_isr(&topic.name, partition, &replicas);
+                if self.cluster.partition(&topic.name, partition).leader() == -1 {
+                    self.cluster.set_leader(&topic.name, partition, replicas[0]);
+                }
+            }
+        }
+        // A kernel gives up on a silent peer some day; here it does when the storm is over.
+        for link in 0..self.network.links.len() {
+            if self.network.links[link].state == network::State::Silent {
+                self.network.links[link].state = network::State::Open;
+                self.network.send_to_client(self.now, &mut self.agenda, link, Piece::End(Disconnect::Failed));
+            }
+        }
+    }
+}

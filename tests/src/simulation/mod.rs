@@ -1,0 +1,250 @@
+//! The deterministic simulation: producers and a cluster on one virtual clock, and everything that can go wrong between
+//! them, all of it from one seed.
+//!
+//! A run has a storm, in which things go wrong, and then a calm, in which everything must resolve. What is shown: every
+//! accepted record has exactly one outcome; what was acknowledged is in the log, at that offset, with those bytes; what
+//! failed as not stored is nowhere; an idempotent producer's records are stored once, and in order; no block is lost; no
+//! timer is due for ever. The same seed gives the same run, byte for byte.
+//!
+//! It never touches a socket, a thread or a clock.
+
+mod agenda;
+mod chaos;
+mod client;
+mod dice;
+mod network;
+mod oracle;
+mod plan;
+mod storage;
+mod trace;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use felice_core::error::Disconnect;
+
+use crate::cluster::{Cluster, ClusterConfig, LoggedRequest, Progress, SupportedVersions, TopicConfig};
+use agenda::{Agenda, Event};
+use chaos::Chaos;
+use client::{Client, Surroundings};
+use dice::Dice;
+use network::{Network, Piece, State};
+use oracle::Oracle;
+use plan::Plan;
+pub use trace::Trace;
+use workload::Workload;
+
+/// The wall clock of the brokers at the beginning, in microseconds since 1970.
+const EPOCH_US: u64 = 1_760_000_000_000_000;
+
+/// How long after the storm everything must have resolved, beside the delivery timeout.
+const CALM_US: u64 = 120_000_000;
+
+/// More events than this, and a run is a busy loop.
+const EVENTS_MAX: u64 = 3_000_000;
+
+/// What a run was like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Records that were accepted.
+    pub accepted: u64,
+    /// Those that were acknowledged.
+    pub acknowledged: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Events of the run.
+    pub events: u64,
+    /// Virtual microseconds.
+    pub virtual_us: u64,
+}
+
+/// Everything there is in a run.
+struct World {
+    now: u64,
+    plan: Plan,
+    agenda: Agenda,
+    cluster: Cluster,
+    network: Network,
+    clients: Vec<Client>,
+    workloads: Vec<Workload>,
+    chaos: Chaos,
+    oracle: Oracle,
+    trace: Trace,
+    addresses: BTreeMap<(String, u16), i32>,
+    calm: bool,
+}
+
+/// Runs the seed's world to its end; panics at the first thing that must not be.
+pub fn run(seed: u64, trace: Trace) -> (Report, Trace) {
+    let mut world = World::new(seed, trace);
+    let mut events = 0;
+    let end = loop {
+        let Some((at, event)) = world.agenda.next() else { break world.now };
+        assert!(at >= world.now);
+        world.now = at;
+        world.handle(event);
+        events += 1;
+        assert!(events < EVENTS_MAX, "a busy loop: {:?}", world.now);
+        if world.calm && world.is_resolved() {
+            break world.now;
+        }
+        assert!(!world.calm || world.now < world.deadline(), "{} records have no outcome", world.open());
+    };
+    world.finish();
+    let Oracle { acknowledged, failed, .. } = world.oracle;
+    let report = Report { accepted: world.oracle.next(), acknowledged, failed, events, virtual_us: end };
+    (report, world.trace)
+}
+
+impl World {
+    fn new(seed: u64, mut trace: Trace) -> Self {
+        let mut dice = Dice::new(seed);
+        let plan = Plan::new(&mut dice);
+        trace.line(0, format_args!("seed {seed}: {plan:#?}"));
+        let mut cluster = Cluster::new(ClusterConfig {
+            brokers: plan.brokers,
+            auto_create_topics: plan.auto_create,
+            leader_hints: plan.leader_hints,
+            ..ClusterConfig::default()
+        });
+        cluster.set_versions(SupportedVersions::of(plan.release));
+        let mut addresses = BTreeMap::new();
+        for id in 1..=plan.brokers {
+            let (host, port) = (format!("broker-{id}"), 9092);
+            cluster.set_address(id, &host, i32::from(port));
+            addresses.insert((host, port), id);
+        }
+        for topic in plan.topics.iter().filter(|topic| topic.partitions > 0) {
+            cluster.create_topic_with(&topic.name, TopicConfig::from(topic));
+        }
+        let servers: Vec<(String, u16)> = addresses.keys().cloned().collect();
+        let mut agenda = Agenda::default();
+        let client = |(index, plan): (usize, &plan::ClientPlan)| {
+            agenda.add(0, Event::Work(index));
+            Client::new(index, plan.clone(), dice.split(), &servers)
+        };
+        let clients: Vec<Client> = plan.clients.iter().enumerate().map(client).collect();
+        let workloads = clients.iter().map(|_| Workload::new(dice.split())).collect();
+        agenda.add(plan.chaos_us, Event::Chaos);
+        agenda.add(plan.stormy_us, Event::Calm);
+        Self {
+            now: 0,
+            network: Network::new(plan.network.clone(), dice.split()),
+            chaos: Chaos::new(dice.split()),
+            plan,
+            agenda,
+            cluster,
+            clients,
+            workloads,
+            oracle: Oracle::default(),
+            trace,
+            addresses,
+            calm: false,
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Turn(client) => self.with_client(client, Client::handle_turn),
+            Event::Work(client) => self.work(client),
+            Event::Connect(link) => self.connected(link),
+            Event::ToBroker(link) => self.reach_broker(link),
+            Event::Answer(link) => self.serve(link),
+            Event::ToClient(link) => {
+                let client = self.network.links[link].client;
+                self.with_client(client, |client, around| client.handle_arrival(around, link));
+            }
+            Event::Chaos => self.chaos(),
+            Event::Calm => self.calm_down(),
+        }
+    }
+
+    fn with_client(&mut self, client: usize, act: impl FnOnce(&mut Client, &mut Surroundings<'_>)) {
+        let mut around = Surroundings {
+            now: self.now,
+            agenda: &mut self.agenda,
+            network: &mut self.network,
+            oracle: &mut self.oracle,
+            trace: &mut self.trace,
+            addresses: &self.addresses,
+        };
+        act(&mut self.clients[client], &mut around);
+    }
+
+    /// An attempt to connect reaches where it goes, or does not.
+    fn connected(&mut self, link: usize) {
+        let (client, broker_id) = (self.network.links[link].client, self.network.links[link].broker_id);
+        let result = if self.network.nameless {
+            Err(Disconnect::Unresolved)
+        } else if self.network.refusing || !self.cluster.is_up(broker_id) {
+            Err(Disconnect::Refused)
+        } else {
+            Ok(())
+        };
+        self.with_client(client, |client, around| client.handle_connect(around, link, result));
+    }
+
+    /// Bytes reach a broker: it reads them, and room is made in the client's socket.
+    fn reach_broker(&mut self, link: usize) {
+        let now = self.now;
+        while let Some(piece) = self.network.links[link].to_broker.arrived(now) {
+            if let Piece::Bytes(bytes) = piece {
+                self.network.links[link].broker.push(&bytes);
+            }
+        }
+        self.serve(link);
+        let client = self.network.links[link].client;
+        self.with_client(client, |client, around| client.handle_room(around, link));
+    }
+
+    /// A broker answers what it has read.
+    fn serve(&mut self, link: usize) {
+        let (now, broker_id) = (self.now, self.network.links[link].broker_id);
+        let connection = &mut self.network.links[link];
+        // What was on its way before the client closed is still read.
+        if !self.cluster.is_up(broker_id) || connection.state == State::Silent {
+            return;
+        }
+        let mut output = Vec::new();
+        let before = self.cluster.requests().total();
+        let progress = connection.broker.advance(&mut self.cluster, EPOCH_US + now, &mut output);
+        let new = (self.cluster.requests().total() - before) as usize;
+        for request in self.cluster.requests().iter().rev().take(new).rev() {
+            let LoggedRequest { api_key, api_version, correlation_id, bytes, .. } = request;
+            let (from, bytes) = (connection.client, *bytes);
+            self.trace.line(now, format_args!("broker {broker_id}: {api_key:?} {api_version} from client {from}, #{correlation_id}, {bytes} bytes"));
+        }
+        if !output.is_empty() {
+            self.network.send_to_client(now, &mut self.agenda, link, Piece::Bytes(output));
+        }
+        match progress {
+            Progress::Read => {}
+            Progress::WaitUntil(at) => self.agenda.add(at - EPOCH_US, Event::Answer(link)),
+            Progress::Closed => {
+                self.network.send_to_client(now, &mut self.agenda, link, Piece::End(Disconnect::Closed));
+            }
+        }
+    }
+
+    fn open(&self) -> usize {
+        self.clients.iter().map(|client| self.oracle.open(client.index)).sum()
+    }
+
+    /// Whether every user is done, and every record has its outcome.
+    fn is_resolved(&self) -> bool {
+        self.workloads.iter().all(Workload::is_done) && self.clients.iter().all(Client::is_done)
+    }
+
+    /// By when everything must have resolved.
+    fn deadline(&self) -> u64 {
+        let timeouts =
+            self.plan.clients.iter().map(|client| client.sender.delivery_timeout.as_micros() as u64);
+        self.plan.stormy_us + timeouts.max().unwrap_or(0) + CALM_US
+    }
+
+    fn finish(&mut self) {
+        assert!(self.is_resolved(), "nothing happens any more, and {} records have no outcome", self.open());
+        self.clients.iter().for_each(Client::check_empty);
+        self.oracle.judge(&self.cluster, &self.plan.clients);
+    }
+}

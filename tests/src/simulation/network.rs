@@ -1,0 +1,215 @@
+//! The network between clients and brokers: links whose two directions delay, break at any byte, or swallow everything
+//! without a word. Within a direction bytes keep their order; between links nothing keeps any.
+
+use std::collections::VecDeque;
+
+use felice_core::error::Disconnect;
+use felice_core::id::ConnectionId;
+
+use super::agenda::{Agenda, Event};
+use super::dice::Dice;
+use super::plan::NetworkPlan;
+use crate::cluster::Connection;
+
+/// What comes out of a direction.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Vec<u8>),
+    /// There is no more: the other side is gone.
+    End(Disconnect),
+}
+
+/// One direction of a link.
+#[derive(Debug, Default)]
+pub(super) struct Pipe {
+    pieces: VecDeque<(u64, Piece)>,
+    /// When the last piece arrives.
+    last: u64,
+    /// Bytes that are under way.
+    pub(super) bytes: usize,
+    /// How many more bytes come through before the link breaks.
+    cut_after: Option<usize>,
+}
+
+impl Pipe {
+    /// The next piece that has arrived.
+    pub(super) fn arrived(&mut self, now: u64) -> Option<Piece> {
+        if self.pieces.front()?.0 > now {
+            return None;
+        }
+        let (_, piece) = self.pieces.pop_front()?;
+        if let Piece::Bytes(bytes) = &piece {
+            self.bytes -= bytes.len();
+        }
+        Some(piece)
+    }
+}
+
+/// How a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not made yet.
+    Connecting,
+    Open,
+    /// It looks open, and nothing comes through.
+    Silent,
+    Closed,
+}
+
+/// A socket of a client, and what it is connected to.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) client: usize,
+    pub(super) connection: ConnectionId,
+    pub(super) broker_id: i32,
+    pub(super) state: State,
+    pub(super) broker: Connection,
+    pub(super) to_broker: Pipe,
+    pub(super) to_client: Pipe,
+}
+
+/// All links that there ever were.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) links: Vec<Link>,
+    plan: NetworkPlan,
+    dice: Dice,
+    /// New links break after so many bytes at most, one in two of them.
+    pub(super) fragile: Option<u64>,
+    /// Of three new links one is silent, or never made.
+    pub(super) silent: bool,
+    /// All connections are refused.
+    pub(super) refusing: bool,
+    /// No name can be resolved.
+    pub(super) nameless: bool,
+}
+
+impl Network {
+    pub(super) fn new(plan: NetworkPlan, dice: Dice) -> Self {
+        Self { links: Vec::new(), plan, dice, fragile: None, silent: false, refusing: false, nameless: false }
+    }
+
+    /// Nothing goes wrong any more with new links; those that are silent stay so.
+    pub(super) fn calm(&mut self) {
+        self.fragile = None;
+        (self.silent, self.refusing, self.nameless) = (false, false, false);
+    }
+
+    /// Begins to connect; `Event::Connect` says how it went.
+    pub(super) fn connect(
+        &mut self,
+        now: u64,
+        agenda: &mut Agenda,
+        client: usize,
+        connection: ConnectionId,
+        broker_id: i32,
+    ) -> usize {
+        let index = self.links.len();
+        let cut = |dice: &mut Dice, fragile: Option<u64>| {
+            fragile.filter(|_| dice.one_in(2)).map(|most| dice.magnitude(1, most) as usize)
+        };
+        let to_broker = Pipe { cut_after: cut(&mut self.dice, self.fragile), ..Pipe::default() };
+        let to_client = Pipe { cut_after: cut(&mut self.dice, self.fragile), ..Pipe::default() };
+        let broker = Connection::new(broker_id);
+        let state = State::Connecting;
+        self.links.push(Link { client, connection, broker_id, state, broker, to_broker, to_client });
+        let never = self.silent && self.dice.one_in(4);
+        if !never {
+            let delay = 2 * self.delay();
+            agenda.add(now + delay, Event::Connect(index));
+        }
+        index
+    }
+
+    /// The connection is made, and may be a silent one.
+    pub(super) fn open(&mut self, link: usize) {
+        let silent = self.silent && self.dice.one_in(3);
+        self.links[link].state = if silent { State::Silent } else { State::Open };
+    }
+
+    /// Bytes from the client, or its end.
+    pub(super) fn send_to_broker(&mut self, now: u64, agenda: &mut Agenda, link: usize, piece: Piece) {
+        let delay = self.delay();
+        let Link { to_broker, to_client, state, .. } = &mut self.links[link];
+        if *state != State::Open {
+            // What a silent link swallows stays in the socket's buffer: no acknowledgement comes.
+            if let (State::Silent, Piece::Bytes(bytes)) = (*state, &piece) {
+                to_broker.bytes += bytes.len();
+            }
+            return;
+        }
+        if let Some(at) = push(to_broker, now, delay, self.plan.byte_ns, piece) {
+            agenda.add(at, Event::ToBroker(link));
+        }
+        if to_broker.cut_after == Some(0) {
+            // The client hears of it later.
+            to_broker.cut_after = None;
+            let at = push(to_client, now, 2 * delay, 1, Piece::End(Disconnect::Failed));
+            agenda.add(at.unwrap_or(now), Event::ToClient(link));
+            *state = State::Closed;
+        }
+    }
+
+    /// Bytes from the broker, or its end.
+    pub(super) fn send_to_client(&mut self, now: u64, agenda: &mut Agenda, link: usize, piece: Piece) {
+        let delay = self.delay();
+        let Link { to_client, state, .. } = &mut self.links[link];
+        if *state != State::Open {
+            return;
+        }
+        let ends = matches!(piece, Piece::End(_));
+        if let Some(at) = push(to_client, now, delay, self.plan.byte_ns, piece) {
+            agenda.add(at, Event::ToClient(link));
+        }
+        if to_client.cut_after == Some(0) {
+            to_client.cut_after = None;
+            let at = push(to_client, now, delay, 1, Piece::End(Disconnect::Closed));
+            agenda.add(at.unwrap_or(now), Event::ToClient(link));
+            *state = State::Closed;
+        } else if ends {
+            *state = State::Closed;
+        }
+    }
+
+    /// Every link to a broker ends: with a word to the clients, or without one.
+    pub(super) fn broker_gone(&mut self, now: u64, agenda: &mut Agenda, broker_id: i32, silently: bool) {
+        for link in 0..self.links.len() {
+            let Link { broker_id: to, state, .. } = self.links[link];
+            if to == broker_id && state == State::Open {
+                if silently {
+                    self.links[link].state = State::Silent;
+                } else {
+                    self.send_to_client(now, agenda, link, Piece::End(Disconnect::Failed));
+                }
+            }
+        }
+    }
+
+    /// How long a piece takes.
+    fn delay(&mut self) -> u64 {
+        self.plan.latency_us + self.dice.below(self.plan.jitter_us)
+    }
+}
+
+/// Puts a piece on its way, as much of it as comes through: when it arrives, if anything does.
+fn push(pipe: &mut Pipe, now: u64, delay: u64, byte_ns: u64, piece: Piece) -> Option<u64> {
+    let piece = match piece {
+        Piece::Bytes(mut bytes) => {
+            if let Some(left) = &mut pipe.cut_after {
+                bytes.truncate(*left);
+                *left -= bytes.len();
+            }
+            if bytes.is_empty() {
+                return None;
+            }
+            pipe.bytes += bytes.len();
+            Piece::Bytes(bytes)
+        }
+        end => end,
+    };
+    let length = if let Piece::Bytes(bytes) = &piece { bytes.len() as u64 } else { 0 };
+    let at = pipe.last.max(now + delay) + length * byte_ns / 1_000;
+    pipe.last = at;
+    pipe.pieces.push_back((at, piece));
+    Some(at)
+}

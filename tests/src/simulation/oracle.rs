@@ -1,0 +1,197 @@
+//! What was promised, and whether it was kept: every record that was accepted, its outcome, and the logs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use felice_core::config::{Acks, SenderConfig};
+use felice_core::error::{Failure, Persisted};
+use felice_core::id::Ticket;
+
+use super::plan::ClientPlan;
+
+use crate::cluster::{Cluster, StoredBatch};
+
+/// What a record was accepted as.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) client: usize,
+    pub(super) topic: String,
+    /// The partition that was asked for.
+    pub(super) partition: Option<i32>,
+    pub(super) key: Option<u64>,
+    pub(super) value: Vec<u8>,
+    /// When, and when it must have its outcome.
+    pub(super) at: u64,
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// Where a record is, or what happened instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) partition: i32,
+    /// The offset; -1 where the broker did not tell.
+    pub(super) result: Result<i64, Failure>,
+}
+
+/// A batch that the brokers themselves lost, or that went with its topic.
+#[derive(Debug)]
+struct Gone {
+    topic: String,
+    partition: i32,
+    batch: StoredBatch,
+}
+
+/// All records of a run, by number. The number is the beginning of the record's value.
+#[derive(Debug, Default)]
+pub(super) struct Oracle {
+    records: Vec<Accepted>,
+    tickets: HashMap<(usize, Ticket), u64>,
+    gone: Vec<Gone>,
+    pub(super) acknowledged: u64,
+    pub(super) failed: u64,
+}
+
+impl Oracle {
+    /// The next record's number.
+    pub(super) fn next(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    pub(super) fn accepted(&mut self, ticket: Ticket, record: Accepted) {
+        let number = self.next();
+        let before = self.tickets.insert((record.client, ticket), number);
+        assert_eq!(before, None, "two records with {ticket:?}");
+        self.records.push(record);
+    }
+
+    pub(super) fn reassigned(&mut self, client: usize, from: Ticket, to: Ticket) {
+        let number = self.tickets.remove(&(client, from)).expect("what is reassigned was accepted");
+        let before = self.tickets.insert((client, to), number);
+        assert_eq!(before, None, "two records with {to:?}");
+    }
+
+    pub(super) fn completed(&mut self, client: usize, ticket: Ticket, now: u64, outcome: Outcome) {
+        let number = self.tickets.remove(&(client, ticket));
+        let number = number.unwrap_or_else(|| panic!("an outcome of no record, or its second: {ticket:?}"));
+        let record = &mut self.records[number as usize];
+        assert_eq!(record.outcome, None, "the second outcome of record {number}");
+        assert!(now >= record.at);
+        record.outcome = Some(outcome);
+        match outcome.result {
+            Ok(_) => self.acknowledged += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+
+    /// How many records of a client have no outcome.
+    pub(super) fn open(&self, client: usize) -> usize {
+        self.records.iter().filter(|record| record.client == client && record.outcome.is_none()).count()
+    }
+
+    /// Brokers lost these batches, or their topic was deleted.
+    pub(super) fn gone(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        batches: impl IntoIterator<Item = StoredBatch>,
+    ) {
+        let topic = topic.to_owned();
+        self.gone.extend(batches.into_iter().map(|batch| Gone { topic: topic.clone(), partition, batch }));
+    }
+
+    /// Compares what was told with what is there. An idempotent producer's records must be there once, and in order.
+    pub(super) fn judge(&self, cluster: &Cluster, clients: &[ClientPlan]) {
+        let mut places: BTreeMap<u64, Vec<Place>> = BTreeMap::new();
+        let mut logs: BTreeMap<(String, i32), Vec<&StoredBatch>> = BTreeMap::new();
+        for topic in cluster.topic_names() {
+            for partition in 0..cluster.partition_count(topic) {
+                let batches = cluster.log(topic, partition).batches();
+                logs.entry((topic.to_owned(), partition)).or_default().extend(batches);
+            }
+        }
+        for ((topic, partition), batches) in &logs {
+            self.read(topic, *partition, batches, false, clients, &mut places);
+        }
+        for Gone { topic, partition, batch } in &self.gone {
+            self.read(topic, *partition, &[batch], true, clients, &mut places);
+        }
+        for (number, record) in self.records.iter().enumerate() {
+            let places = places.remove(&(number as u64)).unwrap_or_default();
+            check(number, record, &places, &clients[record.client].sender);
+        }
+        assert!(places.is_empty(), "in a log, and nobody sent it: {places:?}");
+    }
+
+    /// Finds the records of a log, and that they stand in the order of their acceptance.
+    fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        batches: &[&StoredBatch],
+        gone: bool,
+        clients: &[ClientPlan],
+        places: &mut BTreeMap<u64, Vec<Place>>,
+    ) {
+        let mut last: BTreeMap<usize, u64> = BTreeMap::new();
+        for batch in batches {
+            for record in batch.records().expect("a stored batch can be read") {
+                let value = record.value.unwrap_or_default();
+                let number = value.first_chunk().map(|number| u64::from_be_bytes(*number));
+                let known = number.and_then(|number| self.records.get(number as usize));
+                let (Some(number), Some(accepted)) = (number, known) else {
+                    panic!("{topic}-{partition}@{}: not a record of anybody", record.offset);
+                };
+                assert_eq!(accepted.value, value, "record {number} has other bytes in the log");
+                assert_eq!(accepted.topic, topic, "record {number} is in another topic");
+                assert_eq!(accepted.key.map(|key| key.to_be_bytes().to_vec()), record.key, "record {number}");
+                let place = Place { partition, offset: record.offset, gone };
+                places.entry(number).or_default().push(place);
+                let before = last.insert(accepted.client, number);
+                assert!(
+                    !clients[accepted.client].sender.idempotence
+                        || before.is_none_or(|before| before < number),
+                    "{topic}-{partition}@{}: record {number} stands behind {before:?}",
+                    record.offset
+                );
+            }
+        }
+    }
+}
+
+/// Where a record was found.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    partition: i32,
+    offset: i64,
+    gone: bool,
+}
+
+fn check(number: usize, record: &Accepted, places: &[Place], config: &SenderConfig) {
+    let outcome = record.outcome.unwrap_or_else(|| panic!("record {number} has no outcome: {record:?}"));
+    let there = places.iter().filter(|place| !place.gone).count();
+    assert!(there <= 1 || !config.idempotence, "record {number} is there {there} times: {places:?}");
+    for place in places {
+        let asked = record.partition.unwrap_or(place.partition);
+        assert_eq!(asked, place.partition, "record {number} is in another partition");
+    }
+    match outcome.result {
+        // With acks=0 nobody has said more than that it was written to a socket.
+        Ok(-1) if config.acks == Acks::None => {}
+        Ok(offset) => {
+            let found = |place: &Place| {
+                place.partition == outcome.partition && (offset == -1 || offset == place.offset)
+            };
+            assert!(
+                places.iter().any(found),
+                "record {number} was acknowledged at {}@{offset} and is at {places:?}",
+                outcome.partition
+            );
+        }
+        Err(Failure { persisted: Persisted::No, kind, .. }) => {
+            assert!(
+                places.is_empty(),
+                "record {number} failed with {kind:?}, not stored, and is at {places:?}"
+            );
+        }
+        Err(Failure { persisted: Persisted::Possibly, .. }) => {}
+    }
+}

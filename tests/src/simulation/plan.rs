@@ -1,0 +1,250 @@
+//! What a run is like, all of it drawn from the seed: sizes, settings, the network, and which kinds of fault there are.
+//!
+//! Each seed switches whole kinds of fault off (swarm testing): a fault that never happens beside ten others may still
+//! do harm alone.
+
+use std::time::Duration;
+
+use felice_core::config::{AccumulatorConfig, Acks, SenderConfig, Spread};
+
+use super::dice::Dice;
+use crate::cluster::Release;
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) brokers: i32,
+    pub(super) topics: Vec<TopicPlan>,
+    pub(super) clients: Vec<ClientPlan>,
+    pub(super) network: NetworkPlan,
+    pub(super) faults: Faults,
+    /// How long things go wrong, in virtual microseconds.
+    pub(super) stormy_us: u64,
+    /// How long it is between two events of the chaos, at most.
+    pub(super) chaos_us: u64,
+    /// The brokers' versions at the start.
+    pub(super) release: Release,
+    pub(super) leader_hints: bool,
+    pub(super) auto_create: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct TopicPlan {
+    pub(super) name: String,
+    /// 0: it is not there at the start.
+    pub(super) partitions: i32,
+    pub(super) replicas: i32,
+    pub(super) min_insync: usize,
+    pub(super) max_message_bytes: usize,
+    pub(super) log_append_time: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ClientPlan {
+    pub(super) accumulator: AccumulatorConfig,
+    pub(super) sender: SenderConfig,
+    pub(super) block_bytes: usize,
+    pub(super) blocks: usize,
+    pub(super) batches: usize,
+    pub(super) partitions_max: usize,
+    /// Records that it means to send.
+    pub(super) records: u64,
+    /// The longest value.
+    pub(super) value_bytes_max: u64,
+    /// How long its user pauses, at most.
+    pub(super) pause_us: u64,
+    /// How long it takes from a wake-up to the driver's turn, at most.
+    pub(super) wake_us: u64,
+    /// The socket's buffer, towards the broker.
+    pub(super) window: usize,
+    /// The most bytes of one read.
+    pub(super) read_bytes_max: u64,
+    /// Whether its user closes it in the middle of everything.
+    pub(super) closes: bool,
+    /// Whether its wall clock jumps.
+    pub(super) clock_jumps: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct NetworkPlan {
+    pub(super) latency_us: u64,
+    pub(super) jitter_us: u64,
+    /// Microseconds for a byte times 1,000.
+    pub(super) byte_ns: u64,
+}
+
+/// Which kinds of fault a run has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Faults {
+    /// Connections that break at any byte.
+    pub(super) cuts: bool,
+    /// Connections on which nothing comes through any more, without a word.
+    pub(super) silence: bool,
+    /// Connections that are not made: refused, or for ever.
+    pub(super) refusals: bool,
+    /// Names that cannot be resolved for a while.
+    pub(super) names: bool,
+    /// Brokers that stop and start.
+    pub(super) restarts: bool,
+    /// Brokers that come back without the end of their logs.
+    pub(super) losses: bool,
+    /// Leaders that move, or are missing for a while.
+    pub(super) leaders: bool,
+    /// Too few replicas in sync.
+    pub(super) replicas: bool,
+    /// Errors instead of answers, and lost answers.
+    pub(super) errors: bool,
+    /// Answers that are late.
+    pub(super) delays: bool,
+    /// Topics that grow, or are deleted and made anew.
+    pub(super) topics: bool,
+    /// Brokers that change their address, or ask to start again from the bootstrap servers.
+    pub(super) addresses: bool,
+}
+
+impl Plan {
+    pub(super) fn new(dice: &mut Dice) -> Self {
+        let brokers = dice.between(1, 4) as i32;
+        let topics: Vec<TopicPlan> =
+            (0..dice.between(1, 3)).map(|index| TopicPlan::new(dice, index)).collect();
+        let clients = if dice.one_in(4) { 2 } else { 1 };
+        let stormy_us = dice.magnitude(200_000, 40_000_000);
+        let releases = [
+            Release::V2_1,
+            Release::V2_4,
+            Release::V2_8,
+            Release::V3_7,
+            Release::V3_9,
+            Release::V4_0,
+            Release::V4_3,
+        ];
+        let network = NetworkPlan::new(dice);
+        Self {
+            brokers,
+            clients: (0..clients).map(|_| ClientPlan::new(dice, &network)).collect(),
+            topics,
+            network,
+            faults: Faults::new(dice),
+            stormy_us,
+            chaos_us: dice.magnitude(stormy_us / 100, stormy_us / 2),
+            release: *dice.pick(&releases),
+            leader_hints: dice.one_in(2),
+            auto_create: dice.one_in(2),
+        }
+    }
+}
+
+impl NetworkPlan {
+    fn new(dice: &mut Dice) -> Self {
+        Self {
+            latency_us: if dice.one_in(2) { dice.below(500) } else { dice.magnitude(500, 400_000) },
+            jitter_us: dice.magnitude(1, 20_000),
+            byte_ns: if dice.one_in(3) { dice.magnitude(10, 20_000) } else { 1 },
+        }
+    }
+
+    /// How long an exchange takes at the most, with so many bytes under way.
+    fn exchange_us(&self, bytes: u64) -> u64 {
+        2 * (self.latency_us + self.jitter_us) + bytes * self.byte_ns / 1_000
+    }
+}
+
+impl TopicPlan {
+    fn new(dice: &mut Dice, index: u64) -> Self {
+        Self {
+            name: format!("topic-{index}"),
+            partitions: if dice.one_in(8) { 0 } else { dice.magnitude(1, 12) as i32 },
+            replicas: dice.between(1, 3) as i32,
+            min_insync: if dice.one_in(2) { 1 } else { 2 },
+            max_message_bytes: if dice.one_in(5) { dice.between(400, 4_000) as usize } else { 1_048_588 },
+            log_append_time: dice.one_in(6),
+        }
+    }
+}
+
+impl ClientPlan {
+    fn new(dice: &mut Dice, network: &NetworkPlan) -> Self {
+        let micros = |dice: &mut Dice, low, high| Duration::from_micros(dice.magnitude(low, high));
+        let idempotence = !dice.one_in(8);
+        let acks = match dice.below(8) {
+            _ if idempotence => Acks::All,
+            0..3 => Acks::None,
+            3..6 => Acks::Leader,
+            _ => Acks::All,
+        };
+        let block_bytes = *dice.pick(&[64, 100, 256, 1_024]);
+        let blocks = dice.magnitude(4, 400) as usize;
+        let request_bytes_max = dice.magnitude(300, 40_000) as u32;
+        let delivery_timeout = micros(dice, 200_000, 60_000_000);
+        let batch_bytes = dice.magnitude(61, u64::from(request_bytes_max)) as u32;
+        let linger = if dice.one_in(2) { Duration::ZERO } else { micros(dice, 1, 500_000) };
+        let spread = if dice.one_in(3) { Spread::RoundRobin } else { Spread::Sticky };
+        let partition_share = *dice.pick(&[64, 128, 128, 256]);
+        let records = dice.magnitude(1, 400);
+        // Timeouts that a healthy network cannot keep would show nothing.
+        let patience = Duration::from_micros(3 * network.exchange_us(6 * u64::from(request_bytes_max)));
+        Self {
+            accumulator: AccumulatorConfig {
+                batch_bytes,
+                linger,
+                request_bytes_max,
+                delivery_timeout,
+                partition_share,
+                spread,
+                seed: dice.next(),
+            },
+            sender: SenderConfig {
+                acks,
+                idempotence,
+                in_flight_max: dice.between(1, 5) as u8,
+                request_bytes_max,
+                request_timeout: patience + micros(dice, 50_000, 30_000_000),
+                delivery_timeout,
+                retry_backoff: micros(dice, 1_000, 200_000),
+                retry_backoff_max: Duration::from_secs(1),
+                reconnect_backoff: micros(dice, 1_000, 100_000),
+                reconnect_backoff_max: micros(dice, 100_000, 10_000_000),
+                connection_setup_timeout: patience + micros(dice, 100_000, 10_000_000),
+                connections_idle_max: micros(dice, 1_000_000, 540_000_000),
+                metadata_age_max: micros(dice, 500_000, 300_000_000),
+                unknown_topic_timeout: micros(dice, 100_000, 10_000_000),
+                seed: dice.next(),
+                ..SenderConfig::default()
+            },
+            block_bytes,
+            blocks,
+            batches: dice.between(2, 2 + blocks as u64) as usize,
+            partitions_max: dice.magnitude(1, 40) as usize,
+            records,
+            value_bytes_max: dice.magnitude(8, 3_000),
+            pause_us: dice.magnitude(1, 2_000_000),
+            wake_us: dice.magnitude(1, 5_000),
+            window: dice.magnitude(1, 100_000) as usize,
+            read_bytes_max: dice.magnitude(1, 10_000),
+            closes: dice.one_in(5),
+            clock_jumps: dice.one_in(6),
+        }
+    }
+}
+
+impl Faults {
+    /// None at all in one run of eight; else each with a chance that the run has drawn.
+    fn new(dice: &mut Dice) -> Self {
+        let chance = dice.below(8);
+        let mut on = || dice.below(8) < chance;
+        Self {
+            cuts: on(),
+            silence: on(),
+            refusals: on(),
+            names: on(),
+            restarts: on(),
+            losses: on(),
+            leaders: on(),
+            replicas: on(),
+            errors: on(),
+            delays: on(),
+            topics: on(),
+            addresses: on(),
+        }
+    }
+}
