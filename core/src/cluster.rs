@@ -267,6 +267,13 @@ impl<S: Storage> Cluster<S> {
         }
     }
 
+    /// Known topics whose ids are not known are asked for once more.
+    pub(crate) fn refresh_without_id(&mut self) {
+        for slot in self.topics.as_mut() {
+            slot.refresh |= slot.id == [0; 16] && matches!(slot.state, TopicState::Known { .. });
+        }
+    }
+
     /// Whether a topic made anew can be told from the one before.
     pub(crate) fn has_id(&self, topic: TopicId) -> bool {
         self.topic(topic).is_some_and(|slot| slot.id != [0; 16])

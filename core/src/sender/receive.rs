@@ -168,9 +168,15 @@ impl<S: Storage> Sender<S> {
         if decoder.push(input, |item| self.metadata_item(&item))? == Progress::More {
             return Ok(Incoming::Metadata(decoder));
         }
-        let _ = self.answered(slot);
+        let answered = self.answered(slot);
         for topic in self.cluster.topics_mut() {
             topic.refresh |= core::mem::take(&mut topic.asked);
+        }
+        let version = answered.map_or(0, |request| request.version);
+        if version < metadata::IDS_SINCE && self.version(slot, ApiKey::Metadata) >= Some(metadata::IDS_SINCE)
+        {
+            // It was asked before the broker's versions were known. The ids follow.
+            self.cluster.refresh_without_id();
         }
         self.metadata_done();
         self.close_unlisted();
@@ -244,10 +250,8 @@ impl<S: Storage> Sender<S> {
         let (now, code) = (self.now, self.metadata.error);
         let timeout = self.config.unknown_topic_timeout;
         let Some(topic) = self.metadata.topic.take() else { return };
-        if code == ErrorCode::NONE {
-            if self.cluster.set_id(topic, self.metadata.id) {
-                self.partitions.suspect(topic);
-            }
+        if code == ErrorCode::NONE && self.cluster.set_id(topic, self.metadata.id) {
+            self.partitions.suspect(topic);
         }
         let Some(slot) = self.cluster.topic_mut(topic) else { return };
         slot.asked = false;

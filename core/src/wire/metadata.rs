@@ -13,6 +13,9 @@
 use super::schema::{Layout, Op, Row};
 use super::{ApiKey, Full, Header};
 
+/// The first version that tells topics' ids.
+pub(crate) const IDS_SINCE: i16 = 10;
+
 /// The fields of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
@@ -57,7 +60,7 @@ impl Layout for Field {
             &[
                 Row::new(Op::I16(Self::TopicErrorCode)),
                 Row::new(Op::Name(Self::TopicName)),
-                Row::new(Op::Uuid(Self::TopicId)).since(10),
+                Row::new(Op::Uuid(Self::TopicId)).since(IDS_SINCE),
                 IS_INTERNAL,
                 Row::new(Op::Array(Self::Partitions, PARTITION)),
                 AUTHORIZED_OPERATIONS.since(8),
@@ -98,7 +101,7 @@ pub(crate) fn encode<'t>(
     header.frame(ApiKey::Metadata, buf, |writer, flexible| {
         writer.length(flexible, topics.clone().count() as u32);
         for name in topics {
-            if version >= 10 {
+            if version >= IDS_SINCE {
                 writer.bytes(&[0; 16]);
             }
             writer.text(flexible, name);

@@ -156,13 +156,9 @@ fn a_broker_may_change_its_address_for_ever() {
 
 #[test]
 fn what_comes_behind_a_reason_to_close_is_not_read() {
-    let mut rig = Rig::new(SenderConfig::default());
-    rig.turn();
-    rig.connect();
+    let mut rig = Rig::once_lost();
     let request = rig.request(0, 18);
     rig.answer(0, &request, &answers::api_versions_up_to(7, 13));
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
     let request = rig.request(0, 3);
     let body = answers::rebootstrap();
     let mut bytes = (body.len() as i32 + 4).to_be_bytes().to_vec();
@@ -193,4 +189,27 @@ fn answers_without_news_are_asked_for_less_and_less_often() {
     }
     assert!((8..=20).contains(&asked.len()), "in 10 seconds: {asked:?}");
     assert_eq!(rig.outcomes(), vec![]);
+}
+
+#[test]
+fn ids_of_topics_are_asked_for_once_the_versions_are_known() {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    let request = rig.request(0, 18);
+    rig.answer(0, &request, &answers::api_versions_up_to(13, 12));
+    let request = rig.request(0, 3);
+    assert_eq!(request.version, 7, "before anything was known of the broker");
+    rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    assert!(rig.next_request(0).is_none(), "there is no hurry");
+    rig.advance(Duration::from_secs(1));
+    let request = rig.request(0, 3);
+    assert_eq!(request.version, 12);
+    rig.answer(0, &request, &answers::metadata_with_id(5));
+    rig.advance(Duration::from_secs(5));
+    assert!(rig.next_request(0).is_none());
+    assert!(rig.offer(0, 1));
+    assert_eq!(rig.request(0, 0).version, 13);
 }
