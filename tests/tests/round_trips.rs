@@ -114,6 +114,37 @@ fn a_first_record_takes_three_turns_smol() {
     a_first_record_takes_three_turns::<Smol>();
 }
 
+/// Up to the first record's outcome as above, with as much as a request takes. That tells that the leader knows the
+/// numbering: all the rest follows at once.
+const COLD_MEGABYTE: u32 = FIRST_RECORD + 1;
+
+fn a_cold_megabyte_takes_four_turns<P: FrontEnd>() {
+    FarKafka::with(FAR, |far| {
+        let topic = format!("cold-{}", P::NAME);
+        far.create_topic(&topic);
+        let mut stored = 0;
+        assert_turns(&far.link, COLD_MEGABYTE, || {
+            let producer: P = far.producer();
+            send_megabyte(&producer, &topic);
+            producer.close(PATIENCE).expect("nothing is left");
+            stored += RECORDS as i64;
+        });
+        assert_eq!(far.kafka.oracle().end_offsets(&topic)[&0], stored);
+    });
+}
+
+#[test]
+fn a_cold_megabyte_takes_four_turns_blocking() {
+    require_kafka!();
+    a_cold_megabyte_takes_four_turns::<Blocking>();
+}
+
+#[test]
+fn a_cold_megabyte_takes_four_turns_smol() {
+    require_kafka!();
+    a_cold_megabyte_takes_four_turns::<Smol>();
+}
+
 /// A producer that is warm sends the first of it as it comes, and all that came meanwhile when the first answers are
 /// there. A turn more is for a sending thread that was held up.
 const WARM_MEGABYTE: u32 = 3;

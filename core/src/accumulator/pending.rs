@@ -1,7 +1,8 @@
 //! Records of topics whose partitions are not known yet.
 //!
 //! Each topic has one queue of batches, in order of acceptance. Records that may go to any partition form plain batches,
-//! which get a partition as a whole. Others form pending batches, an *entry* each: how the record is placed, its
+//! which get a partition as a whole; until then they grow up to `max.request.size`, as those of a partition that nobody takes
+//! do, so that the first requests over a slow link are large. Others form pending batches, an *entry* each: how the record is placed, its
 //! timestamp, then the record as it would be the first of a batch. When the topic is known the queue is worked off from its
 //! front: plain batches are assigned, entries are copied into their partitions' batches one by one. Until the queue is
 //! empty whatever comes for the topic goes behind it, so nothing overtakes.
@@ -98,7 +99,7 @@ impl<S: Storage> Accumulator<S> {
         let batch = self.batches.at(last);
         match batch.kind {
             Kind::Plain if record.placement == Placement::Any => {
-                place(batch, record.timestamp, payload, self.config.batch_bytes)
+                place(batch, record.timestamp, payload, self.batch_bytes_max(record.topic))
             }
             Kind::Plain => None,
             Kind::Pending => {

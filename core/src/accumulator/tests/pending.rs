@@ -89,16 +89,16 @@ fn records_for_any_partition_form_batches_that_are_assigned_whole() {
     let (mut accumulator, topic) = unknown();
     let value = [0; 293];
     let tickets: Vec<_> =
-        (0..6).map(|_| append(&mut accumulator, 0, &record(topic, Placement::Any, &value))).collect();
+        (0..12).map(|_| append(&mut accumulator, 0, &record(topic, Placement::Any, &value))).collect();
     assert!(tickets.iter().all(|appended| !appended.pending), "their tickets stay");
-    assert_eq!(accumulator.held_batches(), 2, "closed at batch.size, to be spread");
+    assert_eq!(accumulator.held_batches(), 2, "they grow past batch.size: nobody can take them yet");
     accumulator.handle_topic(topic, TopicView::Known { partitions: 4 });
     let mut batches = Vec::new();
     while let Some(key) = accumulator.poll_ready(at(0)) {
         batches.push(accumulator.take(key).unwrap());
     }
     let found: Vec<_> = batches.iter().map(|batch| (batch.id, batch.count)).collect();
-    assert_eq!(found, [(tickets[0].ticket.batch, 3), (tickets[3].ticket.batch, 3)]);
+    assert_eq!(found, [(tickets[0].ticket.batch, 9), (tickets[9].ticket.batch, 3)]);
     assert_ne!(batches[0].partition, batches[1].partition, "one that holds nothing is preferred");
     check(&mut accumulator);
 }
