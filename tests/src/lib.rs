@@ -4,6 +4,8 @@ pub mod behaviour;
 pub mod cluster;
 pub mod conformance;
 pub mod counting;
+pub mod fuzzing;
+pub mod hostile;
 pub mod java;
 pub mod kafka;
 pub mod protocol;

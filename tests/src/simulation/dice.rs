@@ -1,22 +1,42 @@
-//! All randomness of a run, from one seed.
+//! All randomness of a run, from one seed, or from a fuzzer's bytes.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// Small, seeded: splitmix64. The same seed gives the same numbers, on every machine.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct Dice {
+    state: u64,
+    /// What decides instead, while it lasts.
+    tape: Option<Rc<Tape>>,
+}
+
+/// A fuzzer's bytes. All parts of a run draw from one tape, so that each byte decides what happens next.
+#[derive(Debug)]
+struct Tape {
+    bytes: Vec<u8>,
+    at: Cell<usize>,
+}
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, tape: None }
+    }
+
+    /// Dice that show what the bytes say, two of them for each throw; behind their end the last throw is a seed.
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        Self { state: 0, tape: Some(Rc::new(Tape { bytes: bytes.to_vec(), at: Cell::new(0) })) }
     }
 
     /// Dice of its own for a part of the run: what one part draws does not change what another one does.
     pub(super) fn split(&mut self) -> Self {
-        Self(self.next())
+        Self { state: self.next(), tape: self.tape.clone() }
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
+        let told = self.tape.as_ref().and_then(|tape| tape.next());
+        self.state = told.unwrap_or(self.state).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -46,5 +66,14 @@ impl Dice {
 
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len() as u64) as usize]
+    }
+}
+
+impl Tape {
+    fn next(&self) -> Option<u64> {
+        let at = self.at.get();
+        let word = self.bytes.get(at..at + 2)?;
+        self.at.set(at + 2);
+        Some(u64::from(u16::from_be_bytes([word[0], word[1]])))
     }
 }

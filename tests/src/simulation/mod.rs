@@ -15,7 +15,7 @@ mod dice;
 mod network;
 mod oracle;
 mod plan;
-mod storage;
+pub(crate) mod storage;
 mod trace;
 mod workload;
 
@@ -75,8 +75,18 @@ struct World {
 }
 
 /// Runs the seed's world to its end; panics at the first thing that must not be.
-pub fn run(seed: u64, trace: Trace) -> (Report, Trace) {
-    let mut world = World::new(seed, trace);
+pub fn run(seed: u64, mut trace: Trace) -> (Report, Trace) {
+    trace.line(0, format_args!("seed {seed}"));
+    run_with(Dice::new(seed), trace)
+}
+
+/// Runs the world in which the input decides; panics as [`run`] does. A fuzzer's way in.
+pub fn run_input(input: &[u8]) {
+    let _ = run_with(Dice::of_bytes(input), Trace::Off);
+}
+
+fn run_with(dice: Dice, trace: Trace) -> (Report, Trace) {
+    let mut world = World::new(dice, trace);
     let mut events = 0;
     let end = loop {
         let Some((at, event)) = world.agenda.next() else { break world.now };
@@ -97,10 +107,9 @@ pub fn run(seed: u64, trace: Trace) -> (Report, Trace) {
 }
 
 impl World {
-    fn new(seed: u64, mut trace: Trace) -> Self {
-        let mut dice = Dice::new(seed);
+    fn new(mut dice: Dice, mut trace: Trace) -> Self {
         let plan = Plan::new(&mut dice);
-        trace.line(0, format_args!("seed {seed}: {plan:#?}"));
+        trace.line(0, format_args!("{plan:#?}"));
         let mut cluster = Cluster::new(ClusterConfig {
             brokers: plan.brokers,
             auto_create_topics: plan.auto_create,

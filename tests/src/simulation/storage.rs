@@ -4,7 +4,7 @@ use felice_core::memory::{Block, Storage};
 
 /// A block on the heap, of the length that the run's seed chose.
 #[derive(Debug)]
-pub(super) struct SimBlock(Box<Node>);
+pub(crate) struct SimBlock(Box<Node>);
 
 #[derive(Debug)]
 struct Node {
@@ -13,7 +13,7 @@ struct Node {
 }
 
 impl SimBlock {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self(Box::new(Node { next: None, bytes: vec![0; bytes].into() }))
     }
 }
@@ -42,7 +42,7 @@ impl Block for SimBlock {
 
 /// Blocks and tables on the heap.
 #[derive(Debug)]
-pub(super) enum SimStorage {}
+pub(crate) enum SimStorage {}
 
 impl Storage for SimStorage {
     type Block = SimBlock;
@@ -50,6 +50,6 @@ impl Storage for SimStorage {
 }
 
 /// A table of `length` slots.
-pub(super) fn table<T>(length: usize, slot: impl FnMut() -> T) -> Box<[T]> {
+pub(crate) fn table<T>(length: usize, slot: impl FnMut() -> T) -> Box<[T]> {
     std::iter::repeat_with(slot).take(length).collect()
 }

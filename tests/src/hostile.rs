@@ -1,0 +1,232 @@
+//! A broker that means harm, behind a real socket: it understands what it is asked, and answers as its [`Evil`] says.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::cluster::{Cluster, ClusterConfig, Release, Reply, SupportedVersions};
+use crate::protocol::frame::FrameBuffer;
+use crate::protocol::{ApiKey, decode_request};
+
+/// The pace of [`Evil::Trickle`].
+const TRICKLE: Duration = Duration::from_secs(1);
+/// How much is written at a time where there is no end.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// What a broker does instead of answering. ApiVersions it answers properly, or nobody would ask for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evil {
+    /// Nothing: it answers as it should.
+    Never,
+    /// Bytes at random.
+    Noise,
+    /// Proper answers in which some bytes are others.
+    Mutation,
+    /// An answer of 2 GiB, whose bytes come as fast as they are read.
+    HugeFrame,
+    /// Proper answers under the correlation id of the next request.
+    WrongIds,
+    /// A Metadata answer with brokers without end; to Produce as [`HugeFrame`](Self::HugeFrame).
+    EndlessBrokers,
+    /// A Metadata answer with topics without end; to Produce as [`HugeFrame`](Self::HugeFrame).
+    EndlessTopics,
+    /// Proper answers, one byte per second.
+    Trickle,
+}
+
+/// A listener on the loopback interface, and a thread for each of its connections, until it is dropped and the other
+/// side has closed them.
+#[derive(Debug)]
+pub struct EvilBroker {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    evil: Mutex<Evil>,
+    cluster: Mutex<Cluster>,
+    deeds: AtomicU64,
+    flood_bytes: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl EvilBroker {
+    /// Begins to listen. The broker is the only one of a cluster of its own, which creates topics that are missing.
+    ///
+    /// # Errors
+    ///
+    /// No port could be had.
+    pub fn start(evil: Evil) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let mut cluster = Cluster::new(ClusterConfig::default());
+        cluster.set_address(1, "127.0.0.1", address.port().into());
+        // The last release whose answers are all of flexible versions, with topics by their names.
+        cluster.set_versions(SupportedVersions::of(Release::V3_9));
+        let shared = Arc::new(Shared {
+            evil: Mutex::new(evil),
+            cluster: Mutex::new(cluster),
+            deeds: AtomicU64::new(0),
+            flood_bytes: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for (seed, stream) in listener.incoming().enumerate() {
+                if accepting.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (Ok(stream), shared) = (stream, Arc::clone(&accepting)) else { continue };
+                // An error is the other side's end of the connection.
+                thread::spawn(move || drop(shared.serve(stream, seed as u64)));
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests it has answered badly, or begun to.
+    #[must_use]
+    pub fn deeds(&self) -> u64 {
+        self.shared.deeds.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it has answered so many requests badly. Whether it has.
+    #[must_use]
+    pub fn wait_for_deeds(&self, count: u64, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
+        while self.deeds() < count {
+            if Instant::now() > end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
+    /// How many bytes of answers without end it could write.
+    #[must_use]
+    pub fn flood_bytes(&self) -> u64 {
+        self.shared.flood_bytes.load(Ordering::SeqCst)
+    }
+
+    /// From the next request on it answers as it should.
+    pub fn repent(&self) {
+        *lock(&self.shared.evil) = Evil::Never;
+    }
+}
+
+impl Drop for EvilBroker {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Gets the listener out of accept(); if that fails, so has accept.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut stream: TcpStream, seed: u64) -> io::Result<()> {
+        let (mut frames, mut random) = (FrameBuffer::new(), Random(seed));
+        loop {
+            while let Some(frame) = frames.next_frame().map_err(io::Error::other)? {
+                let frame = frame.to_vec();
+                self.answer(&mut stream, &frame, &mut random)?;
+            }
+            let count = stream.read(frames.space())?;
+            if count == 0 {
+                return Ok(());
+            }
+            frames.filled(count);
+        }
+    }
+
+    fn answer(&self, stream: &mut TcpStream, request: &[u8], random: &mut Random) -> io::Result<()> {
+        let evil = *lock(&self.evil);
+        let api = decode_request(request).map_err(io::Error::other)?.0.api_key;
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let reply = lock(&self.cluster).handle_request(since_1970.as_micros() as u64, 1, request);
+        let Reply::Response { mut frame, .. } = reply else { return Err(io::ErrorKind::InvalidData.into()) };
+        if api == ApiKey::API_VERSIONS || evil == Evil::Never {
+            return stream.write_all(&frame);
+        }
+        self.deeds.fetch_add(1, Ordering::SeqCst);
+        match evil {
+            Evil::Never => {}
+            Evil::Noise => {
+                frame = (0..CHUNK_BYTES).map(|_| random.next() as u8).collect();
+            }
+            Evil::Mutation => {
+                for _ in 0..=random.next() % 4 {
+                    let at = random.next() as usize % frame.len();
+                    frame[at] = random.next() as u8;
+                }
+            }
+            Evil::WrongIds => frame[7] = frame[7].wrapping_add(1),
+            Evil::EndlessBrokers if api == ApiKey::METADATA => return self.flood(stream, &frame, BROKERS),
+            Evil::EndlessTopics if api == ApiKey::METADATA => return self.flood(stream, &frame, TOPICS),
+            Evil::HugeFrame | Evil::EndlessBrokers | Evil::EndlessTopics => {
+                return self.flood(stream, &frame, NOTHING);
+            }
+            Evil::Trickle => {
+                for byte in frame {
+                    stream.write_all(&[byte])?;
+                    thread::sleep(TRICKLE);
+                }
+                return Ok(());
+            }
+        }
+        stream.write_all(&frame)
+    }
+
+    /// An answer that announces 2 GiB and does not end before the connection.
+    fn flood(&self, stream: &mut TcpStream, frame: &[u8], (head, element): Endless) -> io::Result<()> {
+        stream.write_all(&i32::MAX.to_be_bytes())?;
+        stream.write_all(&frame[4..8])?;
+        stream.write_all(head)?;
+        let chunk = element.repeat(CHUNK_BYTES / element.len());
+        loop {
+            stream.write_all(&chunk)?;
+            self.flood_bytes.fetch_add(chunk.len() as u64, Ordering::SeqCst);
+        }
+    }
+}
+
+/// What stands in an answer before what never ends, and that: of the layout of Metadata 12.
+type Endless = (&'static [u8], &'static [u8]);
+
+/// A throttle time, and then zeros.
+const NOTHING: Endless = (&[0, 0, 0, 0, 0], &[0; 16]);
+/// No tags, a throttle time, 2^28 brokers; each has an id, host, port, no rack, no tags.
+const BROKERS: Endless = (
+    &[0, 0, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x01],
+    &[0, 0, 0, 9, 10, b'1', b'2', b'7', b'.', b'0', b'.', b'0', b'.', b'9', 0, 0, 0, 9, 0, 0],
+);
+/// No brokers, no cluster id, controller 1, 2^28 topics; each has error 0, a name, an id, no partitions.
+const TOPICS: Endless = (
+    &[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x01],
+    &[0, 0, 2, b't', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 1, 0, 0, 0, 0, 0],
+);
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Small, seeded: splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 27)
+    }
+}
