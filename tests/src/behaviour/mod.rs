@@ -25,6 +25,7 @@ mod tap;
 mod target;
 pub mod undelivered;
 pub mod unreachable;
+pub mod versions;
 pub mod volume;
 mod witness;
 

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::kafka::installation;
+use crate::kafka::{KafkaVersion, installation};
 use pipe::Pipe;
 pub use topics::PartitionState;
 
@@ -82,7 +82,7 @@ impl JavaOracle {
     /// Starts the JVM. That the cluster answers is seen at the first question.
     pub fn start(bootstrap: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let installation = installation();
+        let installation = installation(KafkaVersion::default());
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let log = installation.logs.join(format!("felice-oracle-{}-{count}.log", std::process::id()));
         let mut command = installation.java("256m", &log);

@@ -11,28 +11,20 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-/// The version of Apache Kafka that the tests run.
-pub const KAFKA_VERSION: &str = "4.3.1";
+use super::version::{KafkaVersion, Logging};
 
-/// The oldest Java that this Kafka's broker runs on.
+/// The oldest Java that the newest of the brokers runs on; the others do on it, too.
 const JAVA_VERSION_MIN: u32 = 17;
 
 /// How long the logs of earlier runs are kept.
 const LOG_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The Java programs of the tests, compiled by [`compile`].
-const SOURCES: [(&str, &str); 2] = [
-    ("Broker.java", include_str!("../../java/Broker.java")),
-    ("Oracle.java", include_str!("../../java/Oracle.java")),
-];
-
-/// Whether real Kafka can run here. Without Java or Maven it cannot: then this says so, past the capturing of the test
+/// Whether real Kafka of all `versions` can run here. Without Java or Maven it cannot: then this says so, past the capturing of the test
 /// harness, and panics where `CI=true`, so that no CI run is green without it.
 ///
 /// Tests ask by [`require_kafka!`](crate::require_kafka).
-pub fn available() -> bool {
-    static MISSING: OnceLock<Option<String>> = OnceLock::new();
-    let Some(missing) = MISSING.get_or_init(missing) else { return true };
+pub fn available(versions: &[KafkaVersion]) -> bool {
+    let Some(missing) = missing(versions) else { return true };
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let notice = format!("NOT RUN: {test} needs a real Kafka, but {missing}");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{notice}");
@@ -41,22 +33,28 @@ pub fn available() -> bool {
 }
 
 /// What is not installed, in words.
-fn missing() -> Option<String> {
-    let answers =
-        |program: &str| Command::new(program).arg("-version").output().is_ok_and(|it| it.status.success());
+fn missing(versions: &[KafkaVersion]) -> Option<String> {
+    static JDK: OnceLock<Option<String>> = OnceLock::new();
+    let jdk = JDK.get_or_init(missing_jdk);
+    let fetched = |version: &KafkaVersion| libs(&root(), *version).exists();
+    if jdk.is_none() && !versions.iter().all(fetched) && !answers("mvn") {
+        return Some("there is no `mvn` to fetch it with".into());
+    }
+    jdk.clone()
+}
+
+fn missing_jdk() -> Option<String> {
     let Some(version) = java_version() else { return Some("there is no `java`".into()) };
     if version < JAVA_VERSION_MIN {
         return Some(format!(
             "`java` is version {version}, and {JAVA_VERSION_MIN} is the oldest that will do"
         ));
     }
-    if !answers("javac") {
-        return Some("there is no `javac` (a JDK is needed, not only a JRE)".into());
-    }
-    if !libs(&root()).exists() && !answers("mvn") {
-        return Some("there is no `mvn` to fetch it with".into());
-    }
-    None
+    (!answers("javac")).then(|| "there is no `javac` (a JDK is needed, not only a JRE)".into())
+}
+
+fn answers(program: &str) -> bool {
+    Command::new(program).arg("-version").output().is_ok_and(|it| it.status.success())
 }
 
 /// The major version of `java`, from a line like `openjdk version "17.0.15" 2025-04-15`.
@@ -71,7 +69,8 @@ fn java_version() -> Option<u32> {
 pub(crate) struct Installation {
     libs: PathBuf,
     classes: PathBuf,
-    log4j2: PathBuf,
+    /// Where the settings of the logging are.
+    logging: String,
     /// Where brokers and oracles write their logs.
     pub(crate) logs: PathBuf,
 }
@@ -84,7 +83,7 @@ impl Installation {
         command
             .arg(format!("-Xmx{heap}"))
             .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-            .arg(format!("-Dlog4j2.configurationFile={}", self.log4j2.display()))
+            .arg(&self.logging)
             .arg(format!("-Dfelice.log={}", log.display()))
             .arg("-cp")
             .arg(format!("{}:{}/*", self.classes.display(), self.libs.display()));
@@ -92,19 +91,22 @@ impl Installation {
     }
 }
 
-/// The class path with Kafka's jars, for programs that are no part of the tests; fetched at the first call on this machine.
+/// The class path with the default version's jars, for programs that are no part of the tests; fetched at the first call
+/// on this machine.
 pub fn class_path() -> String {
-    format!("{}/*", installation().libs.display())
+    format!("{}/*", installation(KafkaVersion::default()).libs.display())
 }
 
-/// The installation, made at the first call on this machine.
+/// The installation of a version, made at the first call on this machine.
 ///
 /// Panics when it cannot be made, with what Maven or the compiler said.
-pub(crate) fn installation() -> &'static Installation {
-    static INSTALLATION: OnceLock<Installation> = OnceLock::new();
-    INSTALLATION.get_or_init(|| {
+pub(crate) fn installation(version: KafkaVersion) -> &'static Installation {
+    static INSTALLATIONS: [OnceLock<Installation>; KafkaVersion::ALL.len()] =
+        [const { OnceLock::new() }; KafkaVersion::ALL.len()];
+    INSTALLATIONS[version as usize].get_or_init(|| {
         let root = root();
-        install(&root).unwrap_or_else(|error| panic!("cannot use the cache in {}: {error}", root.display()))
+        install(&root, version)
+            .unwrap_or_else(|error| panic!("cannot use the cache in {}: {error}", root.display()))
     })
 }
 
@@ -113,32 +115,44 @@ fn root() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
     set("FELICE_KAFKA_CACHE").unwrap_or_else(|| {
         let caches = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-        caches.unwrap_or_else(std::env::temp_dir).join("felice").join(format!("kafka-{KAFKA_VERSION}"))
+        caches.unwrap_or_else(std::env::temp_dir).join("felice").join("kafka")
     })
 }
 
-fn libs(root: &Path) -> PathBuf {
-    root.join(format!("libs-{:016x}", hash(&pom())))
+fn libs(root: &Path, version: KafkaVersion) -> PathBuf {
+    root.join(format!("libs-{}-{:016x}", version.number(), hash(&version.pom())))
 }
 
-fn pom() -> String {
-    include_str!("pom.xml").replace("@KAFKA@", KAFKA_VERSION)
-}
-
-fn install(root: &Path) -> io::Result<Installation> {
+fn install(root: &Path, version: KafkaVersion) -> io::Result<Installation> {
     let logs = root.join("logs");
     fs::create_dir_all(&logs)?;
     let lock = File::create(root.join("lock"))?;
     lock.lock()?;
     remove_old_logs(&logs)?;
 
-    let libs = libs(root);
-    complete(&libs, fetch)?;
-    let classes = root.join(format!("classes-{:016x}", hash(&SOURCES)));
-    complete(&classes, |partial| compile(partial, &libs))?;
-    // In the folder of the classes, so that another version of it has another name.
-    let log4j2 = classes.join("log4j2.properties");
-    Ok(Installation { libs, classes, log4j2, logs })
+    let libs = libs(root, version);
+    complete(&libs, |partial| fetch(partial, version))?;
+    let (file, settings) = logging(version.logging());
+    let classes =
+        root.join(format!("classes-{}-{:016x}", version.number(), hash(&(version.sources(), settings))));
+    complete(&classes, |partial| {
+        fs::write(partial.join(file), settings)?;
+        compile(partial, &libs, version.sources())
+    })?;
+    let file = classes.join(file);
+    let logging = match version.logging() {
+        Logging::Log4j1 => format!("-Dlog4j.configuration=file:{}", file.display()),
+        Logging::Log4j2 => format!("-Dlog4j2.configurationFile={}", file.display()),
+    };
+    Ok(Installation { libs, classes, logging, logs })
+}
+
+/// The name of the file with the settings, and the settings.
+const fn logging(logging: Logging) -> (&'static str, &'static str) {
+    match logging {
+        Logging::Log4j1 => ("log4j.properties", include_str!("log4j.properties")),
+        Logging::Log4j2 => ("log4j2.properties", include_str!("log4j2.properties")),
+    }
 }
 
 /// Makes the folder `wanted` unless it is there: `fill` works on another name, so that what was cut short is not taken
@@ -147,7 +161,7 @@ fn complete(wanted: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Re
     if wanted.exists() {
         return Ok(());
     }
-    let partial = wanted.with_extension("partial");
+    let partial = wanted.with_added_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial)?;
     }
@@ -156,23 +170,22 @@ fn complete(wanted: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Re
     fs::rename(&partial, wanted)
 }
 
-fn fetch(folder: &Path) -> io::Result<()> {
-    let notice =
-        format!("\nfetching Apache Kafka {KAFKA_VERSION} from Maven Central into {}\n", folder.display());
+fn fetch(folder: &Path, version: KafkaVersion) -> io::Result<()> {
+    let number = version.number();
+    let notice = format!("\nfetching Apache Kafka {number} from Maven Central into {}\n", folder.display());
     io::Write::write_all(&mut io::stderr(), notice.as_bytes())?;
     let pom_file = folder.join("pom.xml");
-    fs::write(&pom_file, pom())?;
+    fs::write(&pom_file, version.pom())?;
     let mut maven = Command::new("mvn");
     maven.args(["--batch-mode", "--quiet", "--file"]).arg(&pom_file);
     maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
     run(maven.arg(format!("-DoutputDirectory={}", folder.display())))
 }
 
-fn compile(folder: &Path, libs: &Path) -> io::Result<()> {
-    fs::write(folder.join("log4j2.properties"), include_str!("log4j2.properties"))?;
+fn compile(folder: &Path, libs: &Path, sources: &[(&str, &str)]) -> io::Result<()> {
     let mut javac = Command::new("javac");
     javac.args(["-proc:none", "-d"]).arg(folder).arg("-cp").arg(libs.join("*"));
-    for (name, source) in SOURCES {
+    for (name, source) in sources {
         let file = folder.join(name);
         fs::write(&file, source)?;
         javac.arg(file);

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cache::installation;
+use super::version::KafkaVersion;
 
 /// What a console tool said, and how it ended.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub fn verifiable_producer(arguments: &[&str], patience: Duration) -> ConsoleOut
 
 fn run(class: &str, arguments: &[&str], input: String, patience: Duration) -> ConsoleOutput {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let installation = installation();
+    let installation = installation(KafkaVersion::default());
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let log = installation.logs.join(format!("felice-console-{}-{count}.log", std::process::id()));
     let mut command = installation.java("128m", &log);

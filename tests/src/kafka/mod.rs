@@ -1,4 +1,4 @@
-//! Real Apache Kafka for tests: one or three brokers in KRaft mode on loopback ports, started, paused and killed.
+//! Real Apache Kafka for tests: one or three brokers on loopback ports, started, paused and killed.
 //!
 //! Every broker is a process of its own that ends with the test process, however that ends, and takes its folder with
 //! it. A test asks first whether Kafka can run here:
@@ -20,24 +20,32 @@ mod console;
 mod node;
 mod ports;
 mod probe;
+mod properties;
+mod version;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(crate) use cache::installation;
-pub use cache::{KAFKA_VERSION, available, class_path};
+pub use cache::{available, class_path};
 pub use console::{ConsoleOutput, console_consumer, console_producer, verifiable_producer};
+pub use version::KafkaVersion;
 
 use crate::java::JavaOracle;
 use crate::proxy::Link;
 use node::{Node, Ports, State};
+use version::Quorum;
 
-/// Returns from the test when real Kafka cannot run here; panics instead where `CI=true`.
+/// Returns from the test when real Kafka cannot run here; panics instead where `CI=true`. In the parentheses may be the
+/// versions that are needed, a slice; otherwise it is the default one.
 #[macro_export]
 macro_rules! require_kafka {
     () => {
-        if !$crate::kafka::available() {
+        $crate::require_kafka!(&[$crate::kafka::KafkaVersion::default()])
+    };
+    ($versions:expr) => {
+        if !$crate::kafka::available($versions) {
             return;
         }
     };
@@ -46,6 +54,7 @@ macro_rules! require_kafka {
 /// How a cluster is to be; [`Kafka::builder`] makes one.
 #[derive(Clone, Debug)]
 pub struct KafkaBuilder {
+    version: KafkaVersion,
     brokers: i32,
     properties: BTreeMap<String, String>,
     broker_properties: BTreeMap<i32, BTreeMap<String, String>>,
@@ -53,6 +62,12 @@ pub struct KafkaBuilder {
 }
 
 impl KafkaBuilder {
+    /// The version of the brokers. One from before KRaft has its ZooKeeper in the same process, and is the only broker.
+    pub fn version(mut self, version: KafkaVersion) -> Self {
+        self.version = version;
+        self
+    }
+
     /// The number of brokers, 1 unless said. Each is a controller, too: of three, one may be down. Then topics have three
     /// replicas, of which two must be in sync, unless properties or the topic say otherwise.
     pub fn brokers(mut self, brokers: i32) -> Self {
@@ -85,6 +100,10 @@ impl KafkaBuilder {
     ///
     /// Panics with the end of the log when one does not start.
     pub fn start(self) -> Kafka {
+        assert!(
+            self.brokers == 1 || self.version.quorum() == Quorum::KRaft,
+            "there would be several ZooKeepers"
+        );
         let ids: Vec<i32> = (1..=self.brokers).collect();
         let ports: Vec<Ports> = ids.iter().map(|_| Ports::reserve(self.link.as_deref())).collect();
         let far = ports.iter().filter_map(|it| it.far.as_ref().map(|far| far.advertised)).collect();
@@ -101,7 +120,7 @@ impl KafkaBuilder {
             .map(|(&id, ports)| {
                 let mut properties = self.properties.clone();
                 properties.extend(self.broker_properties.get(&id).cloned().unwrap_or_default());
-                Node::new(id, ports, &controllers, &properties)
+                Node::new(self.version, id, ports, &controllers, &properties)
             })
             .collect();
         nodes.iter_mut().for_each(Node::launch);
@@ -128,6 +147,7 @@ impl Kafka {
     /// A cluster of one's own: one broker with Kafka's defaults, unless changed.
     pub fn builder() -> KafkaBuilder {
         KafkaBuilder {
+            version: KafkaVersion::default(),
             brokers: 1,
             properties: BTreeMap::new(),
             broker_properties: BTreeMap::new(),

@@ -1,7 +1,6 @@
 //! One broker: its folder, its process, and the shell that watches over it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +15,8 @@ use std::time::{Duration, Instant};
 use super::cache::installation;
 use super::ports::Port;
 use super::probe;
+use super::properties::server_properties;
+use super::version::{KafkaVersion, Quorum};
 use crate::proxy::Link;
 
 /// One id for all clusters: they have no storage and no port in common. 16 bytes in base64.
@@ -52,21 +53,29 @@ pub(crate) struct Node {
 impl Node {
     /// Makes the folder and the supervisor of a broker that does not run yet.
     pub(crate) fn new(
+        version: KafkaVersion,
         id: i32,
         ports: Ports,
         controllers: &str,
         overrides: &BTreeMap<String, String>,
     ) -> Self {
-        let installation = installation();
+        let installation = installation(version);
         let (name, folder) = new_folder();
         let storage = folder.join("storage");
-        let properties = properties(id, &ports, controllers, &storage, overrides);
+        let properties = server_properties(version.quorum(), id, &ports, controllers, &storage, overrides);
         let properties_file = folder.join("server.properties");
         fs::write(&properties_file, properties).expect("the temporary folder can be written");
 
         let log = installation.logs.join(format!("{name}-broker-{id}.log"));
         let mut java = installation.java("384m", &log);
-        java.arg("Broker").arg(&properties_file).arg(&storage).arg(CLUSTER_ID);
+        match version.quorum() {
+            Quorum::KRaft => java.arg("Broker").arg(&properties_file).arg(&storage).arg(CLUSTER_ID),
+            Quorum::ZooKeeper => java
+                .arg("ZooKeeperBroker")
+                .arg(&properties_file)
+                .arg(folder.join("zookeeper"))
+                .arg(ports.controller.number.to_string()),
+        };
         let mut supervisor = supervise(&folder, &log, &java);
         let words = supervisor.stdin.take();
         let answers = read_lines(&mut supervisor);
@@ -173,6 +182,7 @@ impl Drop for Node {
 #[derive(Debug)]
 pub(crate) struct Ports {
     pub(crate) listener: Port,
+    /// The controller's, or ZooKeeper's.
     pub(crate) controller: Port,
     pub(crate) far: Option<FarPort>,
 }
@@ -180,7 +190,7 @@ pub(crate) struct Ports {
 /// A listener that clients reach over a link only.
 #[derive(Debug)]
 pub(crate) struct FarPort {
-    listener: Port,
+    pub(crate) listener: Port,
     /// The link's own port.
     pub(crate) advertised: SocketAddr,
 }
@@ -210,58 +220,6 @@ fn new_folder() -> (String, PathBuf) {
             Err(error) => panic!("cannot make the folder {}: {error}", folder.display()),
         }
     }
-}
-
-fn properties(
-    id: i32,
-    ports: &Ports,
-    controllers: &str,
-    storage: &Path,
-    overrides: &BTreeMap<String, String>,
-) -> String {
-    let (listener, controller) = (ports.listener.number, ports.controller.number);
-    let cluster_size = controllers.split(',').count();
-    let mut properties = BTreeMap::from([
-        ("process.roles", "broker,controller".to_owned()),
-        ("node.id", id.to_string()),
-        ("listeners", format!("PLAINTEXT://127.0.0.1:{listener},CONTROLLER://127.0.0.1:{controller}")),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{listener}")),
-        ("controller.listener.names", "CONTROLLER".to_owned()),
-        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
-        ("controller.quorum.voters", controllers.to_owned()),
-        ("log.dirs", storage.display().to_string()),
-        // What is written survives the loss of one broker of three, and with one lost it can still be written.
-        ("default.replication.factor", cluster_size.min(3).to_string()),
-        ("min.insync.replicas", cluster_size.div_ceil(2).min(2).to_string()),
-        // Internal topics with a replica on each broker, and few partitions: they would be most of a start's work.
-        ("offsets.topic.replication.factor", cluster_size.to_string()),
-        ("offsets.topic.num.partitions", "1".to_owned()),
-        ("transaction.state.log.replication.factor", cluster_size.to_string()),
-        ("transaction.state.log.min.isr", "1".to_owned()),
-        ("transaction.state.log.num.partitions", "1".to_owned()),
-        // A small machine, and tests that do not wait for others.
-        ("num.network.threads", "2".to_owned()),
-        ("num.io.threads", "2".to_owned()),
-        ("background.threads", "2".to_owned()),
-        ("log.cleaner.enable", "false".to_owned()),
-        ("group.initial.rebalance.delay.ms", "0".to_owned()),
-    ]);
-    if let Some(far) = &ports.far {
-        let listener = far.listener.number;
-        let more = [
-            ("listeners", format!(",FAR://127.0.0.1:{listener}")),
-            ("advertised.listeners", format!(",FAR://{}", far.advertised)),
-            ("listener.security.protocol.map", ",FAR:PLAINTEXT".to_owned()),
-        ];
-        for (name, value) in more {
-            properties.entry(name).or_default().push_str(&value);
-        }
-    }
-    properties.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.clone())));
-    properties.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "{name}={value}");
-        text
-    })
 }
 
 /// Starts the shell that starts, signals and survives the broker.
