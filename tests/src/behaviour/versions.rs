@@ -46,6 +46,8 @@ pub fn proof(version: KafkaVersion) {
         .version(version)
         .behind(&link)
         .property("auto.create.topics.enable", "false")
+        // A killed broker is let in again when this has passed.
+        .property("broker.session.timeout.ms", "3000")
         .start();
     println!("Kafka {}: started after {:.2?}", version.number(), begun.elapsed());
     every_kind_of_record::<felice_blocking::Producer>(&kafka);
@@ -106,13 +108,16 @@ fn once_and_in_order<F: FrontEnd>(kafka: &Kafka, goes: Goes) {
     };
 
     send(RECORDS / 2);
+    let begun = Instant::now();
     thread::scope(|scope| {
         let disturbing = scope.spawn(|| {
             match goes {
                 Goes::Stopped => kafka.stop(1),
                 Goes::Killed => kafka.kill(1),
             }
+            let gone = begun.elapsed();
             kafka.restart(1);
+            println!("{topic}: gone after {gone:.2?}, back after {:.2?}", begun.elapsed());
         });
         while !disturbing.is_finished() {
             send(100);
@@ -124,7 +129,8 @@ fn once_and_in_order<F: FrontEnd>(kafka: &Kafka, goes: Goes) {
     assert!(failures.is_empty(), "{} failed, the first: {:?}", failures.len(), failures.first());
     producer.close(PATIENCE).expect("nothing is left");
     check(kafka, &topic, &witness, accepted, since);
-    println!("{topic}: {accepted} records, all stored once and in order");
+    let lasted = begun.elapsed();
+    println!("{topic}: {accepted} records, all stored once and in order; {lasted:.2?}");
 }
 
 fn check(kafka: &Kafka, topic: &str, witness: &Witness, accepted: u64, since: i64) {

@@ -3,11 +3,11 @@
 /// A version of Apache Kafka.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KafkaVersion {
-    /// The oldest that felice is for: of 2019, the line in which the oldest requests that Kafka 4 still knows were new.
+    /// The oldest that felice is for: of 2019, and the oldest that Java's clients of Kafka 4 speak to (KIP-896).
     V2_1_1,
-    /// Without KRaft, the last that many gateways' clusters are.
+    /// Of the last line that needs ZooKeeper.
     V2_8_2,
-    /// The last line that can run on ZooKeeper; here it has KRaft.
+    /// Of the last line that can run on ZooKeeper; here it runs on KRaft.
     V3_9_1,
     /// What tests run unless they say otherwise, and the version of Java's clients for all of them.
     #[default]
