@@ -1,15 +1,15 @@
 //! The I/O, as one future.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
 use async_io::Timer;
 use felice_core::id::ConnectionId;
-use felice_host::{Engine, Network, Readiness};
+use felice_host::{Engine, Network, Readiness, Shared};
 
 use crate::signal::Signal;
 use crate::socket::Stream;
@@ -19,11 +19,15 @@ use crate::socket::Stream;
 /// [`build_with_driver`](felice_host::Builder::build_with_driver) hands it out, to be spawned on any executor, one with
 /// a single thread as well. It never blocks, and gives way after each turn.
 ///
+/// After `fork` the child's copy ends when it is polled, and touches no socket.
+///
 /// Dropping it before it has ended, as by dropping its executor, ends the producer: every record that is held fails
 /// (and may have been stored), and later sends are refused.
 #[must_use = "nothing is sent unless the driver runs"]
 pub struct Driver {
-    network: Network<Stream>,
+    /// None once this is another process.
+    network: Option<Network<Stream>>,
+    shared: Arc<Shared>,
     signal: Arc<Signal>,
     /// Sockets that may be ready; empty between two polls.
     ready: Vec<ConnectionId>,
@@ -32,9 +36,18 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(engine: Engine, signal: Arc<Signal>) -> Self {
-        let network = Network::new(engine, Arc::clone(&signal).into(), Arc::clone(&signal));
-        Self { network, signal, ready: Vec::new(), timer: None }
+    pub(crate) fn new(engine: Engine, shared: Arc<Shared>, signal: Arc<Signal>) -> Self {
+        let network = Some(Network::new(engine, Arc::clone(&signal).into(), Arc::clone(&signal)));
+        Self { network, shared, signal, ready: Vec::new(), timer: None }
+    }
+
+    /// In another process the sockets are the parent's, and so is the reactor's list of them: to close one here would take
+    /// it away from the parent. They stay as they are until this process ends.
+    fn leave_when_forked(&mut self) {
+        if self.network.is_some() && self.shared.is_forked() {
+            mem::forget(self.network.take());
+            mem::forget(Arc::clone(&self.shared));
+        }
     }
 
     /// Sees to it that the task is woken after `timeout`. A timer that is over before stays: to be woken too early costs
@@ -64,19 +77,28 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.leave_when_forked();
         let this = &mut *self;
+        let Some(network) = &mut this.network else { return Poll::Ready(()) };
         this.signal.begin(context.waker(), &mut this.ready);
         for id in this.ready.drain(..) {
             // Which of both it is, only the attempt tells for sure.
-            this.network.handle(id, Readiness { readable: true, writable: true, closing: false });
+            network.handle(id, Readiness { readable: true, writable: true, closing: false });
         }
-        this.network.turn();
-        if this.network.is_ended() {
+        network.turn();
+        if network.is_ended() {
             this.timer = None;
             return Poll::Ready(());
         }
-        this.set_timer(this.network.poll_timeout(), context);
+        let timeout = network.poll_timeout();
+        this.set_timer(timeout, context);
         Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.leave_when_forked();
     }
 }
 

@@ -1,7 +1,6 @@
 //! The producer: what tasks share, and how they wait.
 
 use std::borrow::Borrow;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::Pin;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
+use std::{fmt, mem};
 
 use async_io::Timer;
 use felice_core::record::ProducerRecord;
@@ -31,6 +31,11 @@ pub type Builder = felice_host::Builder<Producer>;
 ///
 /// Dropping the last clone does not wait. What is held is still sent by the driver, for as long as `drop_timeout` (5 s)
 /// at most; what remains fails. Where the process ends before, await [`close`](Self::close).
+///
+/// A producer works in the process that built it. After `fork` the parent's goes on; in the child what would wait is
+/// refused (`Forked`; a [`Delivery`] without an outcome says so, too), dropping it does nothing, and nothing of the
+/// parent's is touched. async-io's reactor does not live through a `fork` either: in the child use felice-blocking, or
+/// start a program (`exec`).
 #[derive(Clone)]
 pub struct Producer {
     inner: Arc<Inner>,
@@ -188,15 +193,14 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`FlushError::InCallback`]: there it only sends, and does not wait.
+    /// [`FlushError::InCallback`]: there it only sends, and does not wait. [`FlushError::Forked`] in another process.
     pub async fn flush(&self) -> Result<(), FlushError> {
         let (shared, mut flushing) = (&self.inner.shared, Flushing::new(&self.inner.shared));
         poll_fn(|context| {
             if in_callback() {
-                shared.begin_flush();
-                return Poll::Ready(Err(FlushError::InCallback));
+                return Poll::Ready(shared.begin_flush().and(Err(FlushError::InCallback)));
             }
-            flushing.poll(context).map(Ok)
+            flushing.poll(context)
         })
         .await
     }
@@ -210,24 +214,27 @@ impl Producer {
     /// # Errors
     ///
     /// [`CloseError::Undelivered`] says how many records have failed since the closing began;
-    /// [`CloseError::InCallback`] that it did not wait.
+    /// [`CloseError::InCallback`] that it did not wait; [`CloseError::Forked`] that this is another process.
     pub async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         let shared = &self.inner.shared;
-        shared.begin_close(timeout);
+        shared.begin_close(timeout)?;
         if in_callback() {
             return Err(CloseError::InCallback);
         }
         let mut patience = Timer::after(timeout.saturating_add(CALLBACK_GRACE));
         let (mut closing, mut late) = (Closing::new(shared), false);
         poll_fn(|context| {
+            if shared.is_forked() {
+                return Poll::Ready(Err(CloseError::Forked));
+            }
             if closing.poll(context).is_ready() {
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
             late = late || Pin::new(&mut patience).poll(context).is_ready();
             // The driver gives up at the timeout by itself: only callbacks are left behind.
-            if late && shared.is_ended() { Poll::Ready(()) } else { Poll::Pending }
+            if late && shared.is_ended() { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
-        .await;
+        .await?;
         match shared.failed_in_closing() {
             0 => Ok(()),
             records => Err(CloseError::Undelivered { records }),
@@ -290,7 +297,10 @@ async fn within<T>(patience: Duration, mut poll: impl FnMut(&Context<'_>) -> Pol
 /// The driver finishes by itself.
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.begin_close(self.shared.drop_timeout());
+        if let Err(CloseError::Forked) = self.shared.begin_close(self.shared.drop_timeout()) {
+            // With it would go a thread of the parent's, which must not be detached here.
+            mem::forget(Arc::clone(&self.shared));
+        }
     }
 }
 
@@ -300,7 +310,8 @@ impl StartWithDriver for Producer {
     fn start_with_driver(settings: Settings) -> Result<(Self, Driver), BuildError> {
         let signal = Arc::<Signal>::default();
         let (shared, engine) = felice_host::start(settings, Arc::clone(&signal).into())?;
-        Ok((Self { inner: Arc::new(Inner { shared }) }, Driver::new(engine, signal)))
+        let driver = Driver::new(engine, Arc::clone(&shared), signal);
+        Ok((Self { inner: Arc::new(Inner { shared }) }, driver))
     }
 }
 

@@ -22,7 +22,7 @@ impl Delivery {
     /// # Errors
     ///
     /// [`GetError::Failed`] where the record failed; [`GetError::InCallback`] always in a callback, where
-    /// [`try_get`](Self::try_get) can be asked.
+    /// [`try_get`](Self::try_get) can be asked; [`GetError::Forked`] in another process.
     pub fn get(mut self) -> Result<RecordMetadata, GetError> {
         self.wait(None)
     }
@@ -49,6 +49,9 @@ impl Delivery {
         if let Some(outcome) = self.0.try_get() {
             return Ok(outcome?);
         }
+        if self.0.is_forked() {
+            return Err(GetError::Forked);
+        }
         match parker::wait(deadline, |context| self.0.poll_outcome(context)) {
             Some(outcome) => Ok(outcome?),
             None => Err(GetError::TimedOut),
@@ -66,6 +69,8 @@ pub enum GetError {
     InCallback,
     /// The outcome is not there yet.
     TimedOut,
+    /// The producer was built in another process. What becomes of the record is known there only.
+    Forked,
 }
 
 impl GetError {
@@ -74,7 +79,7 @@ impl GetError {
     pub const fn produce_error(&self) -> Option<&ProduceError> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::InCallback | Self::TimedOut => None,
+            Self::InCallback | Self::TimedOut | Self::Forked => None,
         }
     }
 
@@ -91,6 +96,9 @@ impl fmt::Display for GetError {
             Self::Failed(error) => error.fmt(f),
             Self::InCallback => f.write_str("a record's outcome cannot be awaited in a callback"),
             Self::TimedOut => f.write_str("the record has no outcome yet"),
+            Self::Forked => f.write_str(
+                "the record's outcome is not known here: the producer was built in another process; after fork() build a new one",
+            ),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The producer: what threads share, and how they wait.
 
 use std::borrow::Borrow;
-use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
@@ -25,6 +25,9 @@ pub type Builder = felice_host::Builder<Producer>;
 ///
 /// Dropping the last clone sends what is held, for as long as `drop_timeout` (5 s) at most, and waits for it; what
 /// remains fails. Dropped in a callback it does not wait: the background threads finish by themselves.
+///
+/// A producer works in the process that built it. After `fork` the parent's goes on; in the child what would wait is
+/// refused (`Forked`), dropping it does nothing, and nothing of the parent's is touched: build a new one there.
 #[derive(Clone)]
 pub struct Producer {
     inner: Arc<Inner>,
@@ -167,15 +170,14 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`FlushError::InCallback`]: there it only sends, and does not wait.
+    /// [`FlushError::InCallback`]: there it only sends, and does not wait. [`FlushError::Forked`] in another process.
     pub fn flush(&self) -> Result<(), FlushError> {
         if in_callback() {
-            self.inner.shared.begin_flush();
+            self.inner.shared.begin_flush()?;
             return Err(FlushError::InCallback);
         }
         let mut flushing = Flushing::new(&self.inner.shared);
-        parker::wait(None, |context| flushing.poll(context));
-        Ok(())
+        parker::wait(None, |context| flushing.poll(context)).unwrap_or(Ok(()))
     }
 
     /// Closes the producer for all of its clones. What is held may still be acknowledged, for as long as `timeout`;
@@ -185,7 +187,7 @@ impl Producer {
     /// # Errors
     ///
     /// [`CloseError::Undelivered`] says how many records have failed since the closing began;
-    /// [`CloseError::InCallback`] that it did not wait.
+    /// [`CloseError::InCallback`] that it did not wait; [`CloseError::Forked`] that this is another process.
     pub fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         self.inner.close(timeout)?;
         match self.inner.shared.failed_in_closing() {
@@ -252,7 +254,7 @@ fn after(duration: Duration) -> Option<Instant> {
 impl Inner {
     /// Closes, and waits for the end unless that would wait for itself.
     fn close(&self, timeout: Duration) -> Result<(), CloseError> {
-        self.shared.begin_close(timeout);
+        self.shared.begin_close(timeout)?;
         if in_callback() {
             return Err(CloseError::InCallback);
         }
@@ -271,7 +273,11 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let _ = self.close(self.shared.drop_timeout());
+        if let Err(CloseError::Forked) = self.close(self.shared.drop_timeout()) {
+            // These threads are the parent's. To detach one is to do something to a thread that now has its place.
+            mem::forget(self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            mem::forget(Arc::clone(&self.shared));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use felice_core::error::Failure;
 use felice_core::event::Ack;
 
 use crate::callback::Undelivered;
+use crate::fork::Home;
 
 /// What became of some consecutive records of a batch. `base_offset` is the offset of the first of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,7 @@ impl Outcome {
 /// The outcome of a batch's records, and who waits for it.
 pub(crate) struct Cell {
     topic: Arc<str>,
+    home: Home,
     /// Present where a failure must be heard of although its handle was dropped.
     undelivered: Option<Arc<Undelivered>>,
     /// The one outcome of all records: the usual case.
@@ -56,8 +58,8 @@ struct State {
 }
 
 impl Cell {
-    pub(crate) fn new(topic: Arc<str>, undelivered: Option<Arc<Undelivered>>) -> Self {
-        Self { topic, undelivered, whole: OnceLock::new(), state: Mutex::default() }
+    pub(crate) fn new(topic: Arc<str>, home: Home, undelivered: Option<Arc<Undelivered>>) -> Self {
+        Self { topic, home, undelivered, whole: OnceLock::new(), state: Mutex::default() }
     }
 
     /// Makes a finished cell new. Its capacity is kept.
@@ -76,6 +78,11 @@ impl Cell {
         &self.topic
     }
 
+    /// Whether this is another process: an outcome that is not there will never come.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.home.is_elsewhere()
+    }
+
     pub(crate) const fn undelivered(&self) -> Option<&Arc<Undelivered>> {
         self.undelivered.as_ref()
     }
@@ -84,7 +91,7 @@ impl Cell {
     pub(crate) fn outcome(&self, index: u32) -> Option<Outcome> {
         match self.whole.get() {
             Some(outcome) => Some(*outcome),
-            None => self.lock().part(index),
+            None => self.lock_here()?.part(index),
         }
     }
 
@@ -98,7 +105,7 @@ impl Cell {
         if let Some(outcome) = self.whole.get() {
             return Some(*outcome);
         }
-        let mut state = self.lock();
+        let mut state = self.lock_here()?;
         // It may have been set since, and who sets it takes the waiters under this lock.
         if let Some(outcome) = self.whole.get() {
             return Some(*outcome);
@@ -112,14 +119,14 @@ impl Cell {
 
     /// The handle with this key waits no more.
     pub(crate) fn forget(&self, key: u32) {
-        let waker = self.lock().waiters.forget(key);
+        let waker = self.lock_here().and_then(|mut state| state.waiters.forget(key));
         drop(waker);
     }
 
     /// The handle of `index` is dropped unobserved. Returns the outcome where it is there already: whoever drops must
     /// report it then, and the cell does otherwise.
     pub(crate) fn drop_unobserved(&self, index: u32) -> Option<Outcome> {
-        let mut state = self.lock();
+        let mut state = self.lock_here()?;
         let outcome = self.whole.get().copied().or_else(|| state.part(index));
         if outcome.is_none() {
             state.dropped.insert(index);
@@ -143,6 +150,11 @@ impl Cell {
         } else {
             0
         }
+    }
+
+    /// For whoever may be in another process by now.
+    fn lock_here(&self) -> Option<MutexGuard<'_, State>> {
+        self.home.lock(&self.state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -16,11 +16,11 @@ impl Wake for Count {
 }
 
 fn cell() -> Cell {
-    Cell::new("t".into(), None)
+    Cell::new("t".into(), Home::here(), None)
 }
 
 fn tracked() -> Cell {
-    Cell::new("t".into(), Some(Arc::new(Undelivered::new(Box::new(|_: ProduceError| ())))))
+    Cell::new("t".into(), Home::here(), Some(Arc::new(Undelivered::new(Box::new(|_: ProduceError| ())))))
 }
 
 fn stored(first: u32, count: u32, base_offset: i64) -> Outcome {

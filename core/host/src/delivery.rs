@@ -12,6 +12,7 @@ use crate::callback::{self, Observer, Registered, Undelivered};
 use crate::cell::{Cell, Outcome};
 use crate::epochs::{Epoch, Epochs};
 use crate::error::ProduceError;
+use crate::fork::Home;
 use crate::observers::{Observers, Spare};
 
 /// The handle of an accepted record: resolves to its metadata, or to what happened instead.
@@ -37,8 +38,15 @@ impl Delivery {
     pub fn poll_outcome(&mut self, context: &Context<'_>) -> Poll<Result<RecordMetadata, ProduceError>> {
         match self.cell.outcome_or_wait(self.index, context.waker(), &mut self.waiter) {
             Some(outcome) => Poll::Ready(self.observe(&outcome)),
+            None if self.is_forked() => Poll::Ready(Err(ProduceError::forked(Arc::clone(self.cell.topic())))),
             None => Poll::Pending,
         }
+    }
+
+    /// Whether this is another process than the one that built the producer: then nothing is worth waiting for.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.cell.is_forked()
     }
 
     fn observe(&mut self, outcome: &Outcome) -> Result<RecordMetadata, ProduceError> {
@@ -56,7 +64,10 @@ impl Drop for Delivery {
         if self.observed {
             return;
         }
-        if let Some(Outcome { partition, result: Err(failure), .. }) = self.cell.drop_unobserved(self.index) {
+        if let Some(Outcome { partition, result: Err(failure), .. }) = self.cell.drop_unobserved(self.index)
+            // The parent has this handle, too.
+            && !self.is_forked()
+        {
             undelivered.report(&callback::error(self.cell.topic(), partition, failure), 1);
         }
     }
@@ -121,6 +132,7 @@ pub(crate) struct Entry {
 
 /// An [`Entry`] for each slot of a batch, and the counters around them.
 pub(crate) struct Table {
+    home: Home,
     entries: Box<[Entry]>,
     pub(crate) epochs: Epochs,
     spare: Spare,
@@ -135,10 +147,12 @@ impl Table {
     /// A table for so many batches, with cells for as many as are usually held at once.
     pub(crate) fn new(batches: usize, held: usize, undelivered: Option<Arc<Undelivered>>) -> Self {
         let nowhere: Arc<str> = "".into();
-        let cell = || Arc::new(Cell::new(Arc::clone(&nowhere), undelivered.clone()));
+        let home = Home::here();
+        let cell = || Arc::new(Cell::new(Arc::clone(&nowhere), home, undelivered.clone()));
         let mut spare_cells = Vec::with_capacity(batches);
         spare_cells.extend(std::iter::repeat_with(cell).take(held));
         Self {
+            home,
             entries: (0..batches).map(|_| Entry::default()).collect(),
             epochs: Epochs::default(),
             spare: Spare::default(),
@@ -178,7 +192,7 @@ impl Table {
             Interest::Handle if pending => {
                 // The record will change its batch: it has a cell that goes with it, in which it is number 0.
                 self.cells += 1;
-                let cell = Arc::new(Cell::new(Arc::clone(topic), self.undelivered.clone()));
+                let cell = Arc::new(Cell::new(Arc::clone(topic), self.home, self.undelivered.clone()));
                 entry.pending += 1;
                 entry.registered.push_back(register(Observer::Handle(Arc::clone(&cell))), &mut self.spare);
                 (cell, 0)
@@ -187,7 +201,7 @@ impl Table {
                 let cell = entry.cell.get_or_insert_with(|| {
                     renewed(&mut self.spare_cells, topic).unwrap_or_else(|| {
                         self.cells += 1;
-                        Arc::new(Cell::new(Arc::clone(topic), self.undelivered.clone()))
+                        Arc::new(Cell::new(Arc::clone(topic), self.home, self.undelivered.clone()))
                     })
                 });
                 (Arc::clone(cell), ticket.index)

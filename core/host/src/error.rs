@@ -9,12 +9,18 @@ use felice_core::serializer::SerializeError;
 
 use crate::config::ConfigError;
 
+/// What all of them say in a process that the producer does not work in.
+const FORKED: &str = "the producer was built in another process; after fork() build a new one";
+
 /// Why a record was not accepted. Nothing of it was kept, and it never will be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// The producer is closed, or its I/O thread has died.
     Closed,
+    /// The producer was built in another process: after `fork` it works in the parent only. Looked for where a `send`
+    /// wakes the I/O thread, or would wait; a few records may be accepted before, and are never sent.
+    Forked,
     /// The topic's name is not one that Kafka allows.
     InvalidTopic,
     /// No callback object was given to the builder, so a token has nobody to go to.
@@ -68,6 +74,7 @@ impl fmt::Display for SendError {
         f.write_str("record not accepted: ")?;
         match self {
             Self::Closed => f.write_str("the producer is closed"),
+            Self::Forked => f.write_str(FORKED),
             Self::InvalidTopic => TopicError::InvalidName.fmt(f),
             Self::NoCallback => f.write_str(
                 "send_with_token needs an object that hears of it: give the builder one (callback)",
@@ -126,11 +133,23 @@ pub struct ProduceError {
     topic: Arc<str>,
     partition: i32,
     failure: Failure,
+    forked: bool,
 }
 
 impl ProduceError {
     pub(crate) const fn new(topic: Arc<str>, partition: i32, failure: Failure) -> Self {
-        Self { topic, partition, failure }
+        Self { topic, partition, failure, forked: false }
+    }
+
+    /// That of a record without an outcome, in a process that never will know it: the parent may have stored it.
+    pub(crate) const fn forked(topic: Arc<str>) -> Self {
+        let failure = Failure {
+            kind: ErrorKind::Closed,
+            persisted: Persisted::Possibly,
+            attempts: 0,
+            last_cause: None,
+        };
+        Self { topic, partition: -1, failure, forked: true }
     }
 
     /// The topic's name.
@@ -179,6 +198,9 @@ impl ProduceError {
 impl fmt::Display for ProduceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.partition() {
+            _ if self.forked => {
+                return write!(f, "the outcome of a record for {} is not known here: {FORKED}", self.topic);
+            }
             Some(partition) => write!(f, "record for {}-{partition} failed: ", self.topic)?,
             None => write!(f, "record for {} failed: ", self.topic)?,
         }
@@ -243,6 +265,8 @@ pub enum CloseError {
     },
     /// `close` would wait for the very callback that called it. The closing has begun and goes on without it.
     InCallback,
+    /// The producer was built in another process: that one's goes on, and nothing happened here.
+    Forked,
 }
 
 impl fmt::Display for CloseError {
@@ -250,6 +274,7 @@ impl fmt::Display for CloseError {
         match self {
             Self::Undelivered { records } => write!(f, "closed, but {records} records failed"),
             Self::InCallback => f.write_str("close cannot wait in a callback; the closing has begun"),
+            Self::Forked => f.write_str(FORKED),
         }
     }
 }
@@ -262,11 +287,16 @@ impl error::Error for CloseError {}
 pub enum FlushError {
     /// `flush` would wait for the very callback that called it. All that is held is on its way.
     InCallback,
+    /// The producer was built in another process: nothing is sent from here.
+    Forked,
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("flush cannot wait in a callback; all that is held is on its way")
+        f.write_str(match self {
+            Self::InCallback => "flush cannot wait in a callback; all that is held is on its way",
+            Self::Forked => FORKED,
+        })
     }
 }
 
@@ -286,6 +316,8 @@ pub enum PartitionsError {
     TimedOut,
     /// The name is not valid, or `topics.max` is reached.
     Topic(TopicError),
+    /// The producer was built in another process.
+    Forked,
 }
 
 impl fmt::Display for PartitionsError {
@@ -296,6 +328,7 @@ impl fmt::Display for PartitionsError {
             Self::InCallback => f.write_str("the topic's metadata cannot be awaited in a callback"),
             Self::TimedOut => f.write_str("the topic's metadata did not come within max.block.ms"),
             Self::Topic(error) => error.fmt(f),
+            Self::Forked => f.write_str(FORKED),
         }
     }
 }

@@ -24,6 +24,7 @@ mod dispatcher;
 mod engine;
 mod epochs;
 mod error;
+mod fork;
 mod memory_queue;
 mod network;
 mod observers;

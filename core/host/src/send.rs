@@ -164,22 +164,20 @@ impl<'p> Sending<'p> {
             return self.poll_waiting(context, record);
         }
         let now = self.shared.clock.coarse();
-        let mut state = self.shared.lock();
+        let Some(mut state) = self.shared.lock_here() else { return Poll::Ready(Err(SendError::Forked)) };
         let refusal = if state.memory.is_open() {
             match state.accept(now, record, &mut self.interest) {
                 Ok((delivery, wake)) => {
                     drop(state);
-                    if wake {
-                        self.shared.driver.wake_by_ref();
-                    }
-                    return Poll::Ready(Ok(delivery));
+                    let woken = if wake { self.shared.wake_driver() } else { Ok(()) };
+                    return Poll::Ready(woken.map(|()| delivery));
                 }
                 Err(refusal) => refusal,
             }
         } else if state.phase == Phase::Open {
             Refusal::Shortage(Shortage::Memory)
         } else {
-            Refusal::Error(SendError::Closed)
+            Refusal::Error(state.ended())
         };
         let result = match (refusal, context) {
             (Refusal::Error(error), _) => Poll::Ready(Err(error)),
@@ -191,8 +189,10 @@ impl<'p> Sending<'p> {
         };
         drop(state);
         // What is held was made ready, so that memory comes back.
-        self.shared.driver.wake_by_ref();
-        result
+        match self.shared.wake_driver() {
+            Ok(()) => result,
+            Err(forked) => Poll::Ready(Err(forked)),
+        }
     }
 
     /// One that has a place in the queue tries again if it is its turn.
@@ -202,11 +202,14 @@ impl<'p> Sending<'p> {
         context: Option<&Context<'_>>,
         record: &Prepared<'_>,
     ) -> Poll<Result<Option<Delivery>, SendError>> {
+        if self.shared.is_forked() {
+            return Poll::Ready(Err(SendError::Forked));
+        }
         let now = self.shared.clock.coarse();
         let Some(place) = self.place.take() else { return Poll::Ready(Err(SendError::WouldBlock)) };
         let (result, wake) = self.shared.with(|state, wakers| {
             let refusal = if state.phase != Phase::Open {
-                Refusal::Error(SendError::Closed)
+                Refusal::Error(state.ended())
             } else if state.memory.is_turn(&place) {
                 match state.accept(now, record, &mut self.interest) {
                     Ok((delivery, wake)) => {
@@ -245,7 +248,9 @@ impl<'p> Sending<'p> {
 
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
+        if let Some(place) = self.place.take()
+            && !self.shared.is_forked()
+        {
             self.shared.with(|state, wakers| state.leave(&place, wakers));
         }
         if let Some(held) = self.held.take() {

@@ -22,6 +22,7 @@ use crate::config::SharedPartitioner;
 use crate::delivery::{Delivery, Interest, Sizes, Table};
 use crate::dispatcher::Dispatcher;
 use crate::error::SendError;
+use crate::fork::Home;
 use crate::memory_queue::{MemoryQueue, Place, Shortage};
 use crate::storage::Heap;
 use crate::waiters::Waiters;
@@ -29,6 +30,7 @@ use crate::waiters::Waiters;
 /// A producer's data plane, and whoever waits at it. Front-ends hold it in an `Arc` and add how their users wait.
 pub struct Shared {
     state: Mutex<State>,
+    home: Home,
     pub(crate) driver: Waker,
     pub(crate) clock: Clock,
     pub(crate) partitioner: SharedPartitioner,
@@ -50,6 +52,8 @@ pub(crate) enum Phase {
     Closing,
     /// Nothing is held, and the driver is gone.
     Closed,
+    /// This is another process than the producer's.
+    Forked,
 }
 
 /// A topic that was interned, and what is known of it.
@@ -102,6 +106,7 @@ impl Shared {
     pub(crate) fn new(state: State, driver: Waker, settings: crate::config::Settings) -> Self {
         Self {
             state: Mutex::new(state),
+            home: Home::here(),
             driver,
             clock: Clock::new(),
             partitioner: settings.partitioner,
@@ -117,6 +122,29 @@ impl Shared {
     /// The lock. Nothing that runs under it panics halfway through a change, so a poisoned one is as good.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, for whoever may be in another process by now: `None` where it would wait for a thread of the parent's.
+    pub(crate) fn lock_here(&self) -> Option<MutexGuard<'_, State>> {
+        self.home.lock(&self.state)
+    }
+
+    /// Whether this is another process than the one that built the producer.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.home.is_elsewhere()
+    }
+
+    /// Wakes the driver, if there is one in this process; else later sends are refused at once.
+    pub(crate) fn wake_driver(&self) -> Result<(), SendError> {
+        if self.is_forked() {
+            if let Some(mut state) = self.lock_here() {
+                state.phase = Phase::Forked;
+            }
+            return Err(SendError::Forked);
+        }
+        self.driver.wake_by_ref();
+        Ok(())
     }
 
     /// Runs `code` under the lock, then wakes whom it has put into the list.
@@ -168,11 +196,11 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = self.lock();
-        f.debug_struct("Shared")
-            .field("phase", &state.phase)
-            .field("accumulator", &state.accumulator)
-            .finish()
+        let mut shared = f.debug_struct("Shared");
+        if let Some(state) = self.lock_here() {
+            shared.field("phase", &state.phase).field("accumulator", &state.accumulator);
+        }
+        shared.finish()
     }
 }
 
@@ -185,7 +213,7 @@ impl State {
         interest: &mut Option<Interest>,
     ) -> Result<(Option<Delivery>, bool), Refusal> {
         if self.phase != Phase::Open {
-            return Err(Refusal::Error(SendError::Closed));
+            return Err(Refusal::Error(self.ended()));
         }
         let (topic, new) = self.topic(record.topic)?;
         let Prepared { placement, key, value, headers, timestamp, .. } = *record;
@@ -201,6 +229,11 @@ impl State {
             self.deliveries.accept(ticket, pending, (topic, name), interest, sizes, timestamp)
         });
         Ok((delivery, appended.wake || new))
+    }
+
+    /// Why no record is taken any more.
+    pub(crate) fn ended(&self) -> SendError {
+        if self.phase == Phase::Forked { SendError::Forked } else { SendError::Closed }
     }
 
     /// The topic's id, and whether it is new: then its metadata is to be asked for.

@@ -8,7 +8,7 @@ use felice_core::error::TopicError;
 use felice_core::event::TopicView;
 
 use crate::epochs::Epoch;
-use crate::error::{PartitionsError, SendError};
+use crate::error::{CloseError, FlushError, PartitionsError, SendError};
 use crate::shared::{Phase, Refusal, Shared, State};
 
 /// How much longer than the closing its callbacks may take.
@@ -44,10 +44,17 @@ impl<'p> Flushing<'p> {
 
     /// Makes all that is held leave now, and is ready when every record accepted before the first call has its outcome
     /// and its callback has run.
-    pub fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError::Forked`].
+    pub fn poll(&mut self, context: &Context<'_>) -> Poll<Result<(), FlushError>> {
+        if self.shared.is_forked() {
+            return Poll::Ready(Err(FlushError::Forked));
+        }
         let mut state = self.shared.lock();
         if let Some(epoch) = self.epoch {
-            return state.deliveries.epochs.poll(epoch, context, &mut self.key);
+            return state.deliveries.epochs.poll(epoch, context, &mut self.key).map(Ok);
         }
         state.accumulator.flush();
         let epoch = state.deliveries.epochs.mark();
@@ -57,7 +64,7 @@ impl<'p> Flushing<'p> {
         if result.is_pending() {
             self.shared.driver.wake_by_ref();
         }
-        result
+        result.map(Ok)
     }
 }
 
@@ -80,6 +87,9 @@ impl<'p> Partitions<'p> {
     ///
     /// [`PartitionsError`], but `TimedOut` and `InCallback`, which are the front-end's.
     pub fn poll(&mut self, context: &Context<'_>) -> Poll<Result<i32, PartitionsError>> {
+        if self.shared.is_forked() {
+            return Poll::Ready(Err(PartitionsError::Forked));
+        }
         let mut state = self.shared.lock();
         if state.phase != Phase::Open {
             return Poll::Ready(Err(PartitionsError::Closed));
@@ -140,19 +150,34 @@ impl Drop for Closing<'_> {
 
 /// Who had this key waits no more. Its waker is dropped outside the lock.
 fn forget(key: Option<u64>, shared: &Shared, forget: impl FnOnce(&mut State, u64) -> Option<Waker>) {
-    let waker = key.and_then(|key| forget(&mut shared.lock(), key));
+    let waker = key.and_then(|key| forget(&mut *shared.lock_here()?, key));
     drop(waker);
 }
 
 impl Shared {
     /// Makes all that is held leave now, and waits for nothing.
-    pub fn begin_flush(&self) {
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError::Forked`].
+    pub fn begin_flush(&self) -> Result<(), FlushError> {
+        if self.is_forked() {
+            return Err(FlushError::Forked);
+        }
         self.lock().accumulator.flush();
         self.driver.wake_by_ref();
+        Ok(())
     }
 
     /// Takes no record any more. What is held may be acknowledged for as long as `timeout`; the rest then fails.
-    pub fn begin_close(&self, timeout: Duration) {
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError::Forked`].
+    pub fn begin_close(&self, timeout: Duration) -> Result<(), CloseError> {
+        if self.is_forked() {
+            return Err(CloseError::Forked);
+        }
         let deadline = self.clock.now() + timeout;
         self.with(|state, wakers| {
             if state.phase == Phase::Open {
@@ -165,6 +190,7 @@ impl Shared {
             state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         });
         self.driver.wake_by_ref();
+        Ok(())
     }
 
     /// Whether the driver has ended: what can still be waited for are callbacks.

@@ -86,6 +86,7 @@ impl From<GetError> for NoMetadata {
         match error {
             GetError::Failed(error) => Self::Failed(error),
             GetError::InCallback => Self::InCallback,
+            GetError::Forked => Self::Forked,
             _ => Self::TimedOut,
         }
     }

@@ -9,6 +9,7 @@ pub mod acks;
 mod blocking;
 pub mod callbacks;
 pub mod ending;
+pub mod fork;
 pub mod keys;
 mod load;
 pub mod memory;
@@ -117,6 +118,8 @@ pub enum NoMetadata {
     InCallback,
     /// Not yet.
     TimedOut,
+    /// This is another process.
+    Forked,
 }
 
 /// A builder for a target, with what the suite wants of all: no linger, so that nothing waits for company.

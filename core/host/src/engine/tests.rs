@@ -101,7 +101,7 @@ fn closing_gives_up_at_its_deadline_and_everybody_hears() {
     drop(room.send(2, b"dropped").unwrap());
     room.callback(&calls);
     room.turn(Duration::ZERO);
-    room.shared.begin_close(Duration::from_secs(10));
+    room.shared.begin_close(Duration::from_secs(10)).unwrap();
     assert_eq!(room.send(3, b"late").unwrap_err(), SendError::Closed);
     room.turn(Duration::from_secs(5));
     assert!(!room.engine.is_ended() && kept.try_get().is_none());
@@ -117,7 +117,7 @@ fn closing_gives_up_at_its_deadline_and_everybody_hears() {
 #[test]
 fn closing_without_records_ends_at_once() {
     let mut room = room(|_| ());
-    room.shared.begin_close(Duration::from_secs(10));
+    room.shared.begin_close(Duration::from_secs(10)).unwrap();
     room.turn(Duration::ZERO);
     assert!(room.engine.is_ended());
     assert_eq!(polled(|context| Closing::new(&room.shared).poll(context)), 0);

@@ -1,0 +1,17 @@
+//! Forks while a producer is at work. `forks FRONT_END BOOTSTRAP TOPIC`: `threads_fork` looks at what is stored.
+
+use std::process::ExitCode;
+
+use felice_tests::behaviour::fork::program;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["blocking", bootstrap, topic] => program::<felice_blocking::Producer>(bootstrap, topic),
+        ["smol", bootstrap, topic] => program::<felice_smol::Producer>(bootstrap, topic),
+        _ => {
+            eprintln!("usage: forks blocking|smol BOOTSTRAP TOPIC");
+            ExitCode::FAILURE
+        }
+    }
+}
