@@ -21,6 +21,8 @@ pub mod refusals;
 mod sample;
 pub mod serializers;
 mod smol;
+pub mod storm;
+mod storm_ledger;
 mod stream;
 mod tap;
 mod target;
