@@ -99,6 +99,10 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.leave_when_forked();
+        // In another process its lock may be held for ever.
+        if self.network.is_some() {
+            self.signal.end();
+        }
     }
 }
 

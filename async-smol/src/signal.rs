@@ -32,6 +32,12 @@ impl Signal {
         std::mem::swap(&mut state.ready, ready);
     }
 
+    /// The task will not run again: the producer, which lives on, does not keep its waker.
+    pub(crate) fn end(&self) {
+        let task = self.lock().task.take();
+        drop(task);
+    }
+
     /// A waker for what waits for a socket.
     pub(crate) fn socket(self: &Arc<Self>, connection: ConnectionId) -> Waker {
         Arc::new(SocketWaker { signal: Arc::clone(self), connection }).into()

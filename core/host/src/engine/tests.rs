@@ -145,7 +145,7 @@ fn a_driver_that_dies_leaves_nobody_waiting() {
         assert_eq!((error.kind(), error.persisted()), (ErrorKind::Closed, Persisted::Possibly));
         assert_eq!(error.topic(), "t");
     }
-    polled(|context| flushing.poll(context));
+    assert_eq!(polled(|context| flushing.poll(context)), Ok(()));
     assert_eq!(polled(|context| Closing::new(&shared).poll(context)), 4);
     shared.join_callbacks();
     assert_eq!((calls.load(Ordering::Relaxed), undelivered.load(Ordering::Relaxed)), (1, 1));
