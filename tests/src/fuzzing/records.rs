@@ -128,8 +128,13 @@ fn judge(rig: &Rig, sent: &[Sent], max_message_bytes: usize) {
                 let before = last.insert(*partition, *offset);
                 let in_order = before.is_none_or(|before| before < *offset);
                 assert!(in_order || !rig.ordered, "record {number} is out of order");
-                let stored = rig.cluster.records(TOPIC, *partition);
-                assert!(record.is(&stored[*offset as usize]), "record {number} is another one");
+                let log = rig.cluster.records(TOPIC, *partition);
+                let mut stored = log.iter().filter(|stored| stored.offset == *offset);
+                assert!(
+                    stored.next().is_some_and(|stored| record.is(stored)),
+                    "record {number} is not there"
+                );
+                assert!(stored.next().is_none(), "two records have the offset {offset}");
             }
             Err(failure) => {
                 let too_large = ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE);
