@@ -256,15 +256,12 @@ impl<S: Storage> Cluster<S> {
         self.topics.as_mut().get_mut(usize::from(topic.0)).filter(|slot| slot.state != TopicState::Free)
     }
 
-    /// The topic has this id; whether it had another one. A broker that tells none changes nothing.
-    pub(crate) fn set_id(&mut self, topic: TopicId, id: [u8; 16]) -> bool {
-        match self.topic_mut(topic) {
-            Some(slot) if id != [0; 16] && id != slot.id => {
-                slot.previous_id = core::mem::replace(&mut slot.id, id);
-                slot.previous_id != [0; 16]
-            }
-            _ => false,
-        }
+    /// The topic has this id: the one that it had before, if that was another one (zero: none was known). A broker that
+    /// tells none changes nothing.
+    pub(crate) fn set_id(&mut self, topic: TopicId, id: [u8; 16]) -> Option<[u8; 16]> {
+        let slot = self.topic_mut(topic).filter(|slot| id != [0; 16] && id != slot.id)?;
+        slot.previous_id = core::mem::replace(&mut slot.id, id);
+        Some(slot.previous_id)
     }
 
     /// Known topics whose ids are not known are asked for once more.

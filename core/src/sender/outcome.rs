@@ -60,7 +60,7 @@ impl<S: Storage> Sender<S> {
     fn suspect_other_log(&mut self, partition: u32, code: ErrorCode) {
         let topic = self.partitions.get(partition).key.topic;
         if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && !self.cluster.has_id(topic) {
-            self.partitions.get_mut(partition).suspect();
+            self.partitions.get_mut(partition).begin_anew();
         }
     }
 
@@ -83,7 +83,22 @@ impl<S: Storage> Sender<S> {
             before = entry.next;
         }
         self.batches.get_mut(batch).acked = Some(ack);
+        self.refuse_overtaken(partition, batch);
         self.complete_front(partition);
+    }
+
+    /// What the broker did not know, and is not stored because this batch is, would stand behind it if it were sent again:
+    /// the log is not the one that it was.
+    fn refuse_overtaken(&mut self, partition: u32, batch: u32) {
+        let mut slot = self.partitions.get(partition).first;
+        while slot != batch && slot != NONE {
+            let entry = self.batches.get(slot);
+            let (next, overtaken) = (entry.next, entry.refused && !entry.implied);
+            if overtaken {
+                self.refuse(partition, slot, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+            }
+            slot = next;
+        }
     }
 
     /// Completes from the front of the queue what is known to be stored: outcomes come in order.
@@ -159,14 +174,19 @@ impl<S: Storage> Sender<S> {
             // An earlier one was not stored: this one follows it once more.
             return;
         }
-        let incarnation = self.partitions.get(partition).incarnation;
+        let (first, incarnation) = {
+            let state = self.partitions.get(partition);
+            (state.first, state.incarnation)
+        };
         let entry = self.batches.get_mut(batch);
         let same_log = entry.incarnation == incarnation;
         if entry.implied && same_log {
             entry.acked = Some(SOMEWHERE);
             return self.complete_front(partition);
         }
-        if entry.whole_unknown || self.is_overtaken(batch) {
+        let whole_unknown = entry.whole_unknown;
+        let overtaken = self.is_overtaken(batch) || (!same_log && !self.holds_numbers_from(partition, batch));
+        if whole_unknown || overtaken {
             return self.refuse(partition, batch, code);
         }
         let entry = self.batches.get_mut(batch);
@@ -179,7 +199,7 @@ impl<S: Storage> Sender<S> {
         match (ambiguous, same_log && can_ask) {
             (false, _) => self.partitions.get_mut(partition).restart = true,
             (true, true) => {}
-            (true, false) if same_log && self.is_last_numbered(partition, batch) => {
+            (true, false) if same_log && self.holds_numbers_from(partition, first) => {
                 self.partitions.get_mut(partition).restart = true;
             }
             (true, false) => self.refuse_unknown(partition, code),
@@ -195,12 +215,22 @@ impl<S: Storage> Sender<S> {
         slot != NONE
     }
 
-    /// Whether no number behind this batch's was given to another: if it were stored, the broker would remember it.
-    fn is_last_numbered(&self, partition: u32, batch: u32) -> bool {
-        let entry = self.batches.get(batch);
-        entry.stamp.is_some_and(|stamp| {
-            advance(stamp.base_sequence, entry.count()) == self.partitions.get(partition).next_sequence
-        })
+    /// Whether all numbers from this batch's on belong to batches of the queue. Else one was given up that may be stored:
+    /// it may be the one that the broker remembers.
+    fn holds_numbers_from(&self, partition: u32, batch: u32) -> bool {
+        let state = self.partitions.get(partition);
+        let (mut slot, mut expected) = (batch, None);
+        while slot != NONE {
+            let entry = self.batches.get(slot);
+            if let Some(stamp) = entry.stamp.filter(|stamp| stamp.identity == state.identity) {
+                if expected.is_some_and(|expected| expected != stamp.base_sequence) {
+                    return false;
+                }
+                expected = Some(advance(stamp.base_sequence, entry.count()));
+            }
+            slot = entry.next;
+        }
+        expected == Some(state.next_sequence)
     }
 
     /// Nobody can tell any more what became of the batches of unknown fate that the broker does not know.

@@ -81,6 +81,11 @@ impl PartitionSlot {
     /// It may be another log than it was: success there says nothing of what was sent before.
     pub(crate) const fn suspect(&mut self) {
         self.incarnation = self.incarnation.wrapping_add(1);
+    }
+
+    /// It is another log: nobody there knows this producer.
+    pub(crate) const fn begin_anew(&mut self) {
+        self.suspect();
         self.confirmed_on = None;
     }
 
@@ -126,13 +131,9 @@ impl<S: Storage> Partitions<S> {
         (slot != NONE).then_some(slot)
     }
 
-    /// A topic's partitions may be other logs than they were.
-    pub(crate) fn suspect(&mut self, topic: TopicId) {
-        self.slots
-            .as_mut()
-            .iter_mut()
-            .filter(|slot| slot.key.topic == topic)
-            .for_each(PartitionSlot::suspect);
+    /// All of a topic that are in use.
+    pub(crate) fn of_topic(&mut self, topic: TopicId) -> impl Iterator<Item = &mut PartitionSlot> {
+        self.slots.as_mut().iter_mut().filter(move |slot| slot.key.topic == topic)
     }
 
     /// The partition's slot, taken now if it has none. The flag tells that another one had to be forgotten for it;

@@ -2,6 +2,7 @@
 
 use super::Sender;
 use super::connection::{Incoming, Request};
+use super::partition::PartitionSlot;
 use crate::cluster::TopicState;
 use crate::error::{Cause, Class, ErrorCode, ProtocolError};
 use crate::event::Ack;
@@ -250,8 +251,8 @@ impl<S: Storage> Sender<S> {
         let (now, code) = (self.now, self.metadata.error);
         let timeout = self.config.unknown_topic_timeout;
         let Some(topic) = self.metadata.topic.take() else { return };
-        if code == ErrorCode::NONE && self.cluster.set_id(topic, self.metadata.id) {
-            self.partitions.suspect(topic);
+        if code == ErrorCode::NONE {
+            self.identify_topic(topic);
         }
         let Some(slot) = self.cluster.topic_mut(topic) else { return };
         slot.asked = false;
@@ -268,6 +269,18 @@ impl<S: Storage> Sender<S> {
         } else if slot.state != TopicState::Failed(code) {
             slot.state = TopicState::Failed(code);
             self.cluster.mark_changed(topic);
+        }
+    }
+
+    /// A topic's id is known: it may tell that the topic is another one than before. The first id tells nothing of what
+    /// was sent before it was known.
+    fn identify_topic(&mut self, topic: TopicId) {
+        match self.cluster.set_id(topic, self.metadata.id) {
+            None => {}
+            Some(before) if before == [0; 16] => {
+                self.partitions.of_topic(topic).for_each(PartitionSlot::suspect);
+            }
+            Some(_) => self.partitions.of_topic(topic).for_each(PartitionSlot::begin_anew),
         }
     }
 

@@ -125,6 +125,52 @@ fn a_later_batch_that_was_given_up_may_be_the_one_that_the_broker_remembers() {
 }
 
 #[test]
+fn one_of_many_that_was_given_up_leaves_no_verdict_for_those_around_it() {
+    let (mut rig, requests) = with_in_flight(3);
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 20, -1)]));
+    rig.answer(0, &requests[1].0, &answers::produce(&[(0, -1, -1)]));
+    rig.answer(0, &requests[2].0, &answers::produce(&[(0, 20, -1)]));
+    assert_eq!(rig.outcomes().len(), 1);
+    rig.break_connection(0);
+    reconnect(&mut rig);
+    // The broker has restarted, and knows only the second one.
+    answer_next(&mut rig, (0, 1), 45, -1);
+    answer_next(&mut rig, (0, 5), 45, -1);
+    let outcomes = rig.outcomes();
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+    assert!(outcomes.iter().all(|(_, outcome)| outcome.unwrap_err().persisted == Persisted::Possibly));
+    assert!(rig.next_request(0).is_none(), "nothing is sent once more");
+}
+
+#[test]
+fn in_a_topic_made_anew_nothing_is_sent_behind_what_may_have_overtaken_it() {
+    let (mut rig, requests) = with_in_flight(2);
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 3, -1)]));
+    rig.answer(0, &requests[1].0, &answers::produce(&[(0, -1, -1)]));
+    assert_eq!(rig.outcomes()[0].1.unwrap_err().persisted, Persisted::Possibly);
+    rig.advance(Duration::from_secs(2));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
+    rig.advance(Duration::from_secs(2));
+    answer_next(&mut rig, (0, 1), 45, -1);
+    assert_eq!(rig.outcomes()[0].1.unwrap_err().persisted, Persisted::No);
+    assert!(rig.next_request(0).is_none());
+}
+
+#[test]
+fn what_a_batch_in_flight_has_overtaken_is_not_sent_behind_it() {
+    let (mut rig, requests) = with_in_flight(2);
+    // The log loses its end between the two, and with it all that is known of this producer.
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 45, -1)]));
+    rig.answer(0, &requests[1].0, &answers::produce(&[(0, 0, 0)]));
+    let outcomes = rig.outcomes();
+    assert_eq!(outcomes[0].1.unwrap_err().persisted, Persisted::No);
+    assert_eq!(outcomes[1].1, Ok(0));
+    rig.advance(Duration::from_secs(2));
+    assert!(rig.next_request(0).is_none());
+}
+
+#[test]
 fn a_broker_that_comes_back_confirms_anew() {
     let (mut rig, requests) = with_in_flight(1);
     rig.answer(0, &requests[0].0, &answers::produce(&[(0, 0, 1)]));
