@@ -1,4 +1,5 @@
-//! Runs the deterministic simulation: `simulate SEED` prints one run's log, `simulate FIRST..LAST` runs many.
+//! Runs the deterministic simulation: `simulate SEED` prints one run's log, `simulate FIRST..LAST` runs many, and
+//! `simulate @FILE` prints the log of the run that a fuzzer's input makes.
 
 use std::process::ExitCode;
 
@@ -11,11 +12,15 @@ fn main() -> ExitCode {
     if let Some((first, last)) = range {
         return many(first, last);
     }
-    let Ok(seed) = argument.parse() else {
-        eprintln!("usage: simulate SEED | simulate FIRST..LAST");
-        return ExitCode::FAILURE;
+    let input = argument.strip_prefix('@').map(std::fs::read);
+    let (report, _) = match (argument.parse(), input) {
+        (Ok(seed), _) => simulation::run(seed, Trace::Printed),
+        (_, Some(Ok(input))) => simulation::run_input(&input, Trace::Printed),
+        _ => {
+            eprintln!("usage: simulate SEED | simulate FIRST..LAST | simulate @FILE");
+            return ExitCode::FAILURE;
+        }
     };
-    let (report, _) = simulation::run(seed, Trace::Printed);
     println!("{report:?}");
     ExitCode::SUCCESS
 }

@@ -1,7 +1,9 @@
 //! Metadata: what a broker tells of the cluster, and topics that are created by asking for them.
 
+use std::collections::BTreeMap;
+
 use crate::protocol::{
-    ErrorCode, ZERO_UUID,
+    ErrorCode, Uuid, ZERO_UUID,
     metadata::{
         MetadataBroker, MetadataPartition, MetadataRequest, MetadataRequestTopic, MetadataResponse,
         MetadataTopic,
@@ -18,7 +20,26 @@ use super::{
 /// The first version that can ask for a topic by its id.
 const BY_ID_VERSION: i16 = 12;
 
+/// Who leads which partition under which epoch, as a broker last heard.
+pub(super) type Leaders = BTreeMap<(Uuid, usize), (i32, i32)>;
+
 impl Cluster {
+    /// A broker hears nothing of leaders that change from now on, as one that the controller does not reach; or hears
+    /// all of it again.
+    pub fn set_stale(&mut self, broker_id: i32, stale: bool) {
+        if !stale {
+            self.stale.remove(&broker_id);
+            return;
+        }
+        let mut leaders = Leaders::new();
+        for topic in self.topics.values() {
+            for (index, partition) in topic.partitions.iter().enumerate() {
+                leaders.insert((topic.id, index), (partition.leader, partition.leader_epoch));
+            }
+        }
+        self.stale.insert(broker_id, leaders);
+    }
+
     pub(super) fn metadata(&mut self, call: &Call<'_>, request: &MetadataRequest<'_>) -> Response {
         let version = call.header.api_version;
         if let Some(refused) = refuse_all(version, request) {
@@ -28,8 +49,12 @@ impl Cluster {
         let missing = self.missing_topics(request, asked.unwrap_or_default());
         let top_level = call.bend.error_code().filter(|code| *code == ErrorCode::REBOOTSTRAP_REQUIRED);
         let mut topics: Vec<MetadataTopic<'_>> = match asked {
-            None => self.topics.iter().map(|(name, topic)| self.describe(name, topic)).collect(),
-            Some(asked) => without_repetitions(asked).map(|topic| self.describe_asked(topic)).collect(),
+            None => {
+                self.topics.iter().map(|(name, topic)| self.describe(call.broker_id, name, topic)).collect()
+            }
+            Some(asked) => {
+                without_repetitions(asked).map(|topic| self.describe_asked(call.broker_id, topic)).collect()
+            }
         };
         if top_level.is_some() {
             topics.clear();
@@ -72,7 +97,7 @@ impl Cluster {
         missing
     }
 
-    fn describe_asked<'a>(&'a self, asked: &MetadataRequestTopic<'a>) -> MetadataTopic<'a> {
+    fn describe_asked<'a>(&'a self, broker_id: i32, asked: &MetadataRequestTopic<'a>) -> MetadataTopic<'a> {
         let error = |error_code| MetadataTopic {
             error_code,
             name: asked.name,
@@ -85,17 +110,17 @@ impl Cluster {
             let topic = name.and_then(|name| Some((name, self.topics.get(name)?)));
             return topic.map_or_else(
                 || error(ErrorCode::UNKNOWN_TOPIC_ID),
-                |(name, topic)| self.describe(name, topic),
+                |(name, topic)| self.describe(broker_id, name, topic),
             );
         };
         match self.topics.get_key_value(name) {
-            Some((name, topic)) => self.describe(name, topic),
+            Some((name, topic)) => self.describe(broker_id, name, topic),
             None if is_topic_name(name) => error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             None => error(ErrorCode::INVALID_TOPIC_EXCEPTION),
         }
     }
 
-    fn describe<'a>(&self, name: &'a str, topic: &Topic) -> MetadataTopic<'a> {
+    fn describe<'a>(&self, broker_id: i32, name: &'a str, topic: &Topic) -> MetadataTopic<'a> {
         let partitions = topic.partitions.iter().enumerate();
         MetadataTopic {
             error_code: ErrorCode::NONE,
@@ -103,18 +128,27 @@ impl Cluster {
             topic_id: topic.id,
             is_internal: false,
             partitions: partitions
-                .map(|(index, partition)| self.describe_partition(index, partition))
+                .map(|(index, partition)| {
+                    let led = self.stale.get(&broker_id).and_then(|stale| stale.get(&(topic.id, index)));
+                    let led = led.copied().unwrap_or((partition.leader, partition.leader_epoch));
+                    self.describe_partition(index, partition, led)
+                })
                 .collect(),
         }
     }
 
-    fn describe_partition(&self, index: usize, partition: &Partition) -> MetadataPartition {
-        let no_leader = partition.leader == -1;
+    fn describe_partition(
+        &self,
+        index: usize,
+        partition: &Partition,
+        (leader, leader_epoch): (i32, i32),
+    ) -> MetadataPartition {
+        let no_leader = leader == -1;
         MetadataPartition {
             error_code: if no_leader { ErrorCode::LEADER_NOT_AVAILABLE } else { ErrorCode::NONE },
             partition_index: index as i32,
-            leader_id: partition.leader,
-            leader_epoch: partition.leader_epoch,
+            leader_id: leader,
+            leader_epoch,
             replica_nodes: partition.replicas.clone(),
             // The last one in sync is remembered while it is down, but no longer told of.
             isr_nodes: partition.isr.iter().copied().filter(|id| self.is_up(*id)).collect(),

@@ -109,6 +109,8 @@ pub struct Cluster {
     faults: Faults,
     requests: RequestLog,
     throttle_time_ms: i32,
+    /// What brokers that hear no more know of leaders.
+    stale: BTreeMap<i32, metadata::Leaders>,
 }
 
 impl Cluster {
@@ -129,6 +131,7 @@ impl Cluster {
             faults: Faults::default(),
             requests: RequestLog::new(config.logged_requests_max),
             throttle_time_ms: 0,
+            stale: BTreeMap::new(),
             config,
         }
     }

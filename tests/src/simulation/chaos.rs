@@ -5,7 +5,7 @@ use super::dice::Dice;
 use super::network::Piece;
 use super::plan::TopicPlan;
 use super::{World, network};
-use crate::cluster::{Action, Fault, TopicConfig};
+use crate::cluster::{Action, Fault, Release, TopicConfig};
 use crate::protocol::{ApiKey, ErrorCode};
 use felice_core::error::Disconnect;
 
@@ -67,7 +67,7 @@ impl World {
         }
         let mut dice = self.chaos.dice.clone();
         let faults = self.plan.faults;
-        match dice.below(12) {
+        match dice.below(13) {
             0 if faults.cuts => self.fragile(&mut dice),
             1 if faults.silence => self.silence(&mut dice),
             2 if faults.refusals => self.network.refusing = dice.one_in(2),
@@ -80,6 +80,7 @@ impl World {
             9 if faults.delays => self.delay(&mut dice),
             10 if faults.topics => self.change_topic(&mut dice),
             11 if faults.addresses => self.change_address(&mut dice),
+            12 if faults.stale => self.be_stale(&mut dice),
             _ => {}
         }
         self.agenda.add(self.now + dice.between(1, self.plan.chaos_us), Event::Chaos);
@@ -113,10 +114,11 @@ impl World {
         if self.cluster.is_up(broker) {
             let silently = dice.one_in(3);
             self.tell(format_args!("broker {broker} stops, silently: {silently}"));
+            let led = if loses { self.led_by(broker) } else { Vec::new() };
             self.cluster.stop_broker(broker);
             self.network.broker_gone(self.now, &mut self.agenda, broker, silently);
-            if loses {
-                self.lose_tails(dice, broker);
+            for (topic, partition) in led {
+                self.lose_tail(dice, &topic, partition);
             }
         } else {
             self.tell(format_args!("broker {broker} starts"));
@@ -124,17 +126,22 @@ impl World {
         }
     }
 
-    /// The end of some logs is gone, as when a broker that had not everything becomes the leader.
-    fn lose_tails(&mut self, dice: &mut Dice, broker: i32) {
-        for topic in self.plan.topics.clone() {
-            for partition in 0..self.cluster.partition_count(&topic.name) {
-                let concerned = self.cluster.partition(&topic.name, partition).replicas().contains(&broker);
-                if concerned && dice.one_in(2) {
-                    let lost = self.cluster.truncate(&topic.name, partition, dice.magnitude(1, 8) as usize);
-                    self.tell(format_args!("{}-{partition} loses {} batches", topic.name, lost.len()));
-                    self.oracle.gone(&topic.name, partition, lost);
-                }
-            }
+    fn led_by(&self, broker: i32) -> Vec<(String, i32)> {
+        let partitions = |topic: &TopicPlan| {
+            let name = topic.name.clone();
+            (0..self.cluster.partition_count(&topic.name)).map(move |partition| (name.clone(), partition))
+        };
+        let all = self.plan.topics.iter().flat_map(partitions);
+        all.filter(|(topic, partition)| self.cluster.partition(topic, *partition).leader() == broker)
+            .collect()
+    }
+
+    /// The end of a log may be gone: a broker that had not everything becomes the leader.
+    fn lose_tail(&mut self, dice: &mut Dice, topic: &str, partition: i32) {
+        if dice.one_in(2) {
+            let lost = self.cluster.truncate(topic, partition, dice.magnitude(1, 8) as usize);
+            self.tell(format_args!("{topic}-{partition} loses {} batches", lost.len()));
+            self.oracle.gone(topic, partition, lost);
         }
     }
 
@@ -144,6 +151,12 @@ impl World {
         let leader = if dice.one_in(4) || !self.cluster.is_up(broker) { -1 } else { broker };
         self.tell(format_args!("{topic}-{partition} is led by {leader}"));
         self.cluster.set_leader(&topic, partition, leader);
+    }
+
+    fn be_stale(&mut self, dice: &mut Dice) {
+        let (broker, stale) = (self.any_broker(dice), dice.one_in(2));
+        self.tell(format_args!("broker {broker} hears nothing of leaders: {stale}"));
+        self.cluster.set_stale(broker, stale);
     }
 
     fn lose_replicas(&mut self, dice: &mut Dice) {
@@ -207,6 +220,9 @@ impl World {
                     self.oracle.gone(&topic.name, partition, batches);
                 }
                 self.cluster.delete_topic(&topic.name);
+                if self.plan.release < Release::V2_8 {
+                    self.oracle.remade.insert(topic.name);
+                }
             }
             _ => {
                 self.tell(format_args!("{} gets another partition", topic.name));
@@ -250,6 +266,7 @@ impl World {
         self.network.calm();
         for broker in 1..=self.plan.brokers {
             self.cluster.start_broker(broker);
+            self.cluster.set_stale(broker, false);
         }
         for topic in self.plan.topics.clone() {
             if self.cluster.partition_count(&topic.name) == 0 && topic.partitions > 0 {

@@ -56,6 +56,10 @@ pub(super) struct Client {
     closed_at: Option<u64>,
     given_up: bool,
     blocks_out: u32,
+    /// Records that were refused, for now or for ever.
+    pub(super) refused: u64,
+    /// The n-th write from now on takes only so many bytes.
+    pub(super) short_write: Option<(u64, usize)>,
 }
 
 impl Client {
@@ -107,6 +111,8 @@ impl Client {
             closed_at: None,
             given_up: false,
             blocks_out: 0,
+            refused: 0,
+            short_write: None,
         }
     }
 
@@ -169,6 +175,7 @@ impl Client {
             }
             Err(error) => {
                 assert_eq!(before, self.counts(), "{error:?} left something behind");
+                self.refused += 1;
                 around.trace.line(around.now, format_args!("client {}: refused, {error}", self.index));
                 self.wake(around);
                 Err(error)
@@ -480,6 +487,14 @@ impl Client {
             bytes.truncate(room);
             if self.dice.one_in(8) {
                 bytes.truncate(1 + self.dice.below(bytes.len() as u64) as usize);
+            }
+            match &mut self.short_write {
+                Some((1, length)) => {
+                    bytes.truncate(*length);
+                    self.short_write = None;
+                }
+                Some((left, _)) => *left -= 1,
+                None => {}
             }
             let length = bytes.len();
             around.network.send_to_broker(around.now, around.agenda, link, Piece::Bytes(bytes));

@@ -13,6 +13,7 @@ mod chaos;
 mod client;
 mod dice;
 mod network;
+mod nth;
 mod oracle;
 mod plan;
 pub(crate) mod storage;
@@ -29,6 +30,7 @@ use chaos::Chaos;
 use client::{Client, Surroundings};
 use dice::Dice;
 use network::{Network, Piece, State};
+pub use nth::{Nth, run_nth};
 use oracle::Oracle;
 use plan::Plan;
 pub use trace::Trace;
@@ -81,35 +83,39 @@ pub fn run(seed: u64, mut trace: Trace) -> (Report, Trace) {
 }
 
 /// Runs the world in which the input decides; panics as [`run`] does. A fuzzer's way in.
-pub fn run_input(input: &[u8]) {
-    let _ = run_with(Dice::of_bytes(input), Trace::Off);
+pub fn run_input(input: &[u8], trace: Trace) -> (Report, Trace) {
+    run_with(Dice::of_bytes(input), trace)
 }
 
-fn run_with(dice: Dice, trace: Trace) -> (Report, Trace) {
-    let mut world = World::new(dice, trace);
+fn run_with(mut dice: Dice, mut trace: Trace) -> (Report, Trace) {
+    let plan = Plan::new(&mut dice);
+    trace.line(0, format_args!("{plan:#?}"));
+    let mut world = World::of_plan(plan, dice, trace);
+    let report = drive(&mut world);
+    (report, world.trace)
+}
+
+/// Runs a world to its end.
+fn drive(world: &mut World) -> Report {
     let mut events = 0;
-    let end = loop {
-        let Some((at, event)) = world.agenda.next() else { break world.now };
+    while let Some((at, event)) = world.agenda.next() {
         assert!(at >= world.now);
         world.now = at;
         world.handle(event);
         events += 1;
         assert!(events < EVENTS_MAX, "a busy loop: {:?}", world.now);
         if world.calm && world.is_resolved() {
-            break world.now;
+            break;
         }
         assert!(!world.calm || world.now < world.deadline(), "{} records have no outcome", world.open());
-    };
+    }
     world.finish();
     let Oracle { acknowledged, failed, .. } = world.oracle;
-    let report = Report { accepted: world.oracle.next(), acknowledged, failed, events, virtual_us: end };
-    (report, world.trace)
+    Report { accepted: world.oracle.next(), acknowledged, failed, events, virtual_us: world.now }
 }
 
 impl World {
-    fn new(mut dice: Dice, mut trace: Trace) -> Self {
-        let plan = Plan::new(&mut dice);
-        trace.line(0, format_args!("{plan:#?}"));
+    fn of_plan(plan: Plan, mut dice: Dice, trace: Trace) -> Self {
         let mut cluster = Cluster::new(ClusterConfig {
             brokers: plan.brokers,
             auto_create_topics: plan.auto_create,

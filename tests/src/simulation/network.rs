@@ -74,6 +74,8 @@ pub(super) struct Network {
     pub(super) links: Vec<Link>,
     plan: NetworkPlan,
     dice: Dice,
+    /// The first link breaks after so many bytes towards the broker, towards the client.
+    pub(super) first_cut: (Option<usize>, Option<usize>),
     /// New links break after so many bytes at most, one in two of them.
     pub(super) fragile: Option<u64>,
     /// Of three new links one is silent, or never made.
@@ -86,7 +88,16 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn new(plan: NetworkPlan, dice: Dice) -> Self {
-        Self { links: Vec::new(), plan, dice, fragile: None, silent: false, refusing: false, nameless: false }
+        Self {
+            links: Vec::new(),
+            plan,
+            dice,
+            first_cut: (None, None),
+            fragile: None,
+            silent: false,
+            refusing: false,
+            nameless: false,
+        }
     }
 
     /// Nothing goes wrong any more with new links; those that are silent stay so.
@@ -108,8 +119,10 @@ impl Network {
         let cut = |dice: &mut Dice, fragile: Option<u64>| {
             fragile.filter(|_| dice.one_in(2)).map(|most| dice.magnitude(1, most) as usize)
         };
-        let to_broker = Pipe { cut_after: cut(&mut self.dice, self.fragile), ..Pipe::default() };
-        let to_client = Pipe { cut_after: cut(&mut self.dice, self.fragile), ..Pipe::default() };
+        let first = std::mem::take(&mut self.first_cut);
+        let pipe = |cut_after| Pipe { cut_after, ..Pipe::default() };
+        let to_broker = pipe(first.0.or_else(|| cut(&mut self.dice, self.fragile)));
+        let to_client = pipe(first.1.or_else(|| cut(&mut self.dice, self.fragile)));
         let broker = Connection::new(broker_id);
         let state = State::Connecting;
         self.links.push(Link { client, connection, broker_id, state, broker, to_broker, to_client });

@@ -90,6 +90,8 @@ pub(super) struct Faults {
     pub(super) losses: bool,
     /// Leaders that move, or are missing for a while.
     pub(super) leaders: bool,
+    /// Brokers that do not hear of leaders that move.
+    pub(super) stale: bool,
     /// Too few replicas in sync.
     pub(super) replicas: bool,
     /// Errors instead of answers, and lost answers.
@@ -180,7 +182,7 @@ impl ClientPlan {
         let linger = if dice.one_in(2) { Duration::ZERO } else { micros(dice, 1, 500_000) };
         let spread = if dice.one_in(3) { Spread::RoundRobin } else { Spread::Sticky };
         let partition_share = *dice.pick(&[64, 128, 128, 256]);
-        let records = dice.magnitude(1, 400);
+        let records = if dice.one_in(10) { dice.between(400, 3_000) } else { dice.magnitude(1, 400) };
         // Timeouts that a healthy network cannot keep would show nothing.
         let patience = Duration::from_micros(3 * network.exchange_us(6 * u64::from(request_bytes_max)));
         Self {
@@ -228,6 +230,23 @@ impl ClientPlan {
 }
 
 impl Faults {
+    /// Nothing goes wrong.
+    pub(super) const NONE: Self = Self {
+        cuts: false,
+        silence: false,
+        refusals: false,
+        names: false,
+        restarts: false,
+        losses: false,
+        leaders: false,
+        stale: false,
+        replicas: false,
+        errors: false,
+        delays: false,
+        topics: false,
+        addresses: false,
+    };
+
     /// None at all in one run of eight; else each with a chance that the run has drawn.
     fn new(dice: &mut Dice) -> Self {
         let chance = dice.below(8);
@@ -240,6 +259,7 @@ impl Faults {
             restarts: on(),
             losses: on(),
             leaders: on(),
+            stale: on(),
             replicas: on(),
             errors: on(),
             delays: on(),
