@@ -202,11 +202,11 @@ impl<S: Storage> InFlight<S> {
     }
 
     /// The first records of a batch have their outcome.
-    pub(crate) fn complete_part(&mut self, slot: u32, count: u32, ack: Ack) {
+    pub(crate) fn complete_part(&mut self, slot: u32, count: u32, result: Result<Ack, Failure>) {
         let entry = self.get_mut(slot);
         if let Some(batch) = &entry.batch {
             let (id, partition, first) = (batch.id, batch.partition, batch.first);
-            entry.partial = Some(Completed { batch: id, partition, first, count, result: Ok(ack) });
+            entry.partial = Some(Completed { batch: id, partition, first, count, result });
             self.push_done(slot);
         }
     }

@@ -5,20 +5,41 @@ use super::Sender;
 use super::idempotence::advance;
 use super::in_flight::Stamp;
 use crate::batch::HEADER_BYTES;
-use crate::error::ErrorCode;
+use crate::batch::Part;
+use crate::error::{ErrorCode, ErrorKind, Failure, Persisted};
 use crate::event::Ack;
 use crate::memory::Storage;
 
 impl<S: Storage> Sender<S> {
     /// A batch that is sent in parts: the first part is stored, and the rest moves up. False for any other.
     pub(super) fn complete_part(&mut self, slot: u32, ack: Ack) -> bool {
-        let crc32c = self.config.crc32c;
         let Some(part) = self.batches.get(slot).batch.as_ref().and_then(|batch| batch.part) else {
             return false;
         };
-        self.batches.complete_part(slot, part.count, ack);
+        self.batches.complete_part(slot, part.count, Ok(ack));
         let entry = self.batches.get_mut(slot);
-        let Some(batch) = entry.batch.as_mut() else { return false };
+        (entry.ambiguous, entry.whole_unknown) = (false, false);
+        self.move_up(slot, part, part.count);
+        true
+    }
+
+    /// The first part of a batch is a record that is too large even alone: only that one fails. Nothing of it is stored,
+    /// so the rest takes its number.
+    fn fail_part(&mut self, slot: u32, part: Part, code: ErrorCode) {
+        let entry = self.batches.get_mut(slot);
+        let persisted = if entry.ambiguous { Persisted::Possibly } else { Persisted::No };
+        let (attempts, last_cause) = (entry.attempts, entry.last_cause);
+        entry.ambiguous = entry.whole_unknown;
+        let failure = Failure { kind: ErrorKind::Broker(code), persisted, attempts, last_cause };
+        self.batches.complete_part(slot, part.count, Err(failure));
+        self.move_up(slot, part, 0);
+    }
+
+    /// The first part of a batch has its outcome: the rest is sent, under numbers that are `numbers` further on.
+    fn move_up(&mut self, slot: u32, part: Part, numbers: u32) {
+        let crc32c = self.config.crc32c;
+        let entry = self.batches.get_mut(slot);
+        let Some(batch) = entry.batch.as_mut() else { return };
         batch.advance(part, &mut self.spare);
         if batch.bytes() - HEADER_BYTES as u32 > part.bytes_max && batch.count > 1 {
             batch.part = Some(batch.front(part.bytes_max));
@@ -26,16 +47,14 @@ impl<S: Storage> Sender<S> {
         // Without a stamp the numbering has started anew meanwhile: the rest is numbered when it is sent.
         entry.stamp = entry
             .stamp
-            .map(|stamp| Stamp::new(stamp.identity, advance(stamp.base_sequence, part.count), batch, crc32c));
-        (entry.acked, entry.refused, entry.implied, entry.ambiguous) = (None, false, false, false);
-        entry.whole_unknown = false;
+            .map(|stamp| Stamp::new(stamp.identity, advance(stamp.base_sequence, numbers), batch, crc32c));
+        (entry.acked, entry.refused, entry.implied) = (None, false, false);
         while self.spare.free() > 1 {
             match self.spare.take() {
                 Some(block) => entry.surplus.adopt(block),
                 None => break,
             }
         }
-        true
     }
 
     /// Error 10: a batch of several records is sent again in parts. They keep the numbers that they have.
@@ -45,7 +64,17 @@ impl<S: Storage> Sender<S> {
         let entry = self.batches.get_mut(slot);
         let parts =
             entry.batch.as_mut().zip(entry.stamp).filter(|(batch, _)| spare && batch.whole().count > 1);
-        let Some((batch, stamp)) = parts else { return self.refuse(partition, slot, code) };
+        let Some((batch, stamp)) = parts else {
+            let part =
+                entry.batch.as_ref().and_then(|batch| batch.part.filter(|part| part.count < batch.count));
+            return match part {
+                Some(part) => {
+                    self.fail_part(slot, part, code);
+                    self.recover(partition, false);
+                }
+                None => self.refuse(partition, slot, code),
+            };
+        };
         let half = (batch.bytes() - HEADER_BYTES as u32) / 2;
         batch.part = Some(batch.front(half));
         let topic = batch.partition.topic;

@@ -112,15 +112,11 @@ fn serve(rig: &mut Rig) {
 
 fn judge(rig: &Rig, sent: &[Sent], max_message_bytes: usize) {
     let mut last = BTreeMap::new();
-    // By partition: failures in a row, and whether one of them would not have fitted.
-    let mut failed: BTreeMap<i32, bool> = BTreeMap::new();
-    let excused = |failed: bool| assert!(failed, "records failed, each of which would have fitted");
     let mut acknowledged = 0;
     for (record, (number, (partition, result))) in sent.iter().zip(&rig.outcomes) {
         match result {
             Ok(offset) => {
                 acknowledged += 1;
-                failed.remove(partition).into_iter().for_each(excused);
                 // Without acknowledgements nobody tells an offset.
                 if *offset < 0 {
                     continue;
@@ -139,12 +135,10 @@ fn judge(rig: &Rig, sent: &[Sent], max_message_bytes: usize) {
             Err(failure) => {
                 let too_large = ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE);
                 assert_eq!((failure.kind, failure.persisted), (too_large, Persisted::No), "record {number}");
-                // One that does not fit takes those of its batch with it.
-                *failed.entry(*partition).or_default() |= alone_bytes(record) > max_message_bytes;
+                assert!(alone_bytes(record) > max_message_bytes, "record {number} would have fitted");
             }
         }
     }
-    failed.into_values().for_each(excused);
     let told = rig.outcomes.values().all(|(_, result)| result.is_ok_and(|offset| offset >= 0));
     assert!(!told || rig.cluster.record_count(TOPIC) == acknowledged, "each is stored once");
 }

@@ -259,3 +259,29 @@ fn ids_of_topics_are_asked_for_once_the_versions_are_known() {
     assert!(rig.offer(0, 1));
     assert_eq!(rig.request(0, 0).version, 13);
 }
+
+#[test]
+fn a_record_that_is_too_large_does_not_take_its_neighbours_with_it() {
+    let mut rig = Rig::started(SenderConfig::default(), 1);
+    offer_records(&mut rig, 3);
+    answer_next(&mut rig, (0, 0), 10, -1);
+    // Part by part: the first record alone is too large, the others are not.
+    answer_next(&mut rig, (0, 0), 10, -1);
+    assert_eq!(rig.completed.len(), 1);
+    assert_eq!((rig.completed[0].first, rig.completed[0].count), (0, 1));
+    assert_eq!(rig.outcomes()[0].1.unwrap_err().kind, ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE));
+    let mut next = 0;
+    while rig.next_is(0, 0) {
+        let (request, sent) = rig.produced(0);
+        let bytes = &sent[0].1;
+        assert_eq!(numbering(bytes), (0, next), "the rest takes the number");
+        rig.answer(0, &request, &answers::produce(&[(0, 0, next.into())]));
+        next += i32::from_be_bytes(bytes[57..61].try_into().unwrap());
+    }
+    assert_eq!(next, 2);
+    let covered: u32 = rig.completed.iter().map(|done| done.count).sum();
+    assert_eq!(covered, 2);
+    assert!(rig.outcomes().iter().all(|(_, outcome)| outcome.is_ok()));
+    let (given, back) = rig.blocks_given();
+    assert_eq!(given, back, "every block came back");
+}
