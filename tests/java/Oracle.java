@@ -34,6 +34,8 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.quota.ClientQuotaAlteration;
+import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -106,6 +108,8 @@ public final class Oracle {
             case 'r' -> read(readText(), in.readLong());
             case 'p' -> produce();
             case 'k' -> partitionsForKeys();
+            case 'q' -> controller();
+            case 'u' -> limit(readText(), in.readLong());
             default -> throw new IllegalArgumentException("unknown command " + command);
         }
     }
@@ -168,6 +172,17 @@ public final class Oracle {
         if (problem.isPresent() && !(problem.get() instanceof ElectionNotNeededException)) {
             throw new ExecutionException(problem.get());
         }
+    }
+
+    private void controller() throws IOException, ExecutionException, InterruptedException {
+        out.writeByte(VALUE);
+        out.writeInt(admin.describeMetadataQuorum().quorumInfo().get().leaderId());
+    }
+
+    private void limit(String clientId, long bytesPerSecond) throws ExecutionException, InterruptedException {
+        ClientQuotaEntity client = new ClientQuotaEntity(Map.of(ClientQuotaEntity.CLIENT_ID, clientId));
+        var limit = new ClientQuotaAlteration.Op("producer_byte_rate", (double) bytesPerSecond);
+        admin.alterClientQuotas(List.of(new ClientQuotaAlteration(client, List.of(limit)))).all().get();
     }
 
     private void endOffsets(String topic) throws IOException, ExecutionException, InterruptedException {

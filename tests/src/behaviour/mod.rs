@@ -17,6 +17,7 @@ pub mod moves;
 pub mod order;
 pub mod outage;
 pub mod patterns;
+pub mod recreated;
 pub mod refusals;
 mod sample;
 pub mod serializers;
@@ -26,6 +27,7 @@ mod storm_ledger;
 mod stream;
 mod tap;
 mod target;
+pub mod trouble;
 pub mod undelivered;
 pub mod unreachable;
 pub mod versions;
@@ -158,6 +160,11 @@ pub mod on {
     pub fn real(name: &str, scenario: impl FnOnce(&Target)) {
         crate::require_kafka!();
         timed(name, "real", &Target::real(), scenario);
+    }
+
+    /// A cluster that several scenarios share.
+    pub fn target(name: &str, target: &Target, scenario: impl FnOnce(&Target)) {
+        timed(name, "given", target, scenario);
     }
 
     fn timed(name: &str, kind: &str, target: &Target, scenario: impl FnOnce(&Target)) {

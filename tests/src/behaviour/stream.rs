@@ -94,6 +94,11 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
         sent
     }
 
+    /// How many outcomes there are.
+    pub(super) fn heard(&self) -> u64 {
+        self.witness.heard()
+    }
+
     /// Waits for so many more outcomes.
     pub(super) fn goes_on(&self, outcomes: u64) {
         let enough = self.witness.heard() + outcomes;

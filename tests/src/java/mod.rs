@@ -177,6 +177,21 @@ impl JavaOracle {
         choices.each(Pipe::read_i32).unwrap_or_else(|problem| self.fail("choose partitions", &problem))
     }
 
+    /// The node id of the controller that leads the others.
+    pub fn controller(&self) -> i32 {
+        let leader = self.ask(b'q', |_| {}).each(Pipe::read_i32);
+        leader.unwrap_or_else(|problem| self.fail("describe the quorum", &problem)).remove(0)
+    }
+
+    /// Lets clients with this id produce so many bytes per second to each broker.
+    pub fn limit(&self, client_id: &str, bytes_per_second: i64) {
+        let asked = self.ask(b'u', |pipe| {
+            pipe.write_text(client_id);
+            pipe.write_i64(bytes_per_second);
+        });
+        asked.done(self, "set the quota");
+    }
+
     /// Sends a request; the answer holds the pipe until it is read.
     fn ask(&self, command: u8, arguments: impl FnOnce(&mut Pipe)) -> pipe::Answer<'_> {
         let mut turn = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,150 @@
+//! What a real cluster of three brokers goes through: restarts, a new controller, a power cut, brokers that are too few
+//! or too slow for what is asked, and connections that are closed when nobody uses them. Nobody hears of it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::stream::{PARTITIONS, Stream};
+use super::{FrontEnd, Target, wait_until};
+use crate::kafka::Kafka;
+
+/// So many outcomes are waited for where records must go on.
+const SOME: u64 = 500;
+
+/// For how long all brokers are down.
+const OUTAGE: Duration = Duration::from_secs(15);
+
+/// After how long brokers close a connection that nobody uses.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
+/// Three brokers for all of it, until the process ends.
+pub fn cluster() -> Target {
+    let kafka = Kafka::builder()
+        .brokers(3)
+        .property("auto.create.topics.enable", "false")
+        .property("broker.session.timeout.ms", "3000")
+        .property("connections.max.idle.ms", &IDLE_MAX.as_millis().to_string());
+    // As what tests share, it ends with the process.
+    Target::Real(Box::leak(Box::new(kafka.start())))
+}
+
+/// Every broker is restarted, one after the other.
+pub fn rolling_restart<F: FrontEnd>(target: &Target) {
+    let stream = Stream::<F>::new(target, "rolling-restart", |builder| builder.batch_size(300));
+    let kafka = target.kafka();
+    let sent = stream.send_during(|| {
+        for &broker in kafka.broker_ids() {
+            stream.goes_on(SOME);
+            kafka.restart(broker);
+            wait_until_in_sync(kafka, &stream.topic);
+        }
+        stream.goes_on(SOME);
+    });
+    stream.finish(sent, 0);
+}
+
+/// The controller that leads is killed, which leads partitions, too.
+pub fn controller_failover<F: FrontEnd>(target: &Target) {
+    let stream = Stream::<F>::new(target, "controller-failover", |builder| builder.batch_size(300));
+    let kafka = target.kafka();
+    let sent = stream.send_during(|| {
+        stream.goes_on(SOME);
+        let victim = kafka.oracle().controller();
+        kafka.kill(victim);
+        wait_until("another controller leads", || kafka.oracle().controller() != victim);
+        let led = |leader: Option<i32>| leader.is_some_and(|leader| leader != victim);
+        wait_until("others lead", || kafka.oracle().describe(&stream.topic).iter().all(|it| led(it.leader)));
+        stream.goes_on(SOME);
+        kafka.restart(victim);
+        stream.goes_on(SOME);
+    });
+    stream.finish(sent, 0);
+}
+
+/// All brokers are killed at once, and are back after a while. What was accepted before and meanwhile arrives.
+pub fn all_brokers_down<F: FrontEnd>(target: &Target) {
+    let stream = Stream::<F>::new(target, "all-down", |builder| builder.batch_size(300));
+    let kafka = target.kafka();
+    let sent = stream.send_during(|| {
+        stream.goes_on(SOME);
+        let begun = Instant::now();
+        on_all(kafka, Kafka::kill);
+        thread::sleep(OUTAGE.saturating_sub(begun.elapsed()));
+        on_all(kafka, Kafka::restart);
+        wait_until_in_sync(kafka, &stream.topic);
+        println!("all are back, and in sync, after {:.2?}", begun.elapsed());
+        stream.goes_on(SOME);
+        println!("records arrive after {:.2?}", begun.elapsed());
+    });
+    stream.finish(sent, 0);
+}
+
+/// A topic that needs all three brokers while one of them is killed: nothing is acknowledged until it is back.
+pub fn too_few_in_sync<F: FrontEnd>(target: &Target) {
+    let topic = format!("{}-too-few", F::NAME);
+    let kafka = target.kafka();
+    let replicas = (0..PARTITIONS).map(|first| [0, 1, 2].map(|next| 1 + (first + next) % 3));
+    let replicas: Vec<[i32; 3]> = replicas.collect();
+    kafka.oracle().create_topic_on(&topic, &replicas, &[("min.insync.replicas", "3")]);
+    let stream = Stream::<F>::to(target, topic, |builder| builder.batch_size(300));
+    let sent = stream.send_during(|| {
+        stream.goes_on(SOME);
+        kafka.kill(1);
+        let of_others = |in_sync: &[i32]| !in_sync.contains(&1);
+        wait_until("it is out of sync", || {
+            kafka.oracle().describe(&stream.topic).iter().all(|it| of_others(&it.in_sync))
+        });
+        let acknowledged = stream.heard();
+        thread::sleep(Duration::from_secs(2));
+        assert_eq!(stream.heard(), acknowledged, "two of three acknowledge what needs three");
+        kafka.restart(1);
+        stream.goes_on(SOME);
+    });
+    stream.finish(sent, 0);
+}
+
+/// A quota holds the client back for longer than its requests may take.
+pub fn a_quota<F: FrontEnd>(target: &Target) {
+    const BYTES_PER_SECOND: i64 = 10_000;
+    let client_id = format!("{}-limited", F::NAME);
+    target.kafka().oracle().limit(&client_id, BYTES_PER_SECOND);
+    let begun = Instant::now();
+    let stream = Stream::<F>::new(target, "quota", |builder| {
+        builder.client_id(&client_id).request_timeout(Duration::from_secs(2)).batch_size(1_000)
+    });
+    let mut sent = 0;
+    while begun.elapsed() < Duration::from_secs(3) {
+        sent = stream.send(sent..sent + 100);
+        wait_until("records go on", || stream.heard() + 300 >= sent);
+    }
+    stream.finish(sent, 0);
+    // Of values alone, and a window's worth may go out before the broker counts.
+    let lasted = begun.elapsed();
+    let bytes_per_second = (sent * 20 / 3) as f64 / lasted.as_secs_f64();
+    assert!(bytes_per_second < 3.0 * BYTES_PER_SECOND as f64, "{bytes_per_second}: nobody held it back");
+    println!("{sent} records in {lasted:.2?} by {BYTES_PER_SECOND} bytes per second and broker");
+}
+
+/// Brokers close connections that nobody used for a while.
+pub fn closed_when_idle<F: FrontEnd>(target: &Target) {
+    let stream = Stream::<F>::new(target, "idle", |builder| builder.batch_size(300));
+    stream.send(0..SOME);
+    wait_until("all are acknowledged", || stream.heard() == SOME);
+    thread::sleep(IDLE_MAX * 7 / 4);
+    let sent = stream.send(SOME..2 * SOME);
+    stream.finish(sent, 0);
+}
+
+fn wait_until_in_sync(kafka: &Kafka, topic: &str) {
+    let all = kafka.broker_ids().len();
+    wait_until(&format!("all replicas of {topic} are in sync"), || {
+        kafka.oracle().describe(topic).iter().all(|it| it.in_sync.len() == all && it.leader.is_some())
+    });
+}
+
+/// At once: a broker that is restarted waits for another.
+fn on_all(kafka: &Kafka, what: fn(&Kafka, i32)) {
+    thread::scope(|scope| {
+        kafka.broker_ids().iter().for_each(|&broker| drop(scope.spawn(move || what(kafka, broker))));
+    });
+}
