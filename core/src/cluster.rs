@@ -394,6 +394,15 @@ impl<S: Storage> Cluster<S> {
         }
     }
 
+    /// A topic may be another one than it was: its leaders' epochs begin anew, and the next word of them is believed.
+    pub(crate) fn forget_epochs(&mut self, topic: TopicId) {
+        if let Some(&TopicSlot { leaders, .. }) = self.topic(topic) {
+            for leader in self.leaders.of_mut(leaders) {
+                *leader &= u32::from(u16::MAX);
+            }
+        }
+    }
+
     /// A leader that a broker names in passing (KIP-951). Believed only if its epoch is newer than what is known: a
     /// broker that has just become one may name itself, and two may name each other.
     pub(crate) fn hint_leader(&mut self, topic: TopicId, partition: i32, leader: u16, epoch: i32) -> bool {
@@ -407,14 +416,17 @@ impl<S: Storage> Cluster<S> {
         true
     }
 
-    /// The leader of a partition, unless the word is older than what is known already.
+    /// The leader of a partition, unless the word is older than what is known already. Where topics have no ids, and nobody
+    /// is known to lead, any word is better than none: the topic may be another one of that name, whose epochs begin anew.
     pub(crate) fn set_leader(&mut self, topic: TopicId, partition: i32, leader: Option<u16>, epoch: i32) {
+        let has_id = self.has_id(topic);
         let Some(entry) = self.leader_mut(topic, partition) else { return };
         let known = (*entry >> 16) as u16;
         // Half of the epoch is enough to order two words that are less than 32,768 elections apart. Without an epoch
         // (-1), and for the first word, everything is believed.
         let older = (epoch as u16).wrapping_sub(known) as i16;
-        if epoch >= 0 && known != 0 && older < 0 {
+        let needed = !has_id && *entry as u16 == NOBODY;
+        if epoch >= 0 && known != 0 && older < 0 && !needed {
             return;
         }
         let before =
@@ -507,5 +519,8 @@ mod tests {
         assert_eq!(cluster.leader(TopicId(0), 0), Some(1));
         cluster.set_leader(TopicId(0), 0, None, 70_001);
         assert_eq!(cluster.leader(TopicId(0), 0), None);
+        cluster.forget_epochs(TopicId(0));
+        cluster.set_leader(TopicId(0), 0, Some(2), 0);
+        assert_eq!(cluster.leader(TopicId(0), 0), Some(2), "another topic of that name");
     }
 }

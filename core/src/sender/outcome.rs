@@ -61,6 +61,7 @@ impl<S: Storage> Sender<S> {
         let topic = self.partitions.get(partition).key.topic;
         if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && !self.cluster.has_id(topic) {
             self.partitions.get_mut(partition).begin_anew();
+            self.cluster.forget_epochs(topic);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::Sender;
 use super::connection::{Incoming, Request};
-use super::partition::PartitionSlot;
 use crate::cluster::TopicState;
 use crate::error::{Cause, Class, ErrorCode, ProtocolError};
 use crate::event::Ack;
@@ -229,12 +228,13 @@ impl<S: Storage> Sender<S> {
         Ok(())
     }
 
-    /// How many partitions a topic has comes before the first of them.
+    /// How many partitions a topic has comes before the first of them, and behind its id.
     fn metadata_partitions(&mut self, count: u32) -> Result<(), ProtocolError> {
         let (Some(topic), ErrorCode::NONE) = (self.metadata.topic, self.metadata.error) else {
             return Ok(());
         };
         let count = i32::try_from(count).map_err(|_| ProtocolError::Malformed)?;
+        self.identify_topic(topic);
         if count == 0 {
             self.metadata.error = ErrorCode::LEADER_NOT_AVAILABLE;
         } else if !self.cluster.set_partitions(topic, count)
@@ -251,9 +251,6 @@ impl<S: Storage> Sender<S> {
         let (now, code) = (self.now, self.metadata.error);
         let timeout = self.config.unknown_topic_timeout;
         let Some(topic) = self.metadata.topic.take() else { return };
-        if code == ErrorCode::NONE {
-            self.identify_topic(topic);
-        }
         let Some(slot) = self.cluster.topic_mut(topic) else { return };
         slot.asked = false;
         if code == ErrorCode::NONE {
@@ -275,12 +272,14 @@ impl<S: Storage> Sender<S> {
     /// A topic's id is known: it may tell that the topic is another one than before. The first id tells nothing of what
     /// was sent before it was known.
     fn identify_topic(&mut self, topic: TopicId) {
-        match self.cluster.set_id(topic, self.metadata.id) {
-            None => {}
-            Some(before) if before == [0; 16] => {
-                self.partitions.of_topic(topic).for_each(PartitionSlot::suspect);
+        let Some(before) = self.cluster.set_id(topic, self.metadata.id) else { return };
+        self.cluster.forget_epochs(topic);
+        for partition in self.partitions.of_topic(topic) {
+            if before == [0; 16] {
+                partition.suspect();
+            } else {
+                partition.begin_anew();
             }
-            Some(_) => self.partitions.of_topic(topic).for_each(PartitionSlot::begin_anew),
         }
     }
 

@@ -110,6 +110,25 @@ fn in_a_topic_made_anew_what_follows_proves_nothing() {
 }
 
 #[test]
+fn a_topic_made_anew_has_leaders_again_although_their_epochs_begin_anew() {
+    let (mut rig, _) = with_in_flight(0);
+    let brokers = [(1, "one", 9092)];
+    rig.advance(Duration::from_secs(1));
+    rig.sender.want_topic(rig.now, TOPIC);
+    rig.turn();
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with(&brokers, &[1], 0, 9));
+    assert!(rig.offer(0, 1));
+    let (request, _) = rig.produced(0);
+    rig.answer(0, &request, &answers::produce(&[(0, 3, -1)]));
+    rig.advance(Duration::from_secs(2));
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata_with(&brokers, &[1], 0, 0));
+    rig.advance(Duration::from_secs(2));
+    assert!(rig.next_is(0, 0), "it is led, and written to");
+}
+
+#[test]
 fn a_later_batch_that_was_given_up_may_be_the_one_that_the_broker_remembers() {
     let (mut rig, requests) = with_in_flight(2);
     rig.answer(0, &requests[0].0, &answers::produce(&[(0, 20, -1)]));
