@@ -26,7 +26,10 @@ while read -r word; do
         ;;
     STOP)
         # Whoever pauses a broker relies on its silence from then on; what the other signals do shows by itself.
-        kill -s STOP "$(cat "$folder/pid")" 2>/dev/null
+        pid=$(cat "$folder/pid")
+        kill -s STOP "$pid" 2>/dev/null
+        # The signal reaches each thread in its own time: until all of them stand still, one may answer.
+        while cat /proc/"$pid"/task/*/stat 2>/dev/null | sed 's/.*) //' | grep -q '^[^TtXZ]'; do :; done
         echo STOPPED
         ;;
     *)
