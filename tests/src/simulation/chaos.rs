@@ -3,7 +3,7 @@
 use super::agenda::Event;
 use super::dice::Dice;
 use super::network::Piece;
-use super::plan::TopicPlan;
+use super::plan::{LATE_US, TopicPlan};
 use super::{World, network};
 use crate::cluster::{Action, Fault, Release, TopicConfig};
 use crate::protocol::{ApiKey, ErrorCode};
@@ -196,7 +196,7 @@ impl World {
     }
 
     fn delay(&mut self, dice: &mut Dice) {
-        let action = Action::Delay(dice.magnitude(1, 40_000_000));
+        let action = Action::Delay(dice.magnitude(1, LATE_US));
         let fault = Fault::new(*dice.pick(&[ApiKey::PRODUCE, ApiKey::METADATA]), action)
             .times(dice.magnitude(1, 4) as u32);
         self.tell(format_args!("{fault:?}"));

@@ -4,7 +4,7 @@
 //! A run has a storm, in which things go wrong, and then a calm, in which everything must resolve. What is shown: every
 //! accepted record has exactly one outcome; what was acknowledged is in the log, at that offset, with those bytes; what
 //! failed as not stored is nowhere; an idempotent producer's records are stored once, and in order; no block is lost; no
-//! timer is due for ever. The same seed gives the same run, byte for byte.
+//! timer is due for ever; what is accepted in the calm does not time out. The same seed gives the same run, byte for byte.
 //!
 //! It never touches a socket, a thread or a clock.
 
@@ -40,7 +40,7 @@ use workload::Workload;
 const EPOCH_US: u64 = 1_760_000_000_000_000;
 
 /// How long after the storm everything must have resolved, beside the delivery timeout.
-const CALM_US: u64 = 120_000_000;
+const CALM_US: u64 = 200_000_000;
 
 /// More events than this, and a run is a busy loop.
 const EVENTS_MAX: u64 = 3_000_000;
@@ -250,16 +250,23 @@ impl World {
         self.workloads.iter().all(Workload::is_done) && self.clients.iter().all(Client::is_done)
     }
 
-    /// By when everything must have resolved.
+    /// By when everything must have resolved: every record by its delivery timeout, every answer by that of its request.
     fn deadline(&self) -> u64 {
-        let timeouts =
-            self.plan.clients.iter().map(|client| client.sender.delivery_timeout.as_micros() as u64);
-        self.plan.stormy_us + timeouts.max().unwrap_or(0) + CALM_US
+        let longest =
+            |client: &plan::ClientPlan| client.sender.delivery_timeout + client.sender.request_timeout;
+        let timeouts = self.plan.clients.iter().map(longest).max().unwrap_or_default();
+        self.plan.stormy_us + timeouts.as_micros() as u64 + CALM_US
     }
 
     fn finish(&mut self) {
         assert!(self.is_resolved(), "nothing happens any more, and {} records have no outcome", self.open());
         self.clients.iter().for_each(Client::check_empty);
         self.oracle.judge(&self.cluster, &self.plan.clients);
+        for (index, client) in self.plan.clients.iter().enumerate() {
+            let recovery_us = client.recovery_us(&self.plan.network);
+            if u128::from(recovery_us) < client.sender.delivery_timeout.as_micros() {
+                self.oracle.judge_calm(index, self.plan.stormy_us + recovery_us);
+            }
+        }
     }
 }

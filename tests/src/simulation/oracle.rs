@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use felice_core::config::{Acks, SenderConfig};
-use felice_core::error::{Failure, Persisted};
+use felice_core::error::{ErrorKind, Failure, Persisted};
 use felice_core::id::Ticket;
 
 use super::plan::ClientPlan;
@@ -81,6 +81,18 @@ impl Oracle {
         match outcome.result {
             Ok(_) => self.acknowledged += 1,
             Err(_) => self.failed += 1,
+        }
+    }
+
+    /// Where nothing goes wrong any more nothing may time out: all that was accepted from `calm` on, and had so long, is
+    /// acknowledged, or failed for a reason of its own.
+    pub(super) fn judge_calm(&self, client: usize, calm: u64) {
+        let accepted = self.records.iter().enumerate();
+        for (number, record) in accepted.filter(|(_, record)| record.client == client && record.at >= calm) {
+            if let Some(Outcome { result: Err(Failure { kind, .. }), .. }) = record.outcome {
+                let timed_out = matches!(kind, ErrorKind::DeliveryTimeout(_));
+                assert!(!timed_out, "record {number}, accepted in the calm, timed out: {:?}", record.outcome);
+            }
         }
     }
 

@@ -10,6 +10,9 @@ use felice_core::config::{AccumulatorConfig, Acks, SenderConfig, Spread};
 use super::dice::Dice;
 use crate::cluster::Release;
 
+/// The latest that an answer may be, in microseconds.
+pub(super) const LATE_US: u64 = 10_000_000;
+
 /// A run.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -108,7 +111,7 @@ impl Plan {
     pub(super) fn new(dice: &mut Dice) -> Self {
         let brokers = dice.between(1, 4) as i32;
         let topics: Vec<TopicPlan> =
-            (0..dice.between(1, 3)).map(|index| TopicPlan::new(dice, index)).collect();
+            (0..dice.between(1, 3)).map(|index| TopicPlan::new(dice, index, brokers)).collect();
         let clients = if dice.one_in(4) { 2 } else { 1 };
         let stormy_us = dice.magnitude(200_000, 40_000_000);
         let releases = [
@@ -145,18 +148,37 @@ impl NetworkPlan {
         }
     }
 
-    /// How long an exchange takes at the most, with so many bytes under way.
-    fn exchange_us(&self, bytes: u64) -> u64 {
-        2 * (self.latency_us + self.jitter_us) + bytes * self.byte_ns / 1_000
+    /// How long an exchange takes at the most, with so many bytes under way through a socket with such a buffer.
+    pub(super) fn exchange_us(&self, bytes: u64, window: usize) -> u64 {
+        let way = self.latency_us + self.jitter_us;
+        (2 + bytes / window as u64) * way + bytes * self.byte_ns / 1_000
+    }
+}
+
+impl ClientPlan {
+    /// How long a record takes at the most, in microseconds, where nothing goes wrong any more and whatever went wrong
+    /// before has had as long to be noticed.
+    pub(super) fn recovery_us(&self, network: &NetworkPlan) -> u64 {
+        let micros = |duration: Duration| duration.as_micros() as u64;
+        let waits = self.sender.request_timeout
+            + self.sender.connection_setup_timeout
+            + 2 * self.sender.reconnect_backoff_max
+            + 4 * self.sender.retry_backoff_max
+            + self.accumulator.linger;
+        let held = (self.blocks * self.block_bytes) as u64;
+        LATE_US
+            + micros(waits)
+            + 30 * network.exchange_us(self.sender.request_bytes_max.into(), self.window)
+            + 10 * network.exchange_us(held, self.window)
     }
 }
 
 impl TopicPlan {
-    fn new(dice: &mut Dice, index: u64) -> Self {
+    fn new(dice: &mut Dice, index: u64, brokers: i32) -> Self {
         Self {
             name: format!("topic-{index}"),
             partitions: if dice.one_in(8) { 0 } else { dice.magnitude(1, 12) as i32 },
-            replicas: dice.between(1, 3) as i32,
+            replicas: (dice.between(1, 3) as i32).min(brokers),
             min_insync: if dice.one_in(2) { 1 } else { 2 },
             max_message_bytes: if dice.one_in(5) { dice.between(400, 4_000) as usize } else { 1_048_588 },
             log_append_time: dice.one_in(6),
@@ -183,8 +205,10 @@ impl ClientPlan {
         let spread = if dice.one_in(3) { Spread::RoundRobin } else { Spread::Sticky };
         let partition_share = *dice.pick(&[64, 128, 128, 256]);
         let records = if dice.one_in(10) { dice.between(400, 3_000) } else { dice.magnitude(1, 400) };
+        let window = dice.magnitude(1, 100_000) as usize;
         // Timeouts that a healthy network cannot keep would show nothing.
-        let patience = Duration::from_micros(3 * network.exchange_us(6 * u64::from(request_bytes_max)));
+        let patience =
+            Duration::from_micros(3 * network.exchange_us(6 * u64::from(request_bytes_max), window));
         Self {
             accumulator: AccumulatorConfig {
                 batch_bytes,
@@ -221,7 +245,7 @@ impl ClientPlan {
             value_bytes_max: dice.magnitude(8, 3_000),
             pause_us: dice.magnitude(1, 2_000_000),
             wake_us: dice.magnitude(1, 5_000),
-            window: dice.magnitude(1, 100_000) as usize,
+            window,
             read_bytes_max: dice.magnitude(1, 10_000),
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),

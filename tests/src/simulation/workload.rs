@@ -14,7 +14,7 @@ const BURST_MAX: u64 = 60;
 const AGAIN_US: u64 = 20_000;
 
 /// How long after the storm users go on, in microseconds.
-const PATIENCE_US: u64 = 30_000_000;
+const PATIENCE_US: u64 = 60_000_000;
 
 /// A user.
 #[derive(Debug)]
