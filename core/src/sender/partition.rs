@@ -1,8 +1,7 @@
 //! What the sender knows of each partition in use: its batches in order, its numbering, whether it may send.
 
 use super::idempotence::ProducerIdentity;
-use crate::id::NOBODY;
-use crate::id::{TopicId, TopicPartition};
+use crate::id::{NOBODY, TopicId, TopicPartition};
 use crate::index::{Index, NONE};
 use crate::memory::Storage;
 use crate::time::Instant;

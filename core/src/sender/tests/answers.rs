@@ -87,12 +87,17 @@ pub(super) fn produce(partitions: &[(i32, i16, i64)]) -> Vec<u8> {
     out
 }
 
-/// Metadata 12: broker 1, and topic `t` with an id and one partition.
+/// Metadata 12: broker 1, and topic `t` with an id and one partition, led under epoch 1.
 pub(super) fn metadata_with_id(id: u8) -> Vec<u8> {
+    metadata_with_id_and_epoch(id, 1)
+}
+
+/// The same under another epoch.
+pub(super) fn metadata_with_id_and_epoch(id: u8, epoch: u8) -> Vec<u8> {
     let mut out = std::vec![0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 4, b'o', b'n', b'e', 0, 0, 0x23, 0x84, 0, 0];
     out.extend_from_slice(&[0, 0, 0, 0, 1, 2, 0, 0, 2, b't']);
     out.extend_from_slice(&[id; 16]);
-    out.extend_from_slice(&[0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0]);
+    out.extend_from_slice(&[0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, epoch, 1, 1, 1, 0]);
     out.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
     out
 }

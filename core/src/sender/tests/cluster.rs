@@ -135,7 +135,7 @@ fn by_id(version: i16, metadata: &[u8]) -> Rig {
 
 #[test]
 fn a_recreated_topic_is_written_under_its_new_id() {
-    let mut rig = by_id(12, &answers::metadata_with_id(5));
+    let mut rig = by_id(12, &answers::metadata_with_id_and_epoch(5, 9));
     assert!(rig.offer(0, 1));
     let request = rig.request(0, 0);
     assert_eq!(request.version, 13);
