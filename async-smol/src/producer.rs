@@ -195,14 +195,8 @@ impl Producer {
     ///
     /// [`FlushError::InCallback`]: there it only sends, and does not wait. [`FlushError::Forked`] in another process.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        let (shared, mut flushing) = (&self.inner.shared, Flushing::new(&self.inner.shared));
-        poll_fn(|context| {
-            if in_callback() {
-                return Poll::Ready(shared.begin_flush().and(Err(FlushError::InCallback)));
-            }
-            flushing.poll(context)
-        })
-        .await
+        let mut flushing = Flushing::new(&self.inner.shared);
+        poll_fn(|context| flushing.poll(context)).await
     }
 
     /// Closes the producer for all of its clones. What is held may still be acknowledged, for as long as `timeout`;
@@ -218,9 +212,6 @@ impl Producer {
     pub async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         let shared = &self.inner.shared;
         shared.begin_close(timeout)?;
-        if in_callback() {
-            return Err(CloseError::InCallback);
-        }
         let mut patience = Timer::after(timeout.saturating_add(CALLBACK_GRACE));
         let (mut closing, mut late) = (Closing::new(shared), false);
         poll_fn(|context| {
@@ -235,10 +226,7 @@ impl Producer {
             if late && shared.is_ended() { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
         .await?;
-        match shared.failed_in_closing() {
-            0 => Ok(()),
-            records => Err(CloseError::Undelivered { records }),
-        }
+        shared.closed()
     }
 
     /// How many partitions a topic has. Waits for the topic's metadata, `max.block.ms` at most; once known it is
@@ -252,10 +240,7 @@ impl Producer {
     pub async fn partitions_for(&self, topic: &str) -> Result<i32, PartitionsError> {
         let shared = &self.inner.shared;
         let mut partitions = Partitions::new(shared, topic);
-        let poll = |context: &Context<'_>| match partitions.poll(context) {
-            Poll::Pending if in_callback() => Poll::Ready(Err(PartitionsError::InCallback)),
-            poll => poll,
-        };
+        let poll = |context: &Context<'_>| partitions.poll(context);
         within(shared.max_block(), poll).await.unwrap_or(Err(PartitionsError::TimedOut))
     }
 

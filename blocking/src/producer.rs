@@ -172,10 +172,6 @@ impl Producer {
     ///
     /// [`FlushError::InCallback`]: there it only sends, and does not wait. [`FlushError::Forked`] in another process.
     pub fn flush(&self) -> Result<(), FlushError> {
-        if in_callback() {
-            self.inner.shared.begin_flush()?;
-            return Err(FlushError::InCallback);
-        }
         let mut flushing = Flushing::new(&self.inner.shared);
         parker::wait(None, |context| flushing.poll(context)).unwrap_or(Ok(()))
     }
@@ -190,10 +186,7 @@ impl Producer {
     /// [`CloseError::InCallback`] that it did not wait; [`CloseError::Forked`] that this is another process.
     pub fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         self.inner.close(timeout)?;
-        match self.inner.shared.failed_in_closing() {
-            0 => Ok(()),
-            records => Err(CloseError::Undelivered { records }),
-        }
+        self.inner.shared.closed()
     }
 
     /// How many partitions a topic has. Waits for the topic's metadata, `max.block.ms` at most; once known it is
@@ -205,10 +198,8 @@ impl Producer {
     pub fn partitions_for(&self, topic: &str) -> Result<i32, PartitionsError> {
         let shared = &self.inner.shared;
         let mut partitions = Partitions::new(shared, topic);
-        let deadline = if in_callback() { Some(Instant::now()) } else { after(shared.max_block()) };
-        let partitions = parker::wait(deadline, |context| partitions.poll(context));
-        let late = if in_callback() { PartitionsError::InCallback } else { PartitionsError::TimedOut };
-        partitions.unwrap_or(Err(late))
+        let partitions = parker::wait(after(shared.max_block()), |context| partitions.poll(context));
+        partitions.unwrap_or(Err(PartitionsError::TimedOut))
     }
 
     /// How often callbacks have panicked.
@@ -255,9 +246,6 @@ impl Inner {
     /// Closes, and waits for the end unless that would wait for itself.
     fn close(&self, timeout: Duration) -> Result<(), CloseError> {
         self.shared.begin_close(timeout)?;
-        if in_callback() {
-            return Err(CloseError::InCallback);
-        }
         let patience = after(timeout.saturating_add(CALLBACK_GRACE));
         // The driver gives up at the timeout by itself: its end needs no deadline.
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use felice_core::error::TopicError;
 use felice_core::event::TopicView;
 
+use crate::callback::in_callback;
 use crate::epochs::Epoch;
 use crate::error::{CloseError, FlushError, PartitionsError, SendError};
 use crate::shared::{Phase, Refusal, Shared, State};
@@ -47,10 +48,15 @@ impl<'p> Flushing<'p> {
     ///
     /// # Errors
     ///
-    /// [`FlushError::Forked`].
+    /// [`FlushError::Forked`]; [`FlushError::InCallback`], where it makes it leave and does not wait.
     pub fn poll(&mut self, context: &Context<'_>) -> Poll<Result<(), FlushError>> {
         if self.shared.is_forked() {
             return Poll::Ready(Err(FlushError::Forked));
+        }
+        if in_callback() {
+            self.shared.lock().accumulator.flush();
+            self.shared.driver.wake_by_ref();
+            return Poll::Ready(Err(FlushError::InCallback));
         }
         let mut state = self.shared.lock();
         if let Some(epoch) = self.epoch {
@@ -85,7 +91,7 @@ impl<'p> Partitions<'p> {
     ///
     /// # Errors
     ///
-    /// [`PartitionsError`], but `TimedOut` and `InCallback`, which are the front-end's.
+    /// [`PartitionsError`], but `TimedOut`, which is the front-end's.
     pub fn poll(&mut self, context: &Context<'_>) -> Poll<Result<i32, PartitionsError>> {
         if self.shared.is_forked() {
             return Poll::Ready(Err(PartitionsError::Forked));
@@ -107,10 +113,13 @@ impl<'p> Partitions<'p> {
             TopicView::Failed(code) => return Poll::Ready(Err(PartitionsError::Broker(code))),
             TopicView::Unknown => topics[id].wanted = true,
         }
-        topic_waiters.register(&mut self.key, (), context.waker());
+        let waits = !in_callback();
+        if waits {
+            topic_waiters.register(&mut self.key, (), context.waker());
+        }
         drop(state);
         self.shared.driver.wake_by_ref();
-        Poll::Pending
+        if waits { Poll::Pending } else { Poll::Ready(Err(PartitionsError::InCallback)) }
     }
 }
 
@@ -155,25 +164,11 @@ fn forget(key: Option<u64>, shared: &Shared, forget: impl FnOnce(&mut State, u64
 }
 
 impl Shared {
-    /// Makes all that is held leave now, and waits for nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`FlushError::Forked`].
-    pub fn begin_flush(&self) -> Result<(), FlushError> {
-        if self.is_forked() {
-            return Err(FlushError::Forked);
-        }
-        self.lock().accumulator.flush();
-        self.driver.wake_by_ref();
-        Ok(())
-    }
-
     /// Takes no record any more. What is held may be acknowledged for as long as `timeout`; the rest then fails.
     ///
     /// # Errors
     ///
-    /// [`CloseError::Forked`].
+    /// [`CloseError::Forked`]; [`CloseError::InCallback`], where it has begun and must not be waited for.
     pub fn begin_close(&self, timeout: Duration) -> Result<(), CloseError> {
         if self.is_forked() {
             return Err(CloseError::Forked);
@@ -190,7 +185,7 @@ impl Shared {
             state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         });
         self.driver.wake_by_ref();
-        Ok(())
+        if in_callback() { Err(CloseError::InCallback) } else { Ok(()) }
     }
 
     /// Whether the driver has ended: what can still be waited for are callbacks.
@@ -207,10 +202,16 @@ impl Shared {
         }
     }
 
-    /// How many records have failed since the closing began.
-    #[must_use]
-    pub fn failed_in_closing(&self) -> u64 {
-        self.failed_since(&self.lock())
+    /// What a closing that was waited for has come to.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError::Undelivered`].
+    pub fn closed(&self) -> Result<(), CloseError> {
+        match self.failed_since(&self.lock()) {
+            0 => Ok(()),
+            records => Err(CloseError::Undelivered { records }),
+        }
     }
 
     fn failed_since(&self, state: &State) -> u64 {
