@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use felice_host::{Callback, ProduceError, RecordMetadata};
 
-use super::sample::now_ms;
+use super::sample::producers_ms;
 use super::{FrontEnd, Handle, PATIENCE, Sample, Target, builder, producer};
 use crate::java::ReadRecord;
 
 /// Fire and forget: the handles are dropped, and all records arrive.
 pub fn fire_and_forget<F: FrontEnd>(target: &Target) {
-    let (topic, begun) = (new_topic::<F>(target, "fire-and-forget"), now_ms());
+    let (topic, begun) = (new_topic::<F>(target, "fire-and-forget"), producers_ms());
     let producer: F = producer(target);
     let samples = Sample::all_kinds();
     for sample in &samples {
@@ -28,7 +28,7 @@ pub fn fire_and_forget<F: FrontEnd>(target: &Target) {
 
 /// Synchronous: each record is stored when `get` returns, where it says.
 pub fn synchronous<F: FrontEnd>(target: &Target) {
-    let (topic, begun) = (new_topic::<F>(target, "synchronous"), now_ms());
+    let (topic, begun) = (new_topic::<F>(target, "synchronous"), producers_ms());
     let producer: F = producer(target);
     let send = |sample: &Sample| sample.with_record(&topic, |record| producer.send(record));
     let told: Vec<_> = Sample::all_kinds()
@@ -43,7 +43,7 @@ pub fn synchronous<F: FrontEnd>(target: &Target) {
 
 /// Handles that are kept are resolved after a flush; `get_timeout` and `try_get` say the same, again and again.
 pub fn kept_handles<F: FrontEnd>(target: &Target) {
-    let (topic, begun) = (new_topic::<F>(target, "kept-handles"), now_ms());
+    let (topic, begun) = (new_topic::<F>(target, "kept-handles"), producers_ms());
     let producer: F = producer(target);
     let samples = Sample::all_kinds();
     let send = |sample: &Sample| sample.with_record(&topic, |record| producer.try_send(record));
@@ -64,7 +64,7 @@ pub fn kept_handles<F: FrontEnd>(target: &Target) {
 
 /// A closure for each record: called once.
 pub fn callbacks<F: FrontEnd>(target: &Target) {
-    let (topic, begun) = (new_topic::<F>(target, "callbacks"), now_ms());
+    let (topic, begun) = (new_topic::<F>(target, "callbacks"), producers_ms());
     let producer: F = producer(target);
     let heard = Arc::new(Mutex::new(Vec::new()));
     for sample in Sample::all_kinds() {
@@ -92,7 +92,7 @@ impl Callback for Tokens {
 
 /// One object for all records: called once for each token.
 pub fn tokens<F: FrontEnd>(target: &Target) {
-    let (topic, begun) = (new_topic::<F>(target, "tokens"), now_ms());
+    let (topic, begun) = (new_topic::<F>(target, "tokens"), producers_ms());
     let heard = Tokens::default();
     let producer: F = builder(target).callback(heard.clone()).build().expect("the settings fit");
     let samples = Sample::all_kinds();

@@ -10,7 +10,7 @@ use felice_core::record::{Header, ProducerRecord};
 use felice_core::time::Timestamp;
 use felice_host::Builder;
 
-use super::sample::now_ms;
+use super::sample::{now_ms, producers_ms};
 use super::{FrontEnd, Handle, PATIENCE, Sample, Witness, wait_until};
 use crate::java::ReadRecord;
 use crate::kafka::{Kafka, KafkaVersion};
@@ -65,7 +65,7 @@ fn every_kind_of_record<F: FrontEnd>(kafka: &Kafka) {
     create_topic(kafka, &topic);
     let settings = Builder::<F>::new().bootstrap_servers(&kafka.far_bootstrap());
     let producer = settings.build().expect("the settings fit");
-    let (samples, sent_after) = (Sample::all_kinds(), now_ms());
+    let (samples, sent_after) = (Sample::all_kinds(), producers_ms());
     let send = |sample: &Sample| sample.with_record(&topic, |record| producer.send(record));
     let handles: Vec<_> = samples.iter().map(|sample| send(sample).expect("it is accepted")).collect();
     let outcomes = handles.into_iter().map(|handle| handle.get().expect("it is acknowledged"));

@@ -37,12 +37,11 @@ const LIES: [ErrorCode; 4] = [
 #[derive(Debug)]
 pub(super) struct Chaos {
     dice: Dice,
-    topics_made: u32,
 }
 
 impl Chaos {
     pub(super) fn new(dice: Dice) -> Self {
-        Self { dice, topics_made: 0 }
+        Self { dice }
     }
 }
 
@@ -208,7 +207,6 @@ impl World {
         let partitions = self.cluster.partition_count(&topic.name);
         match dice.below(3) {
             _ if partitions == 0 => {
-                self.chaos.topics_made += 1;
                 self.tell(format_args!("{} is made", topic.name));
                 self.cluster.create_topic_with(&topic.name, TopicConfig::from(&topic));
             }

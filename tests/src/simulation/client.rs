@@ -1,12 +1,14 @@
 //! One producer under test: both planes, and the driver that carries between them and to the network, as a front-end's
 //! does. Its reads and writes stop anywhere.
 
+mod sockets;
+
 use std::collections::BTreeMap;
 
 use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
-use felice_core::error::{AppendError, Disconnect, ProtocolError};
+use felice_core::error::AppendError;
 use felice_core::event::{Completed, Event};
-use felice_core::id::{ConnectionId, Ticket, TopicId};
+use felice_core::id::{Ticket, TopicId};
 use felice_core::record::{Placement, Record};
 use felice_core::sender::{self, InFlightSlot, Sender, SenderTables};
 use felice_core::time::{Instant, Timestamp, earliest};
@@ -14,7 +16,7 @@ use felice_core::{BrokerSlot, TopicSlot};
 
 use super::agenda::{self, Agenda};
 use super::dice::Dice;
-use super::network::{Network, Piece, State};
+use super::network::Network;
 use super::oracle::{Accepted, Oracle, Outcome};
 use super::plan::ClientPlan;
 use super::storage::{SimBlock, SimStorage, table};
@@ -239,7 +241,7 @@ impl Client {
             self.give_up_when_due(around, now);
         }
         self.plan_next_turn(around, now);
-        self.check(around);
+        self.check();
     }
 
     fn give_up_when_due(&mut self, around: &mut Surroundings<'_>, now: Instant) {
@@ -357,153 +359,8 @@ impl Client {
         any
     }
 
-    fn connect(&mut self, around: &mut Surroundings<'_>, connection: ConnectionId) {
-        let address = self.sender.address(connection).expect("a connection that is asked for has an address");
-        let place = (address.host.to_owned(), address.port);
-        let broker_id = around.addresses.get(&place).copied().unwrap_or(-1);
-        around.trace.line(
-            around.now,
-            format_args!(
-                "client {}: {connection:?} to {}:{}, broker {broker_id}",
-                self.index, place.0, place.1
-            ),
-        );
-        self.forget(around, connection.slot);
-        let link = around.network.connect(around.now, around.agenda, self.index, connection, broker_id);
-        self.sockets.insert(connection.slot, link);
-    }
-
-    /// Lets a socket go.
-    fn forget(&mut self, around: &mut Surroundings<'_>, slot: u16) {
-        self.blocked.remove(&slot);
-        if let Some(link) = self.sockets.remove(&slot) {
-            around.network.links[link].state = State::Closed;
-        }
-    }
-
-    fn is_current(&self, around: &Surroundings<'_>, link: usize) -> bool {
-        let slot = around.network.links[link].connection.slot;
-        self.sockets.get(&slot) == Some(&link)
-    }
-
-    /// An attempt to connect has its result.
-    pub(super) fn handle_connect(
-        &mut self,
-        around: &mut Surroundings<'_>,
-        link: usize,
-        result: Result<(), Disconnect>,
-    ) {
-        if !self.is_current(around, link) {
-            return;
-        }
-        let now = Instant::from_micros(around.now);
-        let connection = around.network.links[link].connection;
-        around.trace.line(around.now, format_args!("client {}: {connection:?} {result:?}", self.index));
-        match result {
-            Ok(()) => {
-                around.network.open(link);
-                self.sender.handle_connected(now, connection);
-            }
-            Err(cause) => {
-                self.forget(around, connection.slot);
-                self.sender.handle_disconnected(now, connection, cause);
-            }
-        }
-        self.turn(around);
-    }
-
-    /// Bytes, or the end, have come.
-    pub(super) fn handle_arrival(&mut self, around: &mut Surroundings<'_>, link: usize) {
-        let now = Instant::from_micros(around.now);
-        while let Some(piece) = around.network.links[link].to_client.arrived(around.now) {
-            if !self.is_current(around, link) {
-                return;
-            }
-            let connection = around.network.links[link].connection;
-            match piece {
-                Piece::Bytes(bytes) => self.read(around, connection, &bytes),
-                Piece::End(cause) => {
-                    around.trace.line(
-                        around.now,
-                        format_args!("client {}: {connection:?} ended, {cause}", self.index),
-                    );
-                    self.forget(around, connection.slot);
-                    self.sender.handle_disconnected(now, connection, cause);
-                }
-            }
-            self.turn(around);
-        }
-    }
-
-    fn read(&mut self, around: &mut Surroundings<'_>, connection: ConnectionId, mut bytes: &[u8]) {
-        let now = Instant::from_micros(around.now);
-        while !bytes.is_empty() {
-            let length = (self.dice.between(1, self.plan.read_bytes_max) as usize).min(bytes.len());
-            let (piece, rest) = bytes.split_at(length);
-            bytes = rest;
-            match self.sender.handle_received(now, connection, piece) {
-                Ok(taken) => assert_eq!(taken, piece.len(), "the machine takes all"),
-                // It was closed by what came before, and the driver has not heard of it yet.
-                Err(ProtocolError::NotConnected) => return,
-                Err(error) => panic!("client {}: the broker answers properly, {error}", self.index),
-            }
-            if self.dice.one_in(3) {
-                self.turn(around);
-            }
-            // The turn may have closed it.
-            if self
-                .sockets
-                .get(&connection.slot)
-                .is_none_or(|link| around.network.links[*link].connection != connection)
-            {
-                return;
-            }
-        }
-    }
-
-    /// Room in a socket's buffer: what waited for it is written.
-    pub(super) fn handle_room(&mut self, around: &mut Surroundings<'_>, link: usize) {
-        let connection = around.network.links[link].connection;
-        if self.is_current(around, link) && self.blocked.remove(&connection.slot).is_some() {
-            self.write(around, connection);
-            self.turn(around);
-        }
-    }
-
-    fn write(&mut self, around: &mut Surroundings<'_>, connection: ConnectionId) {
-        let now = Instant::from_micros(around.now);
-        let Some(link) = self.sockets.get(&connection.slot).copied() else { return };
-        loop {
-            let room = self.plan.window.saturating_sub(around.network.links[link].to_broker.bytes);
-            let Some(transmit) = self.sender.poll_transmit(now, connection) else { return };
-            if room == 0 {
-                self.blocked.insert(connection.slot, link);
-                return;
-            }
-            let mut chunks: [&[u8]; 8] = [&[]; 8];
-            let count = transmit.chunks(&mut chunks);
-            assert!(count > 0, "a transmit has something to write");
-            let mut bytes = chunks[..count].concat();
-            bytes.truncate(room);
-            if self.dice.one_in(8) {
-                bytes.truncate(1 + self.dice.below(bytes.len() as u64) as usize);
-            }
-            match &mut self.short_write {
-                Some((1, length)) => {
-                    bytes.truncate(*length);
-                    self.short_write = None;
-                }
-                Some((left, _)) => *left -= 1,
-                None => {}
-            }
-            let length = bytes.len();
-            around.network.send_to_broker(around.now, around.agenda, link, Piece::Bytes(bytes));
-            self.sender.handle_transmitted(now, connection, length);
-        }
-    }
-
     /// What must hold after every step.
-    fn check(&self, around: &Surroundings<'_>) {
+    fn check(&self) {
         let accumulator = &self.accumulator;
         assert!(
             accumulator.free_blocks() + self.blocks_out <= accumulator.total_blocks(),
@@ -514,7 +371,6 @@ impl Client {
             let all = accumulator.free_blocks() + self.blocks_out;
             assert_eq!(all, accumulator.total_blocks(), "client {}: a block is lost", self.index);
         }
-        let _ = around;
     }
 
     /// Nothing is left: every block is back, and there is no timer but those of connections.

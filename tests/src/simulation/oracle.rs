@@ -19,7 +19,7 @@ pub(super) struct Accepted {
     pub(super) partition: Option<i32>,
     pub(super) key: Option<u64>,
     pub(super) value: Vec<u8>,
-    /// When, and when it must have its outcome.
+    /// When.
     pub(super) at: u64,
     pub(super) outcome: Option<Outcome>,
 }
