@@ -13,6 +13,7 @@
 
 use super::Sender;
 use super::idempotence::advance;
+use super::in_flight::InFlightSlot;
 use crate::error::{Cause, Class, Disconnect, ErrorCode, ErrorKind, Failure, Persisted, Stage};
 use crate::event::Ack;
 use crate::index::NONE;
@@ -37,7 +38,7 @@ impl<S: Storage> Sender<S> {
             Class::None => self.succeed(partition, batch, ack),
             Class::Duplicate => self.succeed(partition, batch, SOMEWHERE),
             _ if expired => {
-                self.remove(partition, batch);
+                self.give_up(partition, batch);
                 self.partitions.get_mut(partition).recovering = true;
             }
             Class::Retriable | Class::RetriableRefresh => self.retry(partition, batch, code),
@@ -73,6 +74,8 @@ impl<S: Storage> Sender<S> {
         state.failures = 0;
         let incarnation = state.incarnation;
         let numbering = self.batches.get(batch).stamp.map(|stamp| stamp.identity);
+        // Everything before it is stored.
+        state.hole &= numbering != Some(state.identity);
         let mut before = state.first;
         while before != batch && before != NONE {
             let entry = self.batches.get_mut(before);
@@ -198,13 +201,23 @@ impl<S: Storage> Sender<S> {
         let can_ask = follower != NONE
             && self.batches.get(follower).stamp.is_some_and(|stamp| Some(stamp.identity) == numbering);
         match (ambiguous, same_log && can_ask) {
-            (false, _) => self.partitions.get_mut(partition).restart = true,
+            (false, _) => self.begin_numbering(partition, code),
             (true, true) => {}
             (true, false) if same_log && self.holds_numbers_from(partition, first) => {
-                self.partitions.get_mut(partition).restart = true;
+                self.begin_numbering(partition, code);
             }
-            (true, false) => self.refuse_unknown(partition, code),
+            (true, false) => self.refuse_unknown(partition, code, |_| true),
         }
+    }
+
+    /// What the broker does not know goes on under the next epoch, for as long as nobody else can store it: behind a batch
+    /// that was given up, what is adrift may be stored behind that one, should that one be adrift, too. Only the first
+    /// batch that is stored under the new epoch ends that.
+    fn begin_numbering(&mut self, partition: u32, code: ErrorCode) {
+        if self.partitions.get(partition).hole {
+            self.refuse_unknown(partition, code, |entry| entry.adrift);
+        }
+        self.partitions.get_mut(partition).restart = true;
     }
 
     /// Whether a batch behind it is stored already: sent again, it would stand behind that one.
@@ -234,12 +247,18 @@ impl<S: Storage> Sender<S> {
         expected == Some(state.next_sequence)
     }
 
-    /// Nobody can tell any more what became of the batches of unknown fate that the broker does not know.
-    fn refuse_unknown(&mut self, partition: u32, code: ErrorCode) {
+    /// Nobody can tell any more what became of the batches of unknown fate that the broker does not know, or of some of
+    /// them.
+    fn refuse_unknown(
+        &mut self,
+        partition: u32,
+        code: ErrorCode,
+        which: impl Fn(&InFlightSlot<S::Block>) -> bool,
+    ) {
         let mut slot = self.partitions.get(partition).first;
         while slot != NONE {
             let entry = self.batches.get(slot);
-            let (next, unknown) = (entry.next, entry.refused && entry.ambiguous);
+            let (next, unknown) = (entry.next, entry.refused && entry.ambiguous && which(entry));
             if unknown {
                 self.refuse(partition, slot, code);
             }
@@ -288,8 +307,19 @@ impl<S: Storage> Sender<S> {
                 state.next_sequence = stamp.base_sequence;
             }
         }
-        self.remove(partition, batch);
+        match persisted {
+            Persisted::No => self.remove(partition, batch),
+            Persisted::Possibly => self.give_up(partition, batch),
+        }
         self.batches.complete(batch, Err(failure));
+    }
+
+    /// Takes a batch out that may be stored, or not.
+    fn give_up(&mut self, partition: u32, batch: u32) {
+        let stamp = self.batches.get(batch).stamp;
+        let state = self.partitions.get_mut(partition);
+        state.hole |= stamp.is_some_and(|stamp| stamp.identity == state.identity);
+        self.remove(partition, batch);
     }
 
     /// Takes a batch out of its partition's queue. It keeps its slot until its memory is told.
@@ -374,7 +404,7 @@ impl<S: Storage> Sender<S> {
         }
         let Some(identity) = self.idempotence.restart(state.identity) else { return };
         let state = self.partitions.get_mut(partition);
-        state.restart = false;
+        (state.restart, state.hole) = (false, false);
         state.identity = identity;
         state.next_sequence = 0;
         let mut slot = state.first;
@@ -383,7 +413,7 @@ impl<S: Storage> Sender<S> {
             entry.stamp = None;
             entry.refused = false;
             entry.implied = false;
-            entry.ambiguous = false;
+            (entry.ambiguous, entry.adrift) = (false, false);
             slot = entry.next;
         }
     }
@@ -403,6 +433,7 @@ impl<S: Storage> Sender<S> {
             debug_assert_eq!(entry.correlation_id, correlation_id, "a request holds only its own batches");
             entry.last_cause = Some(Cause::Disconnected(cause));
             entry.ambiguous |= may_be_stored;
+            entry.adrift |= may_be_stored;
             entry.attempts -= u32::from(!may_be_stored);
             let expired = entry.outcome.is_some();
             self.land(partition, batch);
@@ -410,7 +441,7 @@ impl<S: Storage> Sender<S> {
             self.refresh_topic(topic, false);
             self.recover(partition, true);
             if expired {
-                self.remove(partition, batch);
+                self.give_up(partition, batch);
             }
             self.resume(partition);
             batch = next;

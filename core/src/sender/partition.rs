@@ -26,6 +26,8 @@ pub struct PartitionSlot {
     pub(crate) incarnation: u8,
     /// Something went wrong: nothing more is sent until nothing is in flight, then one batch after the other.
     pub(crate) recovering: bool,
+    /// A batch of this numbering was given up, and may be stored or not.
+    pub(crate) hole: bool,
     /// The numbering starts anew, once nothing is in flight and there is a producer id.
     pub(crate) restart: bool,
     pub(crate) failures: u32,
@@ -57,6 +59,7 @@ impl PartitionSlot {
         confirmed_on: None,
         incarnation: 0,
         recovering: false,
+        hole: false,
         restart: false,
         failures: 0,
         retry_at: None,

@@ -142,6 +142,7 @@ impl<S: Storage> Sender<S> {
         let connection = self.connection(broker);
         let writing = matches!(connection.outgoing, Outgoing::Produce(cursor) if cursor.begun);
         connection.is_ready()
+            && connection.throttled_until.is_none()
             && !writing
             && connection.produce_in_flight < self.config.in_flight_max
             && connection.sendable_bytes < self.config.request_bytes_max

@@ -165,7 +165,13 @@ impl<S: Storage> Sender<S> {
         mut decoder: Decoder<metadata::Field>,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
-        if decoder.push(input, |item| self.metadata_item(&item))? == Progress::More {
+        let read = |item: Item<'_, metadata::Field>| {
+            if let Item::Value(metadata::Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) = item {
+                self.hold_back(slot, throttle_time_ms);
+            }
+            self.metadata_item(&item)
+        };
+        if decoder.push(input, read)? == Progress::More {
             return Ok(Incoming::Metadata(decoder));
         }
         let answered = self.answered(slot);
@@ -317,6 +323,9 @@ impl<S: Storage> Sender<S> {
     ) -> Result<(), ProtocolError> {
         use produce::Field;
         match *item {
+            Item::Value(Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) => {
+                self.hold_back(slot, throttle_time_ms);
+            }
             Item::Value(Field::TopicName, Value::Text(name)) => {
                 answer.topic = name.and_then(|name| self.cluster.topic_of_name(name));
             }

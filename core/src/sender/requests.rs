@@ -147,7 +147,9 @@ impl<S: Storage> Sender<S> {
     fn least_loaded(&self) -> Option<u16> {
         let load = |slot: &u16| self.connection(*slot).requests.len();
         (0..self.cluster.brokers().len() as u16)
-            .filter(|&slot| self.connection(slot).is_ready())
+            .filter(|&slot| {
+                self.connection(slot).is_ready() && self.connection(slot).throttled_until.is_none()
+            })
             .min_by_key(load)
     }
 

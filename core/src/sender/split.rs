@@ -18,7 +18,7 @@ impl<S: Storage> Sender<S> {
         };
         self.batches.complete_part(slot, part.count, Ok(ack));
         let entry = self.batches.get_mut(slot);
-        (entry.ambiguous, entry.whole_unknown) = (false, false);
+        (entry.ambiguous, entry.adrift, entry.whole_unknown) = (false, false, false);
         self.move_up(slot, part, part.count);
         true
     }

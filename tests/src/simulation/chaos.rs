@@ -33,6 +33,12 @@ const LIES: [ErrorCode; 4] = [
     ErrorCode::KAFKA_STORAGE_ERROR,
 ];
 
+/// The longest that a broker holds a client back, in milliseconds.
+const THROTTLE_MS_MAX: u64 = 4_000;
+
+/// The longest that a client is not given a processor, in microseconds.
+const ASLEEP_US_MAX: u64 = 10_000_000;
+
 /// The source of all trouble.
 #[derive(Debug)]
 pub(super) struct Chaos {
@@ -43,6 +49,11 @@ impl Chaos {
     pub(super) fn new(dice: Dice) -> Self {
         Self { dice }
     }
+}
+
+/// How brokers read: as fast as bytes come, or a little at a time.
+fn read_slowly(dice: &mut Dice) -> Option<(usize, u64)> {
+    dice.one_in(2).then(|| (dice.magnitude(1, 2_000) as usize, dice.magnitude(100, 50_000)))
 }
 
 impl From<&TopicPlan> for TopicConfig {
@@ -66,7 +77,7 @@ impl World {
         }
         let mut dice = self.chaos.dice.clone();
         let faults = self.plan.faults;
-        match dice.below(13) {
+        match dice.below(19) {
             0 if faults.cuts => self.fragile(&mut dice),
             1 if faults.silence => self.silence(&mut dice),
             2 if faults.refusals => self.network.refusing = dice.one_in(2),
@@ -80,6 +91,14 @@ impl World {
             10 if faults.topics => self.change_topic(&mut dice),
             11 if faults.addresses => self.change_address(&mut dice),
             12 if faults.stale => self.be_stale(&mut dice),
+            13 if faults.stale_names => {
+                self.network.misdirecting = dice.one_in(2).then_some(self.plan.brokers);
+            }
+            14 if faults.slow => self.network.slow = read_slowly(&mut dice),
+            15 if faults.frozen => self.freeze(&mut dice),
+            16 if faults.controller => self.lose_controller(&mut dice),
+            17 if faults.quotas => self.limit(&mut dice),
+            18 if faults.busy => self.keep_busy(&mut dice),
             _ => {}
         }
         self.agenda.add(self.now + dice.between(1, self.plan.chaos_us), Event::Chaos);
@@ -109,7 +128,18 @@ impl World {
     }
 
     fn restart(&mut self, dice: &mut Dice, loses: bool) {
-        let broker = self.any_broker(dice);
+        if dice.one_in(8) {
+            for broker in 1..=self.plan.brokers {
+                self.toggle(dice, broker, loses);
+            }
+        } else {
+            let broker = self.any_broker(dice);
+            self.toggle(dice, broker, loses);
+        }
+    }
+
+    /// A broker that is up stops; one that is down starts.
+    fn toggle(&mut self, dice: &mut Dice, broker: i32, loses: bool) {
         if self.cluster.is_up(broker) {
             let silently = dice.one_in(3);
             self.tell(format_args!("broker {broker} stops, silently: {silently}"));
@@ -146,10 +176,47 @@ impl World {
 
     fn move_leader(&mut self, dice: &mut Dice) {
         let Some((topic, partition)) = self.any_partition(dice) else { return };
+        if !self.cluster.has_controller() {
+            return;
+        }
         let broker = self.any_broker(dice);
         let leader = if dice.one_in(4) || !self.cluster.is_up(broker) { -1 } else { broker };
         self.tell(format_args!("{topic}-{partition} is led by {leader}"));
         self.cluster.set_leader(&topic, partition, leader);
+    }
+
+    /// A broker stands still, or goes on with what has come meanwhile.
+    fn freeze(&mut self, dice: &mut Dice) {
+        let (broker, frozen) = (self.any_broker(dice), dice.one_in(2));
+        self.tell(format_args!("broker {broker} stands still: {frozen}"));
+        self.set_frozen(broker, frozen);
+    }
+
+    fn set_frozen(&mut self, broker: i32, frozen: bool) {
+        self.cluster.set_frozen(broker, frozen && self.cluster.is_up(broker));
+        let links = self.network.links.iter().enumerate();
+        for (link, _) in links.filter(|(_, link)| !frozen && link.broker_id == broker) {
+            self.agenda.add(self.now, Event::ToBroker(link));
+        }
+    }
+
+    fn lose_controller(&mut self, dice: &mut Dice) {
+        let there = dice.one_in(2);
+        self.tell(format_args!("there is a controller: {there}"));
+        self.cluster.set_controller(there);
+    }
+
+    fn limit(&mut self, dice: &mut Dice) {
+        let throttle_ms = if dice.one_in(2) { 0 } else { dice.magnitude(1, THROTTLE_MS_MAX) };
+        self.tell(format_args!("brokers hold clients back for {throttle_ms} ms"));
+        self.cluster.set_throttle_time_ms(throttle_ms as i32);
+    }
+
+    fn keep_busy(&mut self, dice: &mut Dice) {
+        let client = dice.below(self.clients.len() as u64) as usize;
+        let asleep_us = dice.magnitude(1_000, ASLEEP_US_MAX);
+        self.tell(format_args!("client {client} is not given a processor for {asleep_us} us"));
+        self.clients[client].asleep_until = self.now + asleep_us;
     }
 
     fn be_stale(&mut self, dice: &mut Dice) {
@@ -203,6 +270,9 @@ impl World {
     }
 
     fn change_topic(&mut self, dice: &mut Dice) {
+        if !self.cluster.has_controller() {
+            return;
+        }
         let topic = dice.pick(&self.plan.topics).clone();
         let partitions = self.cluster.partition_count(&topic.name);
         match dice.below(3) {
@@ -261,8 +331,14 @@ impl World {
         self.tell(format_args!("calm"));
         self.calm = true;
         self.cluster.clear_faults();
+        self.cluster.set_throttle_time_ms(0);
+        self.cluster.set_controller(true);
         self.network.calm();
+        for client in &mut self.clients {
+            client.asleep_until = client.asleep_until.min(self.now);
+        }
         for broker in 1..=self.plan.brokers {
+            self.set_frozen(broker, false);
             self.cluster.start_broker(broker);
             self.cluster.set_stale(broker, false);
         }

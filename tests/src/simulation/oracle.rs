@@ -85,10 +85,13 @@ impl Oracle {
     }
 
     /// Where nothing goes wrong any more nothing may time out: all that was accepted from `calm` on, and had so long, is
-    /// acknowledged, or failed for a reason of its own.
-    pub(super) fn judge_calm(&self, client: usize, calm: u64) {
+    /// acknowledged, or failed for a reason of its own. Records of a topic that was deleted for good wait for it.
+    pub(super) fn judge_calm(&self, cluster: &Cluster, client: usize, calm: u64) {
+        let concerned = |record: &Accepted| {
+            record.client == client && record.at >= calm && cluster.partition_count(&record.topic) > 0
+        };
         let accepted = self.records.iter().enumerate();
-        for (number, record) in accepted.filter(|(_, record)| record.client == client && record.at >= calm) {
+        for (number, record) in accepted.filter(|(_, record)| concerned(record)) {
             if let Some(Outcome { result: Err(Failure { kind, .. }), .. }) = record.outcome {
                 let timed_out = matches!(kind, ErrorKind::DeliveryTimeout(_));
                 assert!(!timed_out, "record {number}, accepted in the calm, timed out: {:?}", record.outcome);

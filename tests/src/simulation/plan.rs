@@ -72,7 +72,7 @@ pub(super) struct ClientPlan {
 pub(super) struct NetworkPlan {
     pub(super) latency_us: u64,
     pub(super) jitter_us: u64,
-    /// Microseconds for a byte times 1,000.
+    /// What a byte takes on the slowest link, in nanoseconds. Each link has a bandwidth of its own.
     pub(super) byte_ns: u64,
 }
 
@@ -87,8 +87,16 @@ pub(super) struct Faults {
     pub(super) refusals: bool,
     /// Names that cannot be resolved for a while.
     pub(super) names: bool,
-    /// Brokers that stop and start.
+    /// Names that are resolved to where another broker listens, or nobody.
+    pub(super) stale_names: bool,
+    /// Brokers that read slowly.
+    pub(super) slow: bool,
+    /// Brokers that stop and start, one or all.
     pub(super) restarts: bool,
+    /// Brokers that stand still, and go on as if nothing had been.
+    pub(super) frozen: bool,
+    /// No controller for a while.
+    pub(super) controller: bool,
     /// Brokers that come back without the end of their logs.
     pub(super) losses: bool,
     /// Leaders that move, or are missing for a while.
@@ -101,6 +109,10 @@ pub(super) struct Faults {
     pub(super) errors: bool,
     /// Answers that are late.
     pub(super) delays: bool,
+    /// Quotas.
+    pub(super) quotas: bool,
+    /// Drivers that are not given a processor for a while.
+    pub(super) busy: bool,
     /// Topics that grow, or are deleted and made anew.
     pub(super) topics: bool,
     /// Brokers that change their address, or ask to start again from the bootstrap servers.
@@ -260,13 +272,19 @@ impl Faults {
         silence: false,
         refusals: false,
         names: false,
+        stale_names: false,
+        slow: false,
         restarts: false,
+        frozen: false,
+        controller: false,
         losses: false,
         leaders: false,
         stale: false,
         replicas: false,
         errors: false,
         delays: false,
+        quotas: false,
+        busy: false,
         topics: false,
         addresses: false,
     };
@@ -280,13 +298,19 @@ impl Faults {
             silence: on(),
             refusals: on(),
             names: on(),
+            stale_names: on(),
+            slow: on(),
             restarts: on(),
+            frozen: on(),
+            controller: on(),
             losses: on(),
             leaders: on(),
             stale: on(),
             replicas: on(),
             errors: on(),
             delays: on(),
+            quotas: on(),
+            busy: on(),
             topics: on(),
             addresses: on(),
         }

@@ -1,5 +1,6 @@
 //! The machine under one fake clock: requests and answers as values.
 
+mod adrift;
 mod answers;
 mod cluster;
 mod fates;

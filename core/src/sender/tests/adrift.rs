@@ -1,0 +1,124 @@
+//! What went with its connection may be found there, unread, by a broker that had stood still or held the client back: it
+//! may be stored later than anybody would think. And: a broker that holds the client back is not written to.
+
+use super::answers;
+use super::faults::{reconnect, with_in_flight};
+use super::rig::{Rig, numbering};
+use crate::config::SenderConfig;
+use crate::error::{Disconnect, ErrorCode, ErrorKind, Persisted};
+use core::time::Duration;
+use std::vec;
+use std::vec::Vec;
+
+/// Two batches in flight, the first of which is about to have its delivery timeout.
+fn with_an_old_one_in_flight() -> (Rig, Duration) {
+    let config = SenderConfig { delivery_timeout: Duration::from_secs(20), ..SenderConfig::default() };
+    let mut rig = Rig::started(config, 1);
+    assert!(rig.offer(0, 1));
+    let (request, _) = rig.produced(0);
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 0)]));
+    assert!(rig.offer(0, 2));
+    rig.advance(Duration::from_secs(10));
+    assert!(rig.offer(0, 2));
+    rig.outcomes();
+    (rig, Duration::from_secs(10))
+}
+
+#[test]
+fn behind_one_that_was_given_up_what_is_adrift_is_not_sent_under_a_new_epoch() {
+    let (mut rig, left) = with_an_old_one_in_flight();
+    let _ = [rig.produced(0), rig.produced(0)];
+    rig.break_connection(0);
+    rig.advance(left);
+    assert_eq!(rig.outcomes()[0].1.unwrap_err().persisted, Persisted::Possibly);
+    reconnect(&mut rig);
+    // The broker has read neither of them so far: it may yet store both of them, one behind the other.
+    let (request, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (0, 3));
+    assert!(!rig.offer(0, 1), "it waits");
+    rig.answer(0, &request, &answers::produce(&[(0, 45, -1)]));
+    let failure = rig.outcomes()[0].1.unwrap_err();
+    assert_eq!((failure.kind, failure.persisted), (ErrorKind::Broker(ErrorCode(45)), Persisted::Possibly));
+    assert!(rig.offer(0, 1));
+    let (request, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (1, 0), "what was never sent goes on under a new epoch");
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 5)]));
+    assert_eq!(rig.outcomes(), vec![(3, Ok(5))]);
+}
+
+#[test]
+fn behind_one_that_was_given_up_what_was_answered_goes_on_under_a_new_epoch() {
+    let (mut rig, left) = with_an_old_one_in_flight();
+    let (first, second) = (rig.produced(0).0, rig.produced(0).0);
+    rig.answer(0, &first, &answers::produce(&[(0, 19, -1)]));
+    rig.answer(0, &second, &answers::produce(&[(0, 45, -1)]));
+    rig.advance(left / 2);
+    let _ = rig.produced(0);
+    rig.break_connection(0);
+    rig.advance(left / 2);
+    assert_eq!(rig.outcomes()[0].1.unwrap_err().persisted, Persisted::Possibly);
+    reconnect(&mut rig);
+    let (request, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (0, 3));
+    rig.answer(0, &request, &answers::produce(&[(0, 45, -1)]));
+    rig.advance(Duration::from_secs(2));
+    let (request, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (1, 0), "every attempt was answered: it is not stored");
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 9)]));
+    assert_eq!(rig.outcomes(), vec![(2, Ok(9))]);
+}
+
+#[test]
+fn where_none_was_given_up_what_is_adrift_goes_on_under_a_new_epoch() {
+    // The broker has lost the end of its log: what it lost was answered, and is adrift nowhere.
+    let (mut rig, _) = with_in_flight(2);
+    rig.break_connection(0);
+    reconnect(&mut rig);
+    for base in [1, 3] {
+        let (request, sent) = rig.produced(0);
+        assert_eq!(numbering(&sent[0].1), (0, base));
+        rig.answer(0, &request, &answers::produce(&[(0, 45, -1)]));
+        rig.advance(Duration::from_secs(2));
+    }
+    let stored: Vec<i64> = [0, 2].into_iter().map(|base| stored_under_epoch_1(&mut rig, base)).collect();
+    assert_eq!(stored, [10, 12]);
+}
+
+fn stored_under_epoch_1(rig: &mut Rig, base: i32) -> i64 {
+    let (request, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (1, base));
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 10 + i64::from(base))]));
+    rig.advance(Duration::from_secs(2));
+    rig.outcomes()[0].1.expect("it is stored")
+}
+
+#[test]
+fn a_broker_that_holds_the_client_back_is_not_written_to() {
+    let (mut rig, requests) = with_in_flight(1);
+    rig.answer(0, &requests[0].0, &answers::produce_throttled(&[(0, 0, 1)], 3_000));
+    assert!(!rig.offer(0, 1), "batches go on growing where they are");
+    rig.advance(Duration::from_millis(2_999));
+    assert_eq!(rig.next_request(0), None);
+    assert!(rig.ready.is_empty());
+    assert!(rig.sender.poll_timeout().is_some_and(|due| due <= rig.now + Duration::from_millis(1)));
+    rig.advance(Duration::from_millis(1));
+    assert_eq!(rig.ready.len(), 1);
+    assert!(rig.offer(0, 1));
+    let _ = rig.produced(0);
+}
+
+#[test]
+fn a_new_connection_is_not_held_back() {
+    let (mut rig, requests) = with_in_flight(1);
+    rig.answer(0, &requests[0].0, &answers::produce_throttled(&[(0, 0, 1)], i32::MAX));
+    let id = rig.connections[&0];
+    rig.connections.remove(&0);
+    rig.sender.handle_disconnected(rig.now, id, Disconnect::Closed);
+    rig.turn();
+    rig.sender.want_topic(rig.now, super::rig::TOPIC);
+    rig.turn();
+    reconnect(&mut rig);
+    assert!(rig.offer(0, 1));
+    let (_, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (0, 3));
+}
