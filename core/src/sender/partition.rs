@@ -36,6 +36,8 @@ pub struct PartitionSlot {
     pub(crate) next_sequence: i32,
     /// The accumulator waits for `Event::Ready`.
     pub(crate) waiting: bool,
+    /// What it waits with may be gone: it is to ask once more, or to leave the slot to others.
+    pub(crate) ask_again: bool,
     /// In the list of its connection's sendable partitions.
     pub(crate) listed: bool,
     pub(crate) next_sendable: u32,
@@ -66,6 +68,7 @@ impl PartitionSlot {
         identity: ProducerIdentity::NONE,
         next_sequence: 0,
         waiting: false,
+        ask_again: false,
         listed: false,
         next_sendable: NONE,
         next_waiting: NONE,

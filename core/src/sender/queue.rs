@@ -25,7 +25,8 @@ impl<S: Storage> Sender<S> {
             self.partitions.get_mut(partition).reserved = true;
             return true;
         }
-        self.partitions.get_mut(partition).waiting = true;
+        let state = self.partitions.get_mut(partition);
+        (state.waiting, state.ask_again) = (true, false);
         self.wait(partition);
         self.seek_leader(partition);
         false
@@ -44,6 +45,10 @@ impl<S: Storage> Sender<S> {
             Some(_) => None,
         };
         let Some(partition) = taken else {
+            if let Some(partition) = place {
+                self.partitions.get_mut(partition).ask_again = true;
+                self.recheck = true;
+            }
             let last_cause = self.cause(key);
             let kind_told = kind.unwrap_or(ErrorKind::DeliveryTimeout(Stage::Queue));
             if let Some(ErrorKind::UnknownTopic | ErrorKind::Broker(_)) = kind {
@@ -288,8 +293,10 @@ impl<S: Storage> Sender<S> {
         if !state.waiting {
             return None;
         }
-        if self.verdict(key).is_some() || self.has_room(partition) {
-            self.partitions.get_mut(partition).waiting = false;
+        let ask_again = state.ask_again;
+        if ask_again || self.verdict(key).is_some() || self.has_room(partition) {
+            let state = self.partitions.get_mut(partition);
+            (state.waiting, state.ask_again) = (false, false);
             return Some(Event::Ready(key));
         }
         self.wait(partition);

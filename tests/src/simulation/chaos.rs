@@ -3,14 +3,14 @@
 use super::agenda::Event;
 use super::dice::Dice;
 use super::network::Piece;
-use super::plan::{LATE_US, TopicPlan};
+use super::plan::{LATE_US, TopicPlan, Trouble};
 use super::{World, network};
 use crate::cluster::{Action, Fault, Release, TopicConfig};
 use crate::protocol::{ApiKey, ErrorCode};
 use felice_core::error::Disconnect;
 
 /// What a broker may answer to Produce without having stored anything.
-const REFUSALS: [ErrorCode; 12] = [
+const REFUSALS: [ErrorCode; 24] = [
     ErrorCode::NOT_LEADER_OR_FOLLOWER,
     ErrorCode::LEADER_NOT_AVAILABLE,
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -23,6 +23,18 @@ const REFUSALS: [ErrorCode; 12] = [
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ErrorCode::UNKNOWN_SERVER_ERROR,
     ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    ErrorCode::REPLICA_NOT_AVAILABLE,
+    ErrorCode::NETWORK_EXCEPTION,
+    ErrorCode::INVALID_TOPIC_EXCEPTION,
+    ErrorCode::RECORD_LIST_TOO_LARGE,
+    ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    ErrorCode::INVALID_TIMESTAMP,
+    ErrorCode::POLICY_VIOLATION,
+    ErrorCode::UNKNOWN_LEADER_EPOCH,
+    ErrorCode::INVALID_PRODUCER_EPOCH,
+    ErrorCode::INVALID_RECORD,
+    ErrorCode::UNKNOWN_TOPIC_ID,
+    ErrorCode::INCONSISTENT_TOPIC_ID,
 ];
 
 /// What it may answer although it has stored the batch.
@@ -72,34 +84,32 @@ impl From<&TopicPlan> for TopicConfig {
 impl World {
     /// Something goes wrong, and the next thing is put on the agenda.
     pub(super) fn chaos(&mut self) {
-        if self.calm {
+        if self.calm || self.plan.troubles.is_empty() {
             return;
         }
         let mut dice = self.chaos.dice.clone();
-        let faults = self.plan.faults;
-        match dice.below(19) {
-            0 if faults.cuts => self.fragile(&mut dice),
-            1 if faults.silence => self.silence(&mut dice),
-            2 if faults.refusals => self.network.refusing = dice.one_in(2),
-            3 if faults.names => self.network.nameless = dice.one_in(2),
-            4 if faults.restarts => self.restart(&mut dice, false),
-            5 if faults.losses => self.restart(&mut dice, true),
-            6 if faults.leaders => self.move_leader(&mut dice),
-            7 if faults.replicas => self.lose_replicas(&mut dice),
-            8 if faults.errors => self.inject(&mut dice),
-            9 if faults.delays => self.delay(&mut dice),
-            10 if faults.topics => self.change_topic(&mut dice),
-            11 if faults.addresses => self.change_address(&mut dice),
-            12 if faults.stale => self.be_stale(&mut dice),
-            13 if faults.stale_names => {
+        match *dice.pick(&self.plan.troubles) {
+            Trouble::Cuts => self.fragile(&mut dice),
+            Trouble::Silence => self.silence(&mut dice),
+            Trouble::Refusals => self.network.refusing = dice.one_in(2),
+            Trouble::Names => self.network.nameless = dice.one_in(2),
+            Trouble::StaleNames => {
                 self.network.misdirecting = dice.one_in(2).then_some(self.plan.brokers);
             }
-            14 if faults.slow => self.network.slow = read_slowly(&mut dice),
-            15 if faults.frozen => self.freeze(&mut dice),
-            16 if faults.controller => self.lose_controller(&mut dice),
-            17 if faults.quotas => self.limit(&mut dice),
-            18 if faults.busy => self.keep_busy(&mut dice),
-            _ => {}
+            Trouble::Slow => self.network.slow = read_slowly(&mut dice),
+            Trouble::Restarts => self.restart(&mut dice, false),
+            Trouble::Losses => self.restart(&mut dice, true),
+            Trouble::Frozen => self.freeze(&mut dice),
+            Trouble::Controller => self.lose_controller(&mut dice),
+            Trouble::Leaders => self.move_leader(&mut dice),
+            Trouble::Stale => self.be_stale(&mut dice),
+            Trouble::Replicas => self.lose_replicas(&mut dice),
+            Trouble::Errors => self.inject(&mut dice),
+            Trouble::Delays => self.delay(&mut dice),
+            Trouble::Quotas => self.limit(&mut dice),
+            Trouble::Busy => self.keep_busy(&mut dice),
+            Trouble::Topics => self.change_topic(&mut dice),
+            Trouble::Addresses => self.change_address(&mut dice),
         }
         self.agenda.add(self.now + dice.between(1, self.plan.chaos_us), Event::Chaos);
         self.chaos.dice = dice;

@@ -32,7 +32,7 @@ use dice::Dice;
 use network::{Link, Network, Piece, State};
 pub use nth::{Nth, run_nth};
 use oracle::Oracle;
-use plan::Plan;
+use plan::{Plan, Trouble};
 pub use trace::Trace;
 use workload::Workload;
 
@@ -132,6 +132,10 @@ impl World {
         for topic in plan.topics.iter().filter(|topic| topic.partitions > 0) {
             cluster.create_topic_with(&topic.name, TopicConfig::from(topic));
         }
+        let mut oracle = Oracle::default();
+        let changing = plan.troubles.contains(&Trouble::Topics);
+        let constant = plan.topics.iter().filter(|topic| topic.partitions > 0 && !changing);
+        oracle.partitions.extend(constant.map(|topic| (topic.name.clone(), topic.partitions)));
         let servers: Vec<(String, u16)> = addresses.keys().cloned().collect();
         let mut agenda = Agenda::default();
         let client = |(index, plan): (usize, &plan::ClientPlan)| {
@@ -151,7 +155,7 @@ impl World {
             cluster,
             clients,
             workloads,
-            oracle: Oracle::default(),
+            oracle,
             trace,
             addresses,
             calm: false,

@@ -1,10 +1,10 @@
 //! When the cluster changes: brokers that go, leaders that move, hints, a new start from the bootstrap servers.
 
 use super::answers;
-use super::rig::Rig;
+use super::rig::{Rig, TOPIC};
 use crate::config::SenderConfig;
 use crate::error::Disconnect;
-use crate::id::BrokerId;
+use crate::id::{BrokerId, TopicPartition};
 use core::time::Duration;
 use std::string::String;
 use std::vec;
@@ -216,4 +216,26 @@ fn leaders_that_change_are_told_once_an_answer_is_complete() {
     assert_eq!((topics(&rig), leaders(&rig)), (3, vec![Some(BrokerId(0))]));
     assert_eq!(rig.sender.leaders(super::rig::TOPIC, 1).count(), 0);
     assert_eq!(rig.sender.leaders(super::rig::TOPIC, -1).count(), 1, "from the first on");
+}
+
+#[test]
+fn partitions_whose_records_have_expired_leave_their_slots_to_others() {
+    // As many partitions without a leader as there are slots, and one that is led.
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    rig.shake_hands(0);
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&TWO[..1], &[-1, -1, -1, -1, -1, -1, -1, -1, 1]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    let leaderless = |partition| TopicPartition { topic: TOPIC, partition };
+    let batches: Vec<_> = (0..8).map(|partition| rig.batch(leaderless(partition), 1)).collect();
+    assert!((0..8).all(|partition| !rig.offer(partition, 1)));
+    assert!(!rig.offer(8, 1), "no slot is free");
+    rig.now = rig.now + SenderConfig::default().delivery_timeout;
+    batches.into_iter().for_each(|batch| rig.sender.enqueue(rig.now, batch));
+    rig.turn();
+    assert_eq!((rig.outcomes().len(), rig.ready.len()), (8, 8));
+    assert!(rig.offer(8, 1));
 }
