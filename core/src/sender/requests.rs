@@ -154,7 +154,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Without any connection: opens the one whose backoff ends first, brokers before bootstrap servers that no
-    /// answer has named. So all have their turn.
+    /// answer has named.
     fn connect_somewhere(&mut self) {
         let brokers = self.cluster.brokers();
         // Who was not reached before is no hope: where several brokers neither refuse nor answer, one of them is always
@@ -165,7 +165,7 @@ impl<S: Storage> Sender<S> {
         }
         let candidate = |slot: &u16| {
             let broker = &brokers[usize::from(*slot)];
-            (broker.connection.retry_at, !broker.listed)
+            (broker.connection.failures, broker.connection.retry_at, !broker.listed)
         };
         let usable = |slot: &u16| brokers[usize::from(*slot)].listed || brokers[usize::from(*slot)].bootstrap;
         if let Some(slot) = (0..brokers.len() as u16).filter(usable).min_by_key(candidate) {
