@@ -283,7 +283,8 @@ impl<S: Storage> Sender<S> {
         {
             self.fail_queued(partition, kind);
         }
-        self.list(partition);
+        // There may be another producer id now, which a numbering waits for that is to start anew.
+        self.resume(partition);
         let state = self.partitions.get(partition);
         if !state.waiting {
             return None;

@@ -117,3 +117,18 @@ fn an_address_that_swallows_packets_has_its_share_of_the_time() {
     assert!(waited > Duration::from_millis(250), "{waited:?}");
     assert!(network.transports.iter().flatten().any(|it| it.deadline.is_none()), "it is connected");
 }
+
+#[test]
+fn a_look_up_that_hangs_is_given_up() {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    let look_up = |_: &str, port| match LOOKS.fetch_add(1, Ordering::Relaxed) {
+        0 => loop {
+            std::thread::park();
+        },
+        _ => vec![(ANSWERS, port).into()],
+    };
+    let (mut network, asked) =
+        network(look_up, |settings| settings.connection_setup_timeout = Duration::from_millis(50));
+    assert_eq!(until_asked(&mut network, &asked, 1), [ANSWERS]);
+    assert_eq!(LOOKS.load(Ordering::Relaxed), 2);
+}

@@ -1,4 +1,4 @@
-//! What other producers were caught at, one test each: they lost records, stored them twice, or stood still.
+//! What other producers were caught at, one test each: they lost records, stored them twice, stood still, or died.
 
 use super::answers;
 use super::faults::{reconnect, with_in_flight};
@@ -101,6 +101,28 @@ fn what_follows_a_batch_that_was_given_up_never_takes_its_numbers() {
         rig.answer(0, &request, &answers::produce(&[(0, 0, 3)]));
         assert_eq!(rig.outcomes(), vec![(2, Ok(3))]);
     }
+}
+
+#[test]
+fn an_identity_that_is_refused_is_replaced() {
+    let (mut rig, requests) = with_in_flight(1);
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 47, -1)]));
+    rig.advance(Duration::from_secs(2));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(8, 0));
+    rig.advance(Duration::from_secs(2));
+    let (request, sent) = rig.produced(0);
+    assert_eq!((&sent[0].1[43..51], numbering(&sent[0].1)), (&8_i64.to_be_bytes()[..], (0, 0)));
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 1)]));
+    assert_eq!(rig.outcomes(), vec![(1, Ok(1))]);
+    // Nobody can tell any more what became of one whose first answer was lost.
+    assert!(rig.offer(0, 1));
+    let _ = rig.produced(0);
+    rig.break_connection(0);
+    reconnect(&mut rig);
+    let (request, _) = rig.produced(0);
+    rig.answer(0, &request, &answers::produce(&[(0, 47, -1)]));
+    assert_eq!(rig.outcomes()[0].1.unwrap_err().persisted, Persisted::Possibly);
 }
 
 #[test]
