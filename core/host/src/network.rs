@@ -199,3 +199,6 @@ impl<S: Socket> std::fmt::Debug for Network<S> {
 fn find<S>(transports: &mut [Option<Transport<S>>], id: ConnectionId) -> Option<&mut Transport<S>> {
     transports.get_mut(usize::from(id.slot))?.as_mut().filter(|transport| transport.id == id)
 }
+
+#[cfg(test)]
+mod tests;

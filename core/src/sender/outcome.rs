@@ -293,9 +293,13 @@ impl<S: Storage> Sender<S> {
         }
     }
 
-    /// A batch without a place in flight fails.
+    /// A batch without a place in flight fails; one that is stored has that for its outcome, whatever stood before it.
     fn fail(&mut self, partition: u32, batch: u32, kind: ErrorKind) {
         let entry = self.batches.get(batch);
+        if let Some(ack) = entry.acked {
+            self.remove(partition, batch);
+            return self.batches.complete(batch, Ok(ack));
+        }
         let persisted = if entry.ambiguous { Persisted::Possibly } else { Persisted::No };
         let failure = Failure { kind, persisted, attempts: entry.attempts, last_cause: entry.last_cause };
         let (stamp, next) = (entry.stamp, entry.next);
@@ -452,10 +456,7 @@ impl<S: Storage> Sender<S> {
     pub(super) fn expire_batch(&mut self, batch: u32) {
         let entry = self.batches.get(batch);
         let partition = entry.partition;
-        if let Some(ack) = entry.acked {
-            self.remove(partition, batch);
-            self.batches.complete(batch, Ok(ack));
-        } else if entry.in_flight {
+        if entry.in_flight {
             let failure = Failure {
                 kind: ErrorKind::DeliveryTimeout(Stage::InFlight),
                 persisted: Persisted::Possibly,

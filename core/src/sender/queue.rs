@@ -162,6 +162,7 @@ impl<S: Storage> Sender<S> {
         let gated = state.recovering || (self.config.idempotence && !confirmed);
         let limit = if gated { 1 } else { self.config.in_flight_max };
         state.retry_at.is_none()
+            && !state.restart
             && state.in_flight < limit
             && (!self.config.idempotence || self.idempotence.is_known())
     }
@@ -288,7 +289,8 @@ impl<S: Storage> Sender<S> {
         {
             self.fail_queued(partition, kind);
         }
-        self.list(partition);
+        // There may be another producer id now, which a numbering waits for that is to start anew.
+        self.resume(partition);
         let state = self.partitions.get(partition);
         if !state.waiting {
             return None;

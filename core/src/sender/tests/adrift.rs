@@ -2,7 +2,7 @@
 //! may be stored later than anybody would think. And: a broker that holds the client back is not written to.
 
 use super::answers;
-use super::faults::{reconnect, with_in_flight};
+use super::faults::{offer_records, reconnect, with_in_flight};
 use super::rig::{Rig, numbering};
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, ErrorCode, ErrorKind, Persisted};
@@ -121,4 +121,56 @@ fn a_new_connection_is_not_held_back() {
     assert!(rig.offer(0, 1));
     let (_, sent) = rig.produced(0);
     assert_eq!(numbering(&sent[0].1), (0, 3));
+}
+
+#[test]
+fn what_is_stored_is_not_lost_with_what_stood_before_it() {
+    let (mut rig, requests) = with_in_flight(2);
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 7, -1)]));
+    rig.answer(0, &requests[1].0, &answers::produce(&[(0, 0, 3)]));
+    assert!(rig.outcomes().is_empty(), "the first one has none yet");
+    rig.sender.close(rig.now);
+    rig.turn();
+    let outcomes = rig.outcomes();
+    assert_eq!(outcomes[0].1.unwrap_err().persisted, Persisted::Possibly);
+    assert_eq!(outcomes[1].1, Ok(3));
+}
+
+#[test]
+fn nothing_is_sent_under_an_identity_that_is_to_be_replaced() {
+    let (mut rig, requests) = with_in_flight(1);
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 47, -1)]));
+    // The new one is there before the pause is over.
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(8, 0));
+    rig.advance(Duration::from_secs(2));
+    let (_, sent) = rig.produced(0);
+    assert_eq!((&sent[0].1[43..51], numbering(&sent[0].1)), (&8_i64.to_be_bytes()[..], (0, 0)));
+    rig.break_connection(0);
+    reconnect(&mut rig);
+    assert_eq!(rig.produced(0).1, sent, "the same bytes");
+}
+
+#[test]
+fn in_a_topic_made_anew_a_part_says_nothing_of_the_whole() {
+    let (mut rig, _) = with_in_flight(0);
+    offer_records(&mut rig, 4);
+    let _ = rig.produced(0);
+    rig.break_connection(0);
+    reconnect(&mut rig);
+    // The topic may be another one by now. It takes no more than half of the batch, and then still less.
+    for error in [3, 10, 0, 10, 10] {
+        let (request, _) = rig.produced(0);
+        rig.answer(0, &request, &answers::produce(&[(0, error, 0)]));
+        rig.advance(Duration::from_secs(2));
+        while rig.next_is(0, 3) {
+            let request = rig.request(0, 3);
+            rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
+            rig.advance(Duration::from_secs(2));
+        }
+    }
+    let outcomes = rig.outcomes();
+    assert_eq!(outcomes[0].1, Ok(0));
+    let failure = outcomes[1].1.unwrap_err();
+    assert_eq!((failure.kind, failure.persisted), (ErrorKind::Broker(ErrorCode(10)), Persisted::Possibly));
 }

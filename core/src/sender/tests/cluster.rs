@@ -3,7 +3,7 @@
 use super::answers;
 use super::rig::{Rig, TOPIC};
 use crate::config::SenderConfig;
-use crate::error::Disconnect;
+use crate::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
 use crate::id::{BrokerId, TopicPartition};
 use core::time::Duration;
 use std::string::String;
@@ -149,6 +149,26 @@ fn a_recreated_topic_is_written_under_its_new_id() {
     assert!(request.body.windows(16).any(|window| window == [6; 16]), "{:?}", request.body);
     rig.answer(0, &request, &answers::produce_by_id(6, 0, 0));
     assert_eq!(rig.outcomes(), vec![(0, Ok(0))]);
+}
+
+#[test]
+fn a_topic_that_is_deleted_fails_its_records_when_their_time_is_over() {
+    let (mut rig, request) = asked_at_one();
+    rig.answer(0, &request, &answers::produce_hint(3, -1, -1));
+    for _ in 0..120 {
+        assert_eq!(rig.outcomes(), vec![]);
+        rig.advance(Duration::from_secs(1));
+        while rig.next_is(0, 3) {
+            let request = rig.request(0, 3);
+            rig.answer(0, &request, &answers::metadata_with(&TWO, &[], 3, 0));
+        }
+    }
+    let failure = rig.outcomes()[0].1.unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.persisted),
+        (ErrorKind::DeliveryTimeout(Stage::InFlight), Persisted::No)
+    );
+    assert_eq!(failure.last_cause, Some(Cause::Broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)));
 }
 
 #[test]
