@@ -118,6 +118,8 @@ pub(crate) struct Connection {
     pub(crate) requests: heapless::Deque<Request, REQUESTS_MAX>,
     /// The broker holds the client back (KIP-219): it reads nothing until then, so nothing is sent.
     pub(crate) throttled_until: Option<Instant>,
+    /// Whoever is at its end may not be the broker that it was meant for: it is made anew once no batch is in flight.
+    pub(crate) misdirected: bool,
     /// Produce requests in flight, the one being written included.
     pub(crate) produce_in_flight: u8,
     pub(crate) incoming: Incoming,
@@ -151,6 +153,7 @@ impl Connection {
         buffer: [0; REQUEST_BYTES],
         requests: heapless::Deque::new(),
         throttled_until: None,
+        misdirected: false,
         produce_in_flight: 0,
         incoming: Incoming::START,
         sendable_first: NONE,
@@ -220,6 +223,7 @@ impl Connection {
         self.outgoing = Outgoing::Nothing;
         self.requests.clear();
         self.throttled_until = None;
+        self.misdirected = false;
         self.produce_in_flight = 0;
         self.incoming = Incoming::START;
         self.tell_connect = false;

@@ -22,6 +22,10 @@ use crate::memory::Storage;
 /// A damaged batch is sent again, but not for ever: the damage may be at home.
 const CORRUPT_MAX: u8 = 3;
 
+/// So often in a row a broker may deny that it leads what the metadata says it leads, before its address is looked up anew:
+/// another broker may listen there now.
+const DENIALS_MAX: u32 = 4;
+
 /// Stored, at an offset that nobody can tell.
 const SOMEWHERE: Ack = Ack { base_offset: -1, log_append_time: None };
 
@@ -68,6 +72,7 @@ impl<S: Storage> Sender<S> {
 
     fn succeed(&mut self, partition: u32, batch: u32, ack: Ack) {
         let broker = self.partitions.get(partition).broker;
+        self.connection_mut(broker).misdirected = false;
         let generation = self.connection(broker).generation;
         let state = self.partitions.get_mut(partition);
         state.confirmed_on = Some(generation);
@@ -139,7 +144,10 @@ impl<S: Storage> Sender<S> {
         }
         if code.class() == Class::RetriableRefresh {
             // Whoever it is, it is not this one: the batch waits for the metadata instead of asking in vain.
-            let key = self.partitions.get(partition).key;
+            let state = self.partitions.get(partition);
+            let (key, broker) = (state.key, state.broker);
+            self.connection_mut(broker).misdirected |=
+                code == ErrorCode::NOT_LEADER_OR_FOLLOWER && state.failures >= DENIALS_MAX;
             self.cluster.doubt_leader(key.topic, key.partition);
             self.refresh_topic(key.topic, false);
         }

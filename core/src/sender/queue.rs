@@ -162,7 +162,6 @@ impl<S: Storage> Sender<S> {
         let gated = state.recovering || (self.config.idempotence && !confirmed);
         let limit = if gated { 1 } else { self.config.in_flight_max };
         state.retry_at.is_none()
-            && !state.restart
             && state.in_flight < limit
             && (!self.config.idempotence || self.idempotence.is_known())
     }

@@ -3,7 +3,7 @@
 use super::Sender;
 use super::connection::{Incoming, Request};
 use crate::cluster::TopicState;
-use crate::error::{Cause, Class, ErrorCode, ProtocolError};
+use crate::error::{Cause, Class, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Ack;
 use crate::id::{TopicId, TopicPartition};
 use crate::index::NONE;
@@ -305,7 +305,13 @@ impl<S: Storage> Sender<S> {
                 self.put_back(slot, request);
                 Err(ProtocolError::UnexpectedPartition)
             }
-            _ => Ok(Incoming::START),
+            _ => {
+                let connection = self.connection(slot);
+                if connection.misdirected && connection.produce_in_flight == 0 {
+                    self.disconnect(slot, Disconnect::Idle, true);
+                }
+                Ok(Incoming::START)
+            }
         }
     }
 
