@@ -110,12 +110,10 @@ fn an_address_that_swallows_packets_has_its_share_of_the_time() {
     let (mut network, asked) =
         network(look_up, |settings| settings.connection_setup_timeout = Duration::from_millis(900));
     until_asked(&mut network, &asked, 1);
-    let begun = std::time::Instant::now();
+    let deadline = network.transports.iter().flatten().find_map(|it| it.deadline).expect("there are others");
+    let left = deadline.since(network.clock.now());
+    assert!(left <= Duration::from_millis(300), "a third of the time that all have together: {left:?}");
     assert_eq!(until_asked(&mut network, &asked, 3), [SWALLOWS, REFUSES, ANSWERS], "one attempt for all");
-    let waited = begun.elapsed();
-    // A third of the time that all have together; a busy machine may look late.
-    assert!(waited > Duration::from_millis(250), "{waited:?}");
-    assert!(network.transports.iter().flatten().any(|it| it.deadline.is_none()), "it is connected");
 }
 
 #[test]
