@@ -58,7 +58,7 @@ fn who_waits_is_told() {
     });
 }
 
-/// Red where a waiter whose part is not told yet is not registered again.
+/// Red where a waiter that was woken for another part is not registered again.
 #[test]
 fn who_waits_for_a_part_is_told_that_part() {
     model(3, || {
@@ -98,7 +98,8 @@ fn a_failure_whose_handle_is_dropped_is_heard_of_once() {
     });
 }
 
-/// Red where a cell that a handle still holds is made new, by way of its locks: with `Arc::get_mut` it cannot be.
+/// Red where the cell of a batch that is done stays with its slot. To make one new that a handle holds, safe code does not
+/// offer.
 #[test]
 fn a_cell_that_is_used_again_tells_each_handle_its_own_outcome() {
     model(None, || {

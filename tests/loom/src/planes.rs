@@ -40,17 +40,21 @@ impl Planes {
         Self { shared, engine, leaps: 0 }
     }
 
-    /// Turns once, as a driver that was woken.
-    pub(crate) fn turn(&mut self) {
-        self.leaps += 1;
+    /// Turns once. After a leap what is held has timed out.
+    pub(crate) fn turn(&mut self, leap: bool) {
+        self.leaps += u32::from(leap);
         self.engine.turn(self.shared.clock().now() + LEAP * self.leaps);
         while self.engine.poll_action().is_some() {}
     }
 
-    /// Turns until the producer is closed.
-    pub(crate) fn drive(mut self) {
+    /// Turns when it is woken, with a leap so many times at most, until the producer is closed.
+    pub(crate) fn drive(mut self, mut leaps: u32) {
+        let mut begun = false;
         parker::wait(None, |_| {
-            self.turn();
+            if std::mem::replace(&mut begun, true) {
+                self.turn(leaps > 0);
+                leaps = leaps.saturating_sub(1);
+            }
             if self.engine.is_ended() { Poll::Ready(()) } else { Poll::Pending }
         });
     }

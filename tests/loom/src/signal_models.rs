@@ -12,8 +12,7 @@ use crate::{model, parker};
 
 const SOCKET: ConnectionId = ConnectionId { slot: 3, generation: 1 };
 
-/// Red where the task takes what is ready before it says that it runs, where `woken` is taken back after the work, and
-/// where a signal that comes before the first run is not kept.
+/// Red where the task takes what is ready before it says that it runs, and where it does not say that.
 #[test]
 fn the_task_hears_of_all_work_and_of_each_socket() {
     model(None, || {
