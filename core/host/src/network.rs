@@ -116,6 +116,8 @@ impl<S: Socket> Network<S> {
         let slot = usize::from(id.slot);
         if slot >= self.transports.len() {
             self.transports.resize_with(slot + 1, || None);
+            // Once, and not when a busy connection waits for its next share.
+            self.again.reserve(slot + 1);
         }
         self.transports[slot] = Some(Transport::resolving(id, self.engine.connection_setup_timeout()));
         self.resolver.resolve(id, address.host, address.port);
