@@ -155,7 +155,7 @@ impl World {
             self.tell(format_args!("broker {broker} stops, silently: {silently}"));
             let led = if loses { self.led_by(broker) } else { Vec::new() };
             self.cluster.stop_broker(broker);
-            self.network.broker_gone(self.now, &mut self.agenda, broker, silently);
+            self.network.broker_stopped(self.now, &mut self.agenda, broker, silently);
             for (topic, partition) in led {
                 self.lose_tail(dice, &topic, partition);
             }

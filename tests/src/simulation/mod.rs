@@ -244,7 +244,7 @@ impl World {
         let (now, broker_id) = (self.now, self.network.links[link].broker_id);
         let connection = &mut self.network.links[link];
         // What was on its way before the client closed is still read.
-        if !self.cluster.is_up(broker_id) || connection.state == State::Silent {
+        if !self.cluster.is_up(broker_id) || connection.orphaned || connection.state == State::Silent {
             return;
         }
         // It goes on with that when it goes on.

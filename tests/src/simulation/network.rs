@@ -85,6 +85,8 @@ pub(super) struct Link {
     pub(super) broker_id: i32,
     pub(super) state: State,
     pub(super) broker: Connection,
+    /// The broker's process has ended since: what is on its way reaches nobody.
+    pub(super) orphaned: bool,
     pub(super) to_broker: Pipe,
     pub(super) to_client: Pipe,
 }
@@ -162,7 +164,17 @@ impl Network {
         let [to_broker, to_client] = cuts.map(|cut| pipe(&mut self.dice, cut));
         let broker = Connection::new(broker_id);
         let state = State::Connecting;
-        self.links.push(Link { client, connection, broker_id, state, broker, to_broker, to_client });
+        let orphaned = false;
+        self.links.push(Link {
+            client,
+            connection,
+            broker_id,
+            state,
+            broker,
+            orphaned,
+            to_broker,
+            to_client,
+        });
         let never = self.silent && self.dice.one_in(4);
         if !never {
             let delay = 2 * self.delay();
@@ -218,6 +230,14 @@ impl Network {
             *state = State::Closed;
         } else if ends {
             *state = State::Closed;
+        }
+    }
+
+    /// A broker's process ends, and with it its side of every link.
+    pub(super) fn broker_stopped(&mut self, now: u64, agenda: &mut Agenda, broker_id: i32, silently: bool) {
+        self.broker_gone(now, agenda, broker_id, silently);
+        for link in self.links.iter_mut().filter(|link| link.broker_id == broker_id) {
+            link.orphaned |= link.state != State::Connecting;
         }
     }
 
