@@ -34,6 +34,8 @@ pub(super) struct Surroundings<'w> {
     pub(super) network: &'w mut Network,
     pub(super) oracle: &'w mut Oracle,
     pub(super) trace: &'w mut Trace,
+    /// Whether topics may be made anew.
+    pub(super) topics_change: bool,
     /// Which broker listens at an address.
     pub(super) addresses: &'w BTreeMap<(String, u16), i32>,
 }

@@ -190,6 +190,7 @@ impl World {
             network: &mut self.network,
             oracle: &mut self.oracle,
             trace: &mut self.trace,
+            topics_change: self.plan.troubles.contains(&Trouble::Topics),
             addresses: &self.addresses,
         };
         act(&mut self.clients[client], &mut around);

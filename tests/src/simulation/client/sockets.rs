@@ -94,6 +94,8 @@ impl Client {
                 Ok(taken) => assert_eq!(taken, piece.len(), "the machine takes all"),
                 // It was closed by what came before, and the driver has not heard of it yet.
                 Err(ProtocolError::NotConnected) => return,
+                // The topic was made anew twice since the request: nobody remembers that id. The connection is closed.
+                Err(ProtocolError::UnexpectedPartition) if around.topics_change => return self.turn(around),
                 Err(error) => panic!("client {}: the broker answers properly, {error}", self.index),
             }
             if self.dice.one_in(3) {
