@@ -138,6 +138,10 @@ impl<S: Storage> Sender<S> {
         let Some(identity) = self.idempotence.restart(state.identity) else { return };
         let state = self.partitions.get_mut(partition);
         (state.restart, state.hole) = (false, false);
+        if identity.id != state.identity.id {
+            // Of a producer that it does not know the broker takes any first sequence: one is in flight until it does.
+            state.confirmed_on = None;
+        }
         state.identity = identity;
         state.next_sequence = 0;
         let mut slot = state.first;

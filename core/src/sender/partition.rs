@@ -19,6 +19,8 @@ pub struct PartitionSlot {
     pub(crate) reserved: bool,
     /// The broker that its batches went to last, or go to.
     pub(crate) broker: u16,
+    /// The generation of its connection, for what it has refused: one that comes back may know more, or less.
+    pub(crate) generation: u16,
     /// The generation of its broker's connection on which a batch had success: more than one may be in flight there
     /// (KAFKA-15591). A broker that comes back may have forgotten what it confirmed.
     pub(crate) confirmed_on: Option<u16>,
@@ -58,6 +60,7 @@ impl PartitionSlot {
         in_flight: 0,
         reserved: false,
         broker: NOBODY,
+        generation: 0,
         confirmed_on: None,
         incarnation: 0,
         recovering: false,

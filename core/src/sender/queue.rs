@@ -122,19 +122,28 @@ impl<S: Storage> Sender<S> {
             return Some(state.broker);
         }
         let leader = self.cluster.leader(state.key.topic, state.key.partition)?;
-        if leader != state.broker {
+        let generation = self.connection(leader).generation;
+        if (leader, generation) != (state.broker, state.generation) {
             let state = self.partitions.get_mut(partition);
-            state.broker = leader;
-            state.confirmed_on = None;
-            // What one broker refused, another one may know.
-            let mut slot = state.first;
-            while slot != NONE {
-                let entry = self.batches.get_mut(slot);
-                entry.refused = false;
-                slot = entry.next;
+            if leader != state.broker {
+                state.confirmed_on = None;
             }
+            (state.broker, state.generation) = (leader, generation);
+            self.ask_all_again(partition);
         }
         Some(leader)
+    }
+
+    /// What one broker refused, another one may know; and the same one, too, when it comes back.
+    fn ask_all_again(&mut self, partition: u32) {
+        let first = self.partitions.get(partition).first;
+        let mut slot = first;
+        while slot != NONE {
+            let entry = self.batches.get_mut(slot);
+            entry.refused = false;
+            slot = entry.next;
+        }
+        self.partitions.get_mut(partition).cursor = self.next_unsent(first);
     }
 
     /// Whether a batch of the partition that is not here yet could be sent with the next request.

@@ -152,6 +152,39 @@ fn nothing_is_sent_under_an_identity_that_is_to_be_replaced() {
 }
 
 #[test]
+fn under_a_new_producer_id_one_is_in_flight_until_the_broker_knows_it() {
+    let (mut rig, requests) = with_in_flight(2);
+    for (request, _) in &requests {
+        rig.answer(0, request, &answers::produce(&[(0, 47, -1)]));
+    }
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(8, 0));
+    rig.advance(Duration::from_secs(2));
+    let (request, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (0, 0));
+    assert_eq!(rig.next_request(0), None, "the second one would be taken although the first is refused");
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 1)]));
+    assert_eq!(numbering(&rig.produced(0).1[0].1), (0, 2));
+}
+
+#[test]
+fn a_broker_that_comes_back_is_asked_from_the_front() {
+    let (mut rig, _) = with_in_flight(2);
+    rig.break_connection(0);
+    reconnect(&mut rig);
+    let (request, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (0, 1));
+    // It has lost the end of its log. Before it is asked for the second one it stops, and loses all of it.
+    rig.write_limit.insert(0, 0);
+    rig.answer(0, &request, &answers::produce(&[(0, 45, -1)]));
+    rig.break_connection(0);
+    rig.write_limit.clear();
+    reconnect(&mut rig);
+    let (_, sent) = rig.produced(0);
+    assert_eq!(numbering(&sent[0].1), (0, 1), "success of the second one would say that the first is stored");
+}
+
+#[test]
 fn in_a_topic_made_anew_a_part_says_nothing_of_the_whole() {
     let (mut rig, _) = with_in_flight(0);
     offer_records(&mut rig, 4);
