@@ -1,7 +1,7 @@
 //! What a link does to the bytes of a connection besides delaying them: it breaks off, stands still, and splits.
 //!
 //! Everything happens at a place in the stream that the seed decides, not at a time. So a seed means the same on every
-//! machine, as far as the clients send the same.
+//! machine, as far as clients connect in the same order and send the same.
 
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub(super) enum Direction {
 #[derive(Debug)]
 pub(super) struct Course {
     dice: Dice,
+    /// Of their own: how many pieces there are depends on how the bytes come.
+    pieces: Dice,
     stall_max: Duration,
     stall_within: Option<u64>,
     piece_max: Option<u64>,
@@ -77,7 +79,8 @@ impl Course {
             false => dice.between(1, most),
         });
         let until_stall = stall_within.map(|most| dice.magnitude(1, most));
-        Self { dice, stall_max: faults.stall_max, stall_within, piece_max, until_cut, until_stall }
+        let (pieces, stall_max) = (dice.split(), faults.stall_max);
+        Self { dice, pieces, stall_max, stall_within, piece_max, until_cut, until_stall }
     }
 
     /// What becomes of the next `left` bytes, at least one.
@@ -90,7 +93,7 @@ impl Course {
             let longest = self.stall_max.as_millis() as u64;
             return Step::Stall(Duration::from_millis(self.dice.magnitude(1, longest)));
         }
-        let piece = self.piece_max.map(|most| self.dice.magnitude(1, most));
+        let piece = self.piece_max.map(|most| self.pieces.magnitude(1, most));
         let bounds = [Some(left as u64), self.until_cut, self.until_stall, piece];
         let count = bounds.into_iter().flatten().min().unwrap_or_default();
         for until in [&mut self.until_cut, &mut self.until_stall].into_iter().flatten() {
@@ -135,11 +138,9 @@ mod tests {
 
     #[test]
     fn a_seed_decides_where_whatever_the_bursts_are() {
-        // Pieces use the dice as often as there are bursts.
-        let faults = Faults { piece_max: None, ..ALL };
         for connection in 0..50 {
-            let places = steps(&faults, connection, 1_000);
-            assert_eq!(places, steps(&faults, connection, 7));
+            let places = steps(&ALL, connection, 1_000);
+            assert_eq!(places, steps(&ALL, connection, 7));
             assert!(matches!(places.last(), Some((1..=10_000, Step::Cut))), "{places:?}");
         }
     }
