@@ -46,23 +46,20 @@ pub fn a_storm<F: FrontEnd>(target: &Target) {
     let patient = Stream::<F>::new(&far, "storm", aware);
     let hurried = Stream::<F>::new(&far, "storm-hurried", |it| aware(it).delivery_timeout(HURRY));
     let before = kafka.link().happened();
-    let mut of_hurried = 0;
-    let of_patient = patient.send_during(|| {
-        of_hurried = hurried.send_during(|| {
-            kafka.link().disturb(Some(faults));
-            wait_until("the storm was one", || {
-                let now = kafka.link().happened();
-                now.cuts - before.cuts >= ENOUGH.cuts
-                    && now.stalls - before.stalls >= ENOUGH.stalls
-                    && now.pieces - before.pieces >= ENOUGH.pieces
-            });
-            patient.goes_on(SOME);
+    let sent = patient.send_both_during(&hurried, || {
+        kafka.link().disturb(Some(faults));
+        wait_until("the storm was one", || {
+            let now = kafka.link().happened();
+            now.cuts - before.cuts >= ENOUGH.cuts
+                && now.stalls - before.stalls >= ENOUGH.stalls
+                && now.pieces - before.pieces >= ENOUGH.pieces
         });
+        soak::until_heard(soak::records(), &|| patient.heard());
         kafka.link().disturb(None);
         patient.goes_on(SOME);
     });
     println!("before {before:?}, after {:?}", kafka.link().happened());
-    finish_both(kafka, (patient, of_patient), (hurried, of_hurried));
+    finish_both(kafka, sent, patient, hurried);
 }
 
 /// One broker accepts connections and never answers, while the others know nothing of it: it leads what it leads. Its
@@ -76,23 +73,20 @@ pub fn a_silent_broker<F: FrontEnd>(target: &Target) {
     kafka.oracle().create_topic_on(&starts, &[[1 + SILENT % 3, SILENT]], &[]);
     let [silent, other] = [SILENT, 1 + SILENT % 3].map(|broker| kafka.far_address(broker));
     let servers = format!("{silent},{},{other}", refused());
-    let mut of_hurried = 0;
-    let of_patient = patient.send_during(|| {
-        of_hurried = hurried.send_during(|| {
-            hurried.goes_on(SOME);
-            let begun = Instant::now();
-            kafka.link().hold(kafka.far_address(SILENT));
-            start_with::<F>(&servers, &starts);
-            // Of what is sent a third is for the one that is silent.
-            hurried.goes_on(SOME);
-            thread::sleep(soak::lasts(4, 30).saturating_sub(begun.elapsed()));
-            kafka.link().release(kafka.far_address(SILENT));
-            hurried.goes_on(SOME);
-        });
+    let sent = patient.send_both_during(&hurried, || {
+        hurried.goes_on(SOME);
+        let begun = Instant::now();
+        kafka.link().hold(kafka.far_address(SILENT));
+        start_with::<F>(&servers, &starts);
+        // Of what is sent a third is for the one that is silent.
+        hurried.goes_on(SOME);
+        thread::sleep(soak::lasts(4, 30).saturating_sub(begun.elapsed()));
+        kafka.link().release(kafka.far_address(SILENT));
+        hurried.goes_on(SOME);
         patient.goes_on(SOME);
     });
     assert_eq!(target.read(&starts).len() % STARTS, 0);
-    finish_both(kafka, (patient, of_patient), (hurried, of_hurried));
+    finish_both(kafka, sent, patient, hurried);
 }
 
 /// Finds out soon what is wrong with a link.
@@ -103,8 +97,9 @@ fn aware<F: FrontEnd>(builder: Builder<F>) -> Builder<F> {
 /// All that was sent is as it was said to be, also after all that was under way over former connections has arrived.
 fn finish_both<F: FrontEnd>(
     kafka: &Kafka,
-    (patient, of_patient): (Stream<'_, F>, u64),
-    (hurried, of_hurried): (Stream<'_, F>, u64),
+    (of_patient, of_hurried): (u64, u64),
+    patient: Stream<'_, F>,
+    hurried: Stream<'_, F>,
 ) {
     patient.settled(of_patient);
     hurried.settled(of_hurried);

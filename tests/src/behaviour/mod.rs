@@ -49,8 +49,9 @@ pub use sample::Sample;
 pub use target::Target;
 pub use witness::{Outcome, Witness};
 
-/// How long anything may take that should take milliseconds: the machine may be busy, and a deadline is no measurement.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take that should take milliseconds, or as long as a broker needs to start: the machine may be busy,
+/// and a deadline is no measurement.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What one record's closure is.
 pub type Closure = Box<dyn FnOnce(Result<RecordMetadata, ProduceError>) + Send>;

@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::wait_until;
+
 /// How many records each producer of a scenario sends at least: `FELICE_SOAK_RECORDS`, which makes it the soak. Otherwise as
 /// many as it takes.
 ///
@@ -20,6 +22,24 @@ pub fn records() -> u64 {
 /// Whether this is the soak.
 pub fn is_on() -> bool {
     records() > 0
+}
+
+/// Does it once; in the soak three times, each time with a third of the records until then. `heard` counts the outcomes.
+pub(super) fn rounds(mut disturb: impl FnMut(), heard: impl Fn() -> u64) {
+    let rounds = if is_on() { 3 } else { 1 };
+    for round in 1..=rounds {
+        disturb();
+        until_heard(records() * round / rounds, &heard);
+    }
+}
+
+/// Waits as long as there are more and more outcomes, until there are so many.
+pub(super) fn until_heard(enough: u64, heard: &impl Fn() -> u64) {
+    let mut before = heard();
+    while before < enough {
+        wait_until("records go on", || heard() > before);
+        before = heard();
+    }
 }
 
 /// For how long something is as it must not be: in a test, and in the soak.

@@ -1,6 +1,5 @@
 //! A stream of numbered records to one topic, and the witness of their outcomes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -37,8 +36,6 @@ pub(super) struct Stream<'t, F> {
     pub(super) topic: String,
     pub(super) producer: F,
     witness: Witness,
-    /// The next number.
-    next: AtomicU64,
 }
 
 impl<'t, F: FrontEnd> Stream<'t, F> {
@@ -61,8 +58,7 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
     ) -> Self {
         let witness = Witness::default();
         let producer = settings(builder(target)).callback(witness.clone()).build();
-        let producer = producer.expect("the settings fit");
-        Self { target, topic, producer, witness, next: AtomicU64::new(0) }
+        Self { target, topic, producer: producer.expect("the settings fit"), witness }
     }
 
     /// Sends these, and says which number is next.
@@ -73,7 +69,6 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
             let sent = self.producer.send_with_token(&record, number);
             sent.unwrap_or_else(|error| panic!("record {number}: {error}"));
         }
-        self.next.store(numbers.end, Ordering::Relaxed);
         numbers.end
     }
 
@@ -89,21 +84,33 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
         self.send(number..number + 100)
     }
 
-    /// Sends while `disturb` runs, and says which number is next. In the soak that is done again until there were records
-    /// enough.
-    pub(super) fn send_during(&self, mut disturb: impl FnMut() + Send) -> u64
+    /// Sends while `disturb` runs, and says which number is next. In the soak it runs again until there were records enough.
+    pub(super) fn send_during(&self, disturb: impl FnMut() + Send) -> u64
     where
         Self: Sync,
     {
-        let mut sent = self.next.load(Ordering::Relaxed);
+        self.send_while(|| soak::rounds(disturb, || self.heard()))
+    }
+
+    /// The same with two streams, of which the second is in a hurry: what it sends may fail.
+    pub(super) fn send_both_during(&self, hurried: &Self, disturb: impl FnMut() + Send) -> (u64, u64)
+    where
+        Self: Sync,
+    {
+        let mut of_hurried = 0;
+        let heard = || self.heard().min(hurried.heard());
+        let sent = self.send_while(|| of_hurried = hurried.send_while(|| soak::rounds(disturb, heard)));
+        (sent, of_hurried)
+    }
+
+    fn send_while(&self, work: impl FnOnce() + Send) -> u64
+    where
+        Self: Sync,
+    {
+        let mut sent = 0;
         thread::scope(|scope| {
-            let disturbing = scope.spawn(|| {
-                disturb();
-                while self.heard() < soak::records() {
-                    disturb();
-                }
-            });
-            while !disturbing.is_finished() {
+            let working = scope.spawn(work);
+            while !working.is_finished() {
                 sent = self.send(sent..sent + 100);
                 wait_until("records go on", || self.witness.heard() + open() >= sent);
             }

@@ -96,7 +96,10 @@ pub fn a_broker_paused<F: FrontEnd>(target: &Target) {
 /// All brokers are killed, and are back after a while. What was accepted before and meanwhile arrives; who is in a hurry
 /// hears what is true.
 pub fn all_brokers_down<F: FrontEnd>(target: &Target) {
-    let patient = Stream::<F>::new(target, "all-down", |builder| builder.batch_size(300));
+    // However long the brokers take to start.
+    let patient = Stream::<F>::new(target, "all-down", |builder| {
+        builder.batch_size(300).delivery_timeout(Duration::from_secs(600))
+    });
     let hurried = Stream::<F>::new(target, "all-down-hurried", |builder| {
         builder
             .batch_size(300)
@@ -104,20 +107,17 @@ pub fn all_brokers_down<F: FrontEnd>(target: &Target) {
             .delivery_timeout(Duration::from_secs(3))
     });
     let kafka = target.kafka();
-    let mut of_hurried = 0;
-    let of_patient = patient.send_during(|| {
-        of_hurried = hurried.send_during(|| {
-            patient.goes_on(SOME);
-            let begun = Instant::now();
-            on_all(kafka, Kafka::kill);
-            hurried.goes_on(SOME);
-            thread::sleep(soak::lasts(8, 30).saturating_sub(begun.elapsed()));
-            on_all(kafka, Kafka::restart);
-            wait_until_in_sync(kafka, &patient.topic);
-            println!("all are back, and in sync, after {:.2?}", begun.elapsed());
-            patient.goes_on(SOME);
-            println!("records arrive after {:.2?}", begun.elapsed());
-        });
+    let (of_patient, of_hurried) = patient.send_both_during(&hurried, || {
+        patient.goes_on(SOME);
+        let begun = Instant::now();
+        on_all(kafka, Kafka::kill);
+        hurried.goes_on(SOME);
+        thread::sleep(soak::lasts(8, 30).saturating_sub(begun.elapsed()));
+        on_all(kafka, Kafka::restart);
+        wait_until_in_sync(kafka, &patient.topic);
+        println!("all are back, and in sync, after {:.2?}", begun.elapsed());
+        patient.goes_on(SOME);
+        println!("records arrive after {:.2?}", begun.elapsed());
     });
     patient.finish(of_patient, 0);
     hurried.finish_failing(of_hurried);
