@@ -11,6 +11,7 @@ pub mod callbacks;
 pub mod ending;
 pub mod fork;
 pub mod keys;
+pub mod links;
 mod load;
 pub mod memory;
 pub mod moves;
@@ -22,6 +23,7 @@ pub mod refusals;
 mod sample;
 pub mod serializers;
 mod smol;
+pub mod soak;
 pub mod storm;
 mod storm_ledger;
 mod stream;
@@ -47,8 +49,9 @@ pub use sample::Sample;
 pub use target::Target;
 pub use witness::{Outcome, Witness};
 
-/// How long anything may take that should take milliseconds: the machine may be busy, and a deadline is no measurement.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take that should take milliseconds, or as long as a broker needs to start: the machine may be busy,
+/// and a deadline is no measurement.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What one record's closure is.
 pub type Closure = Box<dyn FnOnce(Result<RecordMetadata, ProduceError>) + Send>;

@@ -8,7 +8,7 @@ use felice_core::error::Persisted;
 use felice_core::record::ProducerRecord;
 use felice_host::{ProduceError, RecordMetadata};
 
-use super::{FrontEnd, PATIENCE, Target, Witness, producer, wait_until};
+use super::{FrontEnd, PATIENCE, Target, Witness, producer, soak, wait_until};
 use crate::java::ReadRecord;
 
 const PARTITIONS: i32 = 3;
@@ -46,7 +46,7 @@ pub fn topic_recreated<F: FrontEnd>(target: &Target) {
         wait_until("it has an outcome", || outcome(&outcomes, number).is_some());
         outcome(&outcomes, number).is_some_and(|outcome| outcome.is_ok())
     });
-    let sent = send(1_000);
+    let sent = send(soak::records().max(1_000));
     producer.close(PATIENCE).expect("it sends what is left");
 
     let failed = |outcome: &Option<Result<_, _>>| matches!(outcome, Some(Err(_)));

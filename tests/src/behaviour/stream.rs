@@ -3,10 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use felice_core::error::{ErrorKind, Persisted};
 use felice_core::record::ProducerRecord;
 use felice_host::{Builder, ProduceError};
 
-use super::{FrontEnd, PATIENCE, Target, Witness, builder, wait_until};
+use super::{FrontEnd, PATIENCE, Target, Witness, builder, soak, wait_until};
 use crate::cluster::Fault;
 
 /// Partitions that are led by different brokers.
@@ -21,6 +22,12 @@ pub(super) fn impatient<F: FrontEnd>(builder: Builder<F>) -> Builder<F> {
         .retry_backoff_max(Duration::from_millis(50))
         .reconnect_backoff(Duration::from_millis(5))
         .reconnect_backoff_max(Duration::from_millis(50))
+}
+
+/// How many records may have no outcome while something is disturbed: more than fit the requests in flight, and few enough
+/// to be read back in a moment.
+fn open() -> u64 {
+    if soak::is_on() { 3_000 } else { 300 }
 }
 
 /// Numbered records to all partitions in turn, and the witness of their outcomes.
@@ -77,18 +84,35 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
         self.send(number..number + 100)
     }
 
-    /// Sends while `disturb` runs, and says which number is next. A few hundred records have no outcome at any time: more
-    /// than fit the requests in flight, and few enough to be read back in a moment.
-    pub(super) fn send_during(&self, disturb: impl FnOnce() + Send) -> u64
+    /// Sends while `disturb` runs, and says which number is next. In the soak it runs again until there were records enough.
+    pub(super) fn send_during(&self, disturb: impl FnMut() + Send) -> u64
+    where
+        Self: Sync,
+    {
+        self.send_while(|| soak::rounds(disturb, || self.heard()))
+    }
+
+    /// The same with two streams, of which the second is in a hurry: what it sends may fail.
+    pub(super) fn send_both_during(&self, hurried: &Self, disturb: impl FnMut() + Send) -> (u64, u64)
+    where
+        Self: Sync,
+    {
+        let mut of_hurried = 0;
+        let heard = || self.heard().min(hurried.heard());
+        let sent = self.send_while(|| of_hurried = hurried.send_while(|| soak::rounds(disturb, heard)));
+        (sent, of_hurried)
+    }
+
+    fn send_while(&self, work: impl FnOnce() + Send) -> u64
     where
         Self: Sync,
     {
         let mut sent = 0;
         thread::scope(|scope| {
-            let disturbing = scope.spawn(disturb);
-            while !disturbing.is_finished() {
+            let working = scope.spawn(work);
+            while !working.is_finished() {
                 sent = self.send(sent..sent + 100);
-                wait_until("records go on", || self.witness.heard() + 300 >= sent);
+                wait_until("records go on", || self.witness.heard() + open() >= sent);
             }
         });
         sent
@@ -99,9 +123,9 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
         self.witness.heard()
     }
 
-    /// Waits for so many more outcomes.
+    /// Waits for so many more outcomes, and for more than there may be without those of one partition.
     pub(super) fn goes_on(&self, outcomes: u64) {
-        let enough = self.witness.heard() + outcomes;
+        let enough = self.witness.heard() + outcomes.max(open() + 200);
         wait_until("records go on", || self.witness.heard() >= enough);
     }
 
@@ -116,9 +140,25 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
     pub(super) fn finish(self, accepted: u64, failures: usize) {
         let failed = self.settled(accepted);
         assert_eq!(failed.len(), failures, "of {accepted}; {:?}", failed.first());
-        assert_eq!(self.producer.failed(), failures as u64);
+        self.check(accepted, &failed);
+    }
+
+    /// The same where records must have failed, all of them since their time was over, and some of them as not stored:
+    /// the log does not hold those.
+    pub(super) fn finish_failing(self, accepted: u64) {
+        let failed = self.settled(accepted);
+        for (number, error) in &failed {
+            assert!(matches!(error.kind(), ErrorKind::DeliveryTimeout(_)), "record {number}: {error}");
+        }
+        assert!(failed.iter().any(|(_, error)| error.persisted() == Persisted::No), "{:?}", failed.first());
+        self.check(accepted, &failed);
+    }
+
+    fn check(self, accepted: u64, failed: &[(u64, ProduceError)]) {
+        assert_eq!(self.producer.failed(), failed.len() as u64);
         self.producer.close(PATIENCE).expect("nothing is left");
         self.witness.check(accepted, &self.target.read(&self.topic));
-        println!("{}: {accepted} records, {failures} failures", self.topic);
+        let unstored = failed.iter().filter(|(_, error)| error.persisted() == Persisted::No).count();
+        println!("{}: {accepted} records, {} failures, {unstored} as not stored", self.topic, failed.len());
     }
 }

@@ -12,6 +12,8 @@ pub enum Target {
     Simulated(TcpCluster, OnceLock<JavaOracle>),
     /// The real one that this process shares.
     Real(&'static Kafka),
+    /// That one over the link that it is [`behind`](crate::kafka::KafkaBuilder::behind).
+    Far(&'static Kafka),
 }
 
 impl Target {
@@ -36,6 +38,7 @@ impl Target {
         match self {
             Self::Simulated(cluster, _) => cluster.bootstrap(),
             Self::Real(kafka) => kafka.bootstrap(),
+            Self::Far(kafka) => kafka.far_bootstrap(),
         }
     }
 
@@ -43,7 +46,7 @@ impl Target {
     pub fn create_topic(&self, topic: &str, partitions: i32) {
         match self {
             Self::Simulated(cluster, _) => drop(cluster.with(|it| it.create_topic(topic, partitions))),
-            Self::Real(kafka) => kafka.oracle().create_topic(topic, partitions),
+            Self::Real(kafka) | Self::Far(kafka) => kafka.oracle().create_topic(topic, partitions),
         }
     }
 
@@ -51,7 +54,7 @@ impl Target {
     pub fn java(&self) -> &JavaOracle {
         match self {
             Self::Simulated(cluster, java) => java.get_or_init(|| JavaOracle::start(&cluster.bootstrap())),
-            Self::Real(kafka) => kafka.oracle(),
+            Self::Real(kafka) | Self::Far(kafka) => kafka.oracle(),
         }
     }
 
@@ -63,7 +66,7 @@ impl Target {
     pub fn cluster(&self) -> &TcpCluster {
         match self {
             Self::Simulated(cluster, _) => cluster,
-            Self::Real(_) => panic!("this scenario is for the simulated cluster"),
+            Self::Real(_) | Self::Far(_) => panic!("this scenario is for the simulated cluster"),
         }
     }
 
@@ -75,7 +78,7 @@ impl Target {
     pub fn kafka(&self) -> &'static Kafka {
         match self {
             Self::Simulated(..) => panic!("this scenario is for real Kafka"),
-            Self::Real(kafka) => kafka,
+            Self::Real(kafka) | Self::Far(kafka) => kafka,
         }
     }
 
@@ -83,7 +86,7 @@ impl Target {
     pub fn read(&self, topic: &str) -> Vec<ReadRecord> {
         let mut records = match self {
             Self::Simulated(cluster, _) => read_simulated(cluster, topic),
-            Self::Real(kafka) => kafka.oracle().read(topic),
+            Self::Real(kafka) | Self::Far(kafka) => kafka.oracle().read(topic),
         };
         records.sort_by_key(|record| (record.partition, record.offset));
         records

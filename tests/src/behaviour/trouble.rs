@@ -1,18 +1,18 @@
 //! What a real cluster of three brokers goes through: restarts, a new controller, a power cut, brokers that are too few
 //! or too slow for what is asked, and connections that are closed when nobody uses them. Nobody hears of it.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::stream::{PARTITIONS, Stream};
-use super::{FrontEnd, Target, wait_until};
+use super::unreachable::{STARTS, refused, start_with};
+use super::{FrontEnd, Target, soak, wait_until};
 use crate::kafka::Kafka;
+use crate::proxy::Link;
 
 /// So many outcomes are waited for where records must go on.
 const SOME: u64 = 500;
-
-/// For how long all brokers are down.
-const OUTAGE: Duration = Duration::from_secs(15);
 
 /// After how long brokers close a connection that nobody uses.
 const IDLE_MAX: Duration = Duration::from_secs(2);
@@ -23,7 +23,8 @@ pub fn cluster() -> Target {
         .brokers(3)
         .property("auto.create.topics.enable", "false")
         .property("broker.session.timeout.ms", "3000")
-        .property("connections.max.idle.ms", &IDLE_MAX.as_millis().to_string());
+        .property("connections.max.idle.ms", &IDLE_MAX.as_millis().to_string())
+        .behind(&Arc::new(Link::new(Duration::ZERO)));
     // As what tests share, it ends with the process.
     Target::Real(Box::leak(Box::new(kafka.start())))
 }
@@ -43,40 +44,87 @@ pub fn rolling_restart<F: FrontEnd>(target: &Target) {
     stream.finish(sent, 0);
 }
 
-/// The controller that leads is killed, which leads partitions, too.
-pub fn controller_failover<F: FrontEnd>(target: &Target) {
-    let stream = Stream::<F>::new(target, "controller-failover", |builder| builder.batch_size(300));
+/// Each broker is killed in turn while it leads a partition, and comes back; the controller that leads the others is the
+/// first. While one is away new producers find their way past it.
+pub fn each_leader_killed<F: FrontEnd>(target: &Target) {
+    let stream = Stream::<F>::new(target, "leaders-killed", |builder| builder.batch_size(300));
+    let starts = format!("{}-starts", F::NAME);
+    target.create_topic(&starts, 1);
+    let kafka = target.kafka();
+    let sent = stream.send_during(|| {
+        let controller = kafka.oracle().controller();
+        for victim in (0..3).map(|next| 1 + (controller - 1 + next) % 3) {
+            stream.goes_on(SOME);
+            // Who was away leads nothing since.
+            kafka.oracle().move_leader(&stream.topic, 0, victim);
+            kafka.kill(victim);
+            wait_until("another controller leads", || kafka.oracle().controller() != victim);
+            let led = |leader: Option<i32>| leader.is_some_and(|leader| leader != victim);
+            wait_until("others lead", || {
+                kafka.oracle().describe(&stream.topic).iter().all(|it| led(it.leader))
+            });
+            stream.goes_on(SOME);
+            let [dead, alive] = [victim, 1 + victim % 3].map(|broker| kafka.address(broker));
+            start_with::<F>(&format!("{dead},{},{alive}", refused()), &starts);
+            kafka.restart(victim);
+            wait_until_in_sync(kafka, &stream.topic);
+        }
+        stream.goes_on(SOME);
+    });
+    stream.finish(sent, 0);
+    assert_eq!(target.read(&starts).len() % (3 * STARTS), 0);
+}
+
+/// A broker stands still for longer than requests may take, and than the others wait for it. They take over what it leads;
+/// when it goes on it has been asked what others have answered since.
+pub fn a_broker_paused<F: FrontEnd>(target: &Target) {
+    let stream = Stream::<F>::new(target, "paused", |builder| {
+        builder.batch_size(300).request_timeout(Duration::from_secs(2))
+    });
     let kafka = target.kafka();
     let sent = stream.send_during(|| {
         stream.goes_on(SOME);
-        let victim = kafka.oracle().controller();
-        kafka.kill(victim);
-        wait_until("another controller leads", || kafka.oracle().controller() != victim);
-        let led = |leader: Option<i32>| leader.is_some_and(|leader| leader != victim);
-        wait_until("others lead", || kafka.oracle().describe(&stream.topic).iter().all(|it| led(it.leader)));
+        let leader = kafka.oracle().leader(&stream.topic, 0).expect("all brokers are up");
+        let begun = Instant::now();
+        kafka.pause(leader);
+        // Its own partition's, too.
         stream.goes_on(SOME);
-        kafka.restart(victim);
+        thread::sleep(soak::lasts(6, 20).saturating_sub(begun.elapsed()));
+        kafka.resume(leader);
+        wait_until_in_sync(kafka, &stream.topic);
         stream.goes_on(SOME);
     });
     stream.finish(sent, 0);
 }
 
-/// All brokers are killed at once, and are back after a while. What was accepted before and meanwhile arrives.
+/// All brokers are killed, and are back after a while. What was accepted before and meanwhile arrives; who is in a hurry
+/// hears what is true.
 pub fn all_brokers_down<F: FrontEnd>(target: &Target) {
-    let stream = Stream::<F>::new(target, "all-down", |builder| builder.batch_size(300));
+    // However long the brokers take to start.
+    let patient = Stream::<F>::new(target, "all-down", |builder| {
+        builder.batch_size(300).delivery_timeout(Duration::from_secs(600))
+    });
+    let hurried = Stream::<F>::new(target, "all-down-hurried", |builder| {
+        builder
+            .batch_size(300)
+            .request_timeout(Duration::from_secs(1))
+            .delivery_timeout(Duration::from_secs(3))
+    });
     let kafka = target.kafka();
-    let sent = stream.send_during(|| {
-        stream.goes_on(SOME);
+    let (of_patient, of_hurried) = patient.send_both_during(&hurried, || {
+        patient.goes_on(SOME);
         let begun = Instant::now();
         on_all(kafka, Kafka::kill);
-        thread::sleep(OUTAGE.saturating_sub(begun.elapsed()));
+        hurried.goes_on(SOME);
+        thread::sleep(soak::lasts(8, 30).saturating_sub(begun.elapsed()));
         on_all(kafka, Kafka::restart);
-        wait_until_in_sync(kafka, &stream.topic);
+        wait_until_in_sync(kafka, &patient.topic);
         println!("all are back, and in sync, after {:.2?}", begun.elapsed());
-        stream.goes_on(SOME);
+        patient.goes_on(SOME);
         println!("records arrive after {:.2?}", begun.elapsed());
     });
-    stream.finish(sent, 0);
+    patient.finish(of_patient, 0);
+    hurried.finish_failing(of_hurried);
 }
 
 /// A topic that needs all three brokers while one of them is killed: nothing is acknowledged until it is back.

@@ -13,6 +13,9 @@ use super::{FrontEnd, Handle, NoMetadata, PATIENCE, Target};
 /// A name that has no address: `.invalid` never has one.
 const NAMELESS: &str = "broker.invalid:9092";
 
+/// How many producers start where one of their servers works.
+pub(super) const STARTS: usize = 4;
+
 /// `delivery.timeout.ms` here.
 const DELIVERY_TIMEOUT: Duration = Duration::from_millis(1_200);
 
@@ -44,15 +47,18 @@ pub fn one_of_many_works<F: FrontEnd>(target: &Target) {
     target.create_topic(&topic, 1);
     let (_listener, silent) = silence();
     let (full, good) = (FullListener::new(), target.bootstrap());
-    let servers = format!("{NAMELESS},{},{silent},{},{good}", refused(), full.address);
-    // Which of them is asked first is not said: several times, then.
-    for _ in 0..4 {
-        let producer = impatient::<F>(&servers).delivery_timeout(PATIENCE).build().expect("the settings fit");
-        let handle = producer.send(&ProducerRecord::new(&topic, "value")).expect("there is room");
+    start_with::<F>(&format!("{NAMELESS},{},{silent},{},{good}", refused(), full.address), &topic);
+    assert_eq!(target.read(&topic).len(), STARTS);
+}
+
+/// New producers, each of which sends a record to the topic. Which server is asked first is not said: several, then.
+pub(super) fn start_with<F: FrontEnd>(servers: &str, topic: &str) {
+    for _ in 0..STARTS {
+        let producer = impatient::<F>(servers).delivery_timeout(PATIENCE).build().expect("the settings fit");
+        let handle = producer.send(&ProducerRecord::new(topic, "value")).expect("there is room");
         handle.get().expect("it is stored");
         producer.close(PATIENCE).expect("nothing is left");
     }
-    assert_eq!(target.read(&topic).len(), 4);
 }
 
 /// A record is accepted at once, and fails when its time is over, with the reason; nothing else waits.
@@ -100,7 +106,7 @@ fn impatient<F: FrontEnd>(servers: &str) -> Builder<F> {
 }
 
 /// An address that nobody listens at: it was given out a moment ago, and given back.
-fn refused() -> SocketAddr {
+pub(super) fn refused() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     listener.local_addr().expect("it is bound")
 }

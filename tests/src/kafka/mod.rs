@@ -129,7 +129,7 @@ impl KafkaBuilder {
         }
         let addresses = nodes.iter().map(Node::address).collect();
         let nodes = nodes.into_iter().map(Mutex::new).collect();
-        Kafka { ids, addresses, far, nodes, oracle: OnceLock::new() }
+        Kafka { ids, addresses, far, nodes, link: self.link, oracle: OnceLock::new() }
     }
 }
 
@@ -140,6 +140,7 @@ pub struct Kafka {
     addresses: Vec<SocketAddr>,
     far: Vec<SocketAddr>,
     nodes: Vec<Mutex<Node>>,
+    link: Option<Arc<Link>>,
     oracle: OnceLock<JavaOracle>,
 }
 
@@ -187,6 +188,24 @@ impl Kafka {
     /// All addresses over the link that the cluster is [`behind`](KafkaBuilder::behind); empty without one.
     pub fn far_bootstrap(&self) -> String {
         joined(&self.far)
+    }
+
+    /// Where clients reach a broker over the link.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster is behind none.
+    pub fn far_address(&self, broker: i32) -> SocketAddr {
+        self.far[self.index(broker)]
+    }
+
+    /// The link that the cluster is [`behind`](KafkaBuilder::behind).
+    ///
+    /// # Panics
+    ///
+    /// If it is behind none.
+    pub fn link(&self) -> &Link {
+        self.link.as_deref().expect("the cluster is behind a link")
     }
 
     /// Kafka's own clients for this cluster, started at the first call.

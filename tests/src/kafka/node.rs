@@ -23,7 +23,7 @@ use crate::proxy::Link;
 const CLUSTER_ID: &str = "ZmVsaWNlLXRlc3RzLTAwMQ";
 
 /// How long a broker may take to start or to stop; many times what it takes on two busy cores.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How often a starting broker is asked whether it works.
 const PROBE_INTERVAL: Duration = Duration::from_millis(25);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::lock;
 
@@ -21,7 +21,10 @@ pub(super) struct Line {
 struct State {
     pieces: VecDeque<(Instant, Piece)>,
     bytes: usize,
+    /// Those of them that were taken out last.
+    taken: usize,
     cut: bool,
+    held: bool,
 }
 
 /// What comes out of a line.
@@ -38,6 +41,9 @@ impl Line {
         let state = lock(&self.state);
         let full = |state: &mut State| state.bytes >= CAPACITY && !state.cut;
         let mut state = self.changed.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+        if state.cut {
+            return;
+        }
         if let Piece::Bytes(bytes) = &piece {
             state.bytes += bytes.len();
         }
@@ -45,15 +51,18 @@ impl Line {
         self.changed.notify_all();
     }
 
-    /// The next piece, when it is due; `None` when the line was cut.
+    /// The next piece, when it is due and nobody holds the line; `None` when it was cut.
     pub(super) fn take(&self) -> Option<Piece> {
         let mut state = lock(&self.state);
+        // Who comes again has done with what it took before.
+        state.bytes -= std::mem::take(&mut state.taken);
+        self.changed.notify_all();
         loop {
             if state.cut {
                 return None;
             }
             let now = Instant::now();
-            let due = state.pieces.front().map(|(due, _)| *due);
+            let due = state.pieces.front().map(|(due, _)| *due).filter(|_| !state.held);
             state = match due {
                 Some(due) if due <= now => break,
                 Some(due) => {
@@ -65,16 +74,35 @@ impl Line {
         }
         let (_, piece) = state.pieces.pop_front()?;
         if let Piece::Bytes(bytes) = &piece {
-            state.bytes -= bytes.len();
+            state.taken = bytes.len();
         }
-        self.changed.notify_all();
         Some(piece)
+    }
+
+    /// Whether nothing comes out for now. It can still be put in.
+    pub(super) fn hold(&self, held: bool) {
+        lock(&self.state).held = held;
+        self.changed.notify_all();
+    }
+
+    /// Lets time pass for who takes out, unless the line is cut.
+    pub(super) fn stand_still(&self, lasts: Duration) {
+        let open = |state: &mut State| !state.cut;
+        drop(self.changed.wait_timeout_while(lock(&self.state), lasts, open));
     }
 
     /// What is under way is lost, and nothing comes out any more.
     pub(super) fn cut(&self) {
-        lock(&self.state).cut = true;
+        let mut state = lock(&self.state);
+        state.cut = true;
+        state.pieces.clear();
+        (state.bytes, state.taken) = (0, 0);
         self.changed.notify_all();
+    }
+
+    /// Whether all has come out, and its taker has done with it.
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.state).bytes == 0
     }
 }
 
@@ -82,7 +110,6 @@ impl Line {
 mod tests {
     use std::sync::Arc;
     use std::thread;
-    use std::time::Duration;
 
     use super::*;
 
@@ -102,15 +129,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_comes_out_afterwards() {
+        let line = Arc::new(Line::default());
+        line.hold(true);
+        line.put(Instant::now(), Piece::End);
+        let begun = Instant::now();
+        let of_thread = Arc::clone(&line);
+        let taking = thread::spawn(move || (of_thread.take(), Instant::now()));
+        line.stand_still(Duration::from_millis(50));
+        let released = Instant::now();
+        assert!(released >= begun + Duration::from_millis(50));
+        line.hold(false);
+        let (piece, at) = taking.join().expect("it does not panic");
+        assert_eq!(piece, Some(Piece::End));
+        assert!(at >= released, "it came out of a line that was held");
+    }
+
+    #[test]
     fn cutting_ends_those_who_wait_at_either_end() {
         let line = Arc::new(Line::default());
-        let later = Instant::now() + Duration::from_secs(3600);
+        const HOUR: Duration = Duration::from_secs(3600);
+        let later = Instant::now() + HOUR;
         line.put(later, Piece::Bytes(vec![0; CAPACITY]));
-        let ends = [true, false].map(|puts| {
+        let ends: [fn(&Line, Instant); 3] = [
+            |line, later| line.put(later, Piece::End),
+            |line, _| assert_eq!(line.take(), None),
+            |line, _| line.stand_still(HOUR),
+        ];
+        let ends = ends.map(|waits| {
             let line = Arc::clone(&line);
-            thread::spawn(
-                move || if puts { line.put(later, Piece::End) } else { assert_eq!(line.take(), None) },
-            )
+            thread::spawn(move || waits(&line, later))
         });
         line.cut();
         ends.into_iter().for_each(|end| end.join().expect("no thread waits for an hour"));

@@ -1,8 +1,12 @@
-//! A slow link between clients and brokers, in this process: a TCP proxy that delays, counts, and changes no byte.
+//! A link between clients and brokers, in this process: a TCP proxy that delays and counts, and on demand breaks
+//! connections, stands still and splits. It changes no byte.
 //!
 //! Bytes are delayed, not throttled: any number of them is under way at once, as on a long line. What a [`Link`] counts
 //! are [turns](Link::turns): how many answers a client had to wait for, one after the other. Unlike time they do
 //! not depend on how busy the machine is.
+//!
+//! [`disturb`](Link::disturb) begins what a [`Faults`] says; [`hold`](Link::hold) lets nothing through to one broker and
+//! back, and resets nothing.
 //!
 //! A link changes no byte, so brokers must advertise its ports as theirs: real ones by
 //! [`KafkaBuilder::behind`](crate::kafka::KafkaBuilder::behind), simulated ones by
@@ -21,11 +25,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod faults;
 mod ledger;
 mod line;
 mod relay;
 mod scanner;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,11 +39,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use faults::{Faults, Happened};
 use ledger::Ledger;
 pub use ledger::{ConnectionCounts, Request};
 use relay::Relay;
 
-/// A slow link with any number of routes over it. Dropped, it closes all connections and joins all threads.
+/// A link with any number of routes over it. Dropped, it closes all connections and joins all threads.
 #[derive(Debug)]
 pub struct Link {
     shared: Arc<Shared>,
@@ -48,9 +55,19 @@ pub struct Link {
 #[derive(Debug)]
 struct Shared {
     one_way: Mutex<Duration>,
+    weather: Mutex<Weather>,
     ledger: Mutex<Ledger>,
-    relays: Mutex<Vec<Running>>,
+    relays: Mutex<Relays>,
     stopping: AtomicBool,
+}
+
+/// What goes wrong now.
+#[derive(Debug, Default)]
+struct Weather {
+    faults: Option<Faults>,
+    /// How often that has changed.
+    changes: u64,
+    happened: Happened,
 }
 
 /// A port that clients connect to.
@@ -60,9 +77,17 @@ struct Route {
     accepting: JoinHandle<()>,
 }
 
+/// The connections, and the addresses of routes over which nothing comes through.
+#[derive(Debug, Default)]
+struct Relays {
+    running: Vec<Running>,
+    held: BTreeSet<SocketAddr>,
+}
+
 /// A connection and the threads that carry its bytes.
 #[derive(Debug)]
 struct Running {
+    route: SocketAddr,
     relay: Arc<Relay>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -72,6 +97,7 @@ impl Link {
     pub fn new(one_way: Duration) -> Self {
         let shared = Shared {
             one_way: Mutex::new(one_way),
+            weather: Mutex::default(),
             ledger: Mutex::default(),
             relays: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -84,7 +110,7 @@ impl Link {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::clone(&self.shared);
-        let accepting = spawn(move || accept(&shared, &listener, target))?;
+        let accepting = spawn(move || accept(&shared, &listener, address, target))?;
         lock(&self.routes).push(Route { address, accepting });
         Ok(address)
     }
@@ -92,6 +118,38 @@ impl Link {
     /// From now on bytes take so long in each direction. Those under way keep theirs.
     pub fn set_one_way(&self, delay: Duration) {
         *lock(&self.shared.one_way) = delay;
+    }
+
+    /// From now on this goes wrong, or nothing any more, with all connections that there are and will be.
+    pub fn disturb(&self, faults: Option<Faults>) {
+        let mut weather = lock(&self.shared.weather);
+        weather.faults = faults;
+        weather.changes += 1;
+    }
+
+    /// How often something went wrong so far.
+    pub fn happened(&self) -> Happened {
+        lock(&self.shared.weather).happened
+    }
+
+    /// From now on nothing comes through over the route with this address: connections are accepted and stay open, and
+    /// nobody answers.
+    pub fn hold(&self, address: SocketAddr) {
+        let mut relays = lock(&self.shared.relays);
+        relays.held.insert(address);
+        relays.of(address).for_each(|relay| relay.hold(true));
+    }
+
+    /// Goes on after [`hold`](Self::hold), with all that was sent meanwhile.
+    pub fn release(&self, address: SocketAddr) {
+        let mut relays = lock(&self.shared.relays);
+        relays.held.remove(&address);
+        relays.of(address).for_each(|relay| relay.hold(false));
+    }
+
+    /// Whether no byte is under way: what is to arrive of former connections, too, has arrived.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.shared.relays).running.iter().all(|it| it.relay.is_empty())
     }
 
     /// How many turns there were so far: the longest chain in which a client waited for an answer before it
@@ -123,47 +181,54 @@ impl Drop for Link {
             let _ = TcpStream::connect(route.address);
             let _ = route.accepting.join();
         }
-        for running in std::mem::take(&mut *lock(&self.shared.relays)) {
+        let relays = std::mem::take(&mut *lock(&self.shared.relays));
+        for running in relays.running {
             running.relay.cut();
             running.join();
         }
     }
 }
 
-fn accept(shared: &Arc<Shared>, listener: &TcpListener, target: SocketAddr) {
+impl Relays {
+    /// Those over the route with this address.
+    fn of(&self, route: SocketAddr) -> impl Iterator<Item = &Relay> {
+        self.running.iter().filter(move |it| it.route == route).map(|it| &*it.relay)
+    }
+}
+
+fn accept(shared: &Arc<Shared>, listener: &TcpListener, route: SocketAddr, target: SocketAddr) {
     for client in listener.incoming().map_while(Result::ok) {
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
         // A refused connection is the client's to find out: its own is closed.
-        if let Ok(server) = TcpStream::connect(target)
-            && let Ok(running) = carry(shared, client, server)
-        {
-            let mut relays = lock(&shared.relays);
-            let finished: Vec<_> = relays.extract_if(.., |it| it.is_finished()).collect();
-            relays.push(running);
-            drop(relays);
-            finished.into_iter().for_each(Running::join);
-        }
+        let Ok(server) = TcpStream::connect(target) else { continue };
+        let Ok(relay) = Relay::new(Arc::clone(shared), client, server) else { continue };
+        // Nobody holds the route before its new connection is among the others.
+        let mut relays = lock(&shared.relays);
+        relay.hold(relays.held.contains(&route));
+        let finished: Vec<_> = relays.running.extract_if(.., |it| it.is_finished()).collect();
+        relays.running.extend(carry(route, relay));
+        drop(relays);
+        finished.into_iter().for_each(Running::join);
     }
 }
 
-/// Starts the threads of a connection.
-fn carry(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) -> io::Result<Running> {
-    let relay = Arc::new(Relay::new(Arc::clone(shared), client, server)?);
-    let mut running = Running { relay: Arc::clone(&relay), threads: Vec::new() };
+/// Starts the threads of a connection. Without all of them it ends.
+fn carry(route: SocketAddr, relay: Relay) -> Option<Running> {
+    let mut running = Running { route, relay: Arc::new(relay), threads: Vec::new() };
     for work in [Relay::read_client, Relay::write_server, Relay::read_server, Relay::write_client] {
-        let of_thread = Arc::clone(&relay);
+        let of_thread = Arc::clone(&running.relay);
         match spawn(move || work(&of_thread)) {
             Ok(thread) => running.threads.push(thread),
-            Err(error) => {
-                relay.cut();
+            Err(_) => {
+                running.relay.cut();
                 running.join();
-                return Err(error);
+                return None;
             }
         }
     }
-    Ok(running)
+    Some(running)
 }
 
 impl Running {
@@ -187,3 +252,6 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,15 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::faults::{Course, Direction, Step};
 use super::line::{Line, Piece};
 use super::{Shared, lock};
 
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
+
+/// How far pieces come out apart: far enough that who waits for the first does not see the second, mostly.
+const APART: Duration = Duration::from_micros(50);
 
 /// A client's connection, the one to its broker, and the lines between them.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl Relay {
     }
 
     pub(super) fn write_server(&self) {
-        self.write(&self.to_server, &self.server, |_| {});
+        self.write(&self.to_server, &self.server, Direction::ToServer, |_| {});
     }
 
     pub(super) fn read_server(&self) {
@@ -54,7 +58,7 @@ impl Relay {
 
     pub(super) fn write_client(&self) {
         // Counted before it is written: the client cannot be quicker.
-        self.write(&self.to_client, &self.client, |bytes| {
+        self.write(&self.to_client, &self.client, Direction::ToClient, |bytes| {
             lock(&self.shared.ledger).delivered(self.index, bytes);
         });
     }
@@ -68,28 +72,80 @@ impl Relay {
         }
     }
 
+    /// Whether nothing comes through for now, in either direction.
+    pub(super) fn hold(&self, held: bool) {
+        self.to_server.hold(held);
+        self.to_client.hold(held);
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.to_server.is_empty() && self.to_client.is_empty()
+    }
+
     fn one_way(&self) -> Duration {
         *lock(&self.shared.one_way)
     }
 
     /// Writes what comes out of a line. A socket that takes no more ends the connection.
-    fn write(&self, line: &Line, mut socket: &TcpStream, look: impl Fn(&[u8])) {
+    fn write(&self, line: &Line, socket: &TcpStream, direction: Direction, look: impl Fn(&[u8])) {
+        let mut changes = 0;
+        let mut course = None;
         while let Some(piece) = line.take() {
-            let written = match piece {
+            match piece {
                 Piece::Bytes(bytes) => {
-                    look(&bytes);
-                    socket.write_all(&bytes)
+                    let weather = lock(&self.shared.weather);
+                    if weather.changes != changes {
+                        changes = weather.changes;
+                        course = weather.faults.map(|faults| Course::new(&faults, self.index, direction));
+                    }
+                    drop(weather);
+                    if self.pass(&bytes, line, socket, course.as_mut(), &look).is_err() {
+                        self.cut();
+                    }
                 }
                 Piece::End => {
                     // Fails when the other end was faster.
                     let _ = socket.shutdown(Shutdown::Write);
                     return;
                 }
-            };
-            if written.is_err() {
-                self.cut();
             }
         }
+    }
+
+    /// Writes these bytes, or as many of them as are to come through.
+    fn pass(
+        &self,
+        mut bytes: &[u8],
+        line: &Line,
+        mut socket: &TcpStream,
+        mut course: Option<&mut Course>,
+        look: &impl Fn(&[u8]),
+    ) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let step = course.as_mut().map_or(Step::Pass(bytes.len(), false), |it| it.next(bytes.len()));
+            match step {
+                Step::Pass(count, apart) => {
+                    let now;
+                    (now, bytes) = bytes.split_at(count);
+                    look(now);
+                    socket.write_all(now)?;
+                    if apart {
+                        lock(&self.shared.weather).happened.pieces += 1;
+                        line.stand_still(APART);
+                    }
+                }
+                Step::Stall(lasts) => {
+                    lock(&self.shared.weather).happened.stalls += 1;
+                    line.stand_still(lasts);
+                }
+                Step::Cut => {
+                    lock(&self.shared.weather).happened.cuts += 1;
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+            }
+        }
+        Ok(())
     }
 }
 

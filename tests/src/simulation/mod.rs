@@ -11,7 +11,7 @@
 mod agenda;
 mod chaos;
 mod client;
-mod dice;
+pub(crate) mod dice;
 mod network;
 mod nth;
 mod oracle;
