@@ -2,6 +2,7 @@
 //! no waker behind, no half of a record, no memory, and pass their turn on.
 
 use std::future::Future;
+use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -215,4 +216,21 @@ fn a_close_and_a_driver_after_any_number_of_polls() {
         assert_eq!(block_on(producer.send(ProducerRecord::new("t", "late"))).unwrap_err(), SendError::Closed);
         block_on(soon("flush", producer.flush())).unwrap();
     }
+}
+
+/// Nobody would take the waker along: it must be gone with its future.
+#[test]
+fn while_nothing_comes_of_it() {
+    // It takes connections, and never answers.
+    let broker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bootstrap = broker.local_addr().unwrap().to_string();
+    let producer =
+        Producer::builder().bootstrap_servers(&bootstrap).drop_timeout(Duration::ZERO).build().unwrap();
+    for times in 1..POLLS {
+        let delivery = producer.try_send(ProducerRecord::new("t", "held")).unwrap();
+        assert!(block_on(polled("a delivery", times, delivery)).is_none());
+        assert!(block_on(polled("flush", times, producer.flush())).is_none());
+        assert!(block_on(polled("partitions_for", times, producer.partitions_for("t"))).is_none());
+    }
+    assert!(block_on(polled("close", 1, producer.close(PATIENCE))).is_none());
 }

@@ -14,6 +14,15 @@ fn smol() {
     forks("smol");
 }
 
+#[test]
+fn tasks() {
+    let target = Target::simulated();
+    target.create_topic("forked", 3);
+    let program = [env!("CARGO_BIN_EXE_forks"), "tasks", &target.bootstrap(), "forked"];
+    let status = Command::new(program[0]).args(&program[1..]).status().expect("it is built");
+    assert!(status.success(), "{status}: see above");
+}
+
 /// Processes of their own: a test binary's other threads must not be in the child.
 fn forks(front_end: &str) {
     let target = Target::simulated();

@@ -58,7 +58,7 @@ fn memory_that_comes_back_is_given_to_all_who_wait() {
 /// Red where who gives up does not pass the turn on.
 #[test]
 fn who_waits_for_memory_no_more_passes_the_turn_on() {
-    model(1, || {
+    model(2, || {
         let planes = Planes::new();
         fill(&planes.shared);
         let shared = Arc::clone(&planes.shared);
@@ -82,7 +82,7 @@ fn who_waits_for_memory_no_more_passes_the_turn_on() {
 /// Red where the callbacks' thread says that it waits after it has looked, or a flush is not woken by the last of them.
 #[test]
 fn a_flush_returns_when_the_callbacks_have_run() {
-    model(1, || {
+    model(2, || {
         let planes = Planes::new();
         let shared = Arc::clone(&planes.shared);
         let user = spawn(move || {
@@ -128,7 +128,7 @@ fn whoever_closes_each_record_has_its_outcome_and_each_close_returns() {
 /// Red where those who wait for an outcome, for memory or for the end are not woken.
 #[test]
 fn a_driver_that_dies_leaves_nobody_waiting() {
-    model(1, || {
+    model(2, || {
         let mut planes = Planes::new();
         let held = send(&planes.shared, &LARGE).expect("there is room");
         fill(&planes.shared);

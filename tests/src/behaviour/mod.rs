@@ -10,6 +10,7 @@ mod blocking;
 pub mod callbacks;
 pub mod ending;
 pub mod fork;
+pub mod fork_tasks;
 pub mod keys;
 pub mod links;
 mod load;

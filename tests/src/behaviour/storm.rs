@@ -145,6 +145,12 @@ fn finish<F: FrontEnd>(producer: &F, end: End, ledger: &Ledger) {
     ledger.all_are_told(producer.failed());
 }
 
+/// Handles that a thread keeps to its end.
+struct Kept<H> {
+    to_get: Vec<(u64, H)>,
+    to_drop: Vec<H>,
+}
+
 /// One of the threads.
 struct Sailor<'s, F> {
     ledger: &'s Arc<Ledger>,
@@ -156,20 +162,22 @@ struct Sailor<'s, F> {
 
 impl<F: FrontEnd> Sailor<'_, F> {
     fn sail(mut self) {
-        let mut kept = Vec::new();
+        let mut kept = Kept { to_get: Vec::new(), to_drop: Vec::new() };
         for step in 0..STEPS {
             let number = self.ledger.number(self.thread, step);
             self.step(step, number, &mut kept);
         }
         self.ledger.at(self.thread, "get");
-        for (number, handle) in kept {
+        for (number, handle) in kept.to_get {
             self.ledger.told(number, handle.get().map_err(failure));
         }
         self.ledger.at(self.thread, "drop");
+        // The outcome of most is there by now.
+        drop(kept.to_drop);
         self.ledger.sender_ends();
     }
 
-    fn step(&mut self, step: usize, number: u64, kept: &mut Vec<(u64, F::Handle)>) {
+    fn step(&mut self, step: usize, number: u64, kept: &mut Kept<F::Handle>) {
         let bytes = 8 + self.random.below(900) as usize;
         let mut record =
             ProducerRecord::new(TOPIC, Payload::Good(Witness::value(number, bytes))).key(number % 40);
@@ -189,11 +197,12 @@ impl<F: FrontEnd> Sailor<'_, F> {
             3..5 => {
                 at("send, keep");
                 let handle = self.ledger.accepted(number, Way::Heard, producer.send(&record));
-                kept.extend(handle.map(|handle| (number, handle)));
+                kept.to_get.extend(handle.map(|handle| (number, handle)));
             }
             5 => {
                 at("send, drop");
-                drop(self.ledger.accepted(number, Way::Dropped, producer.send(&record)));
+                let handle = self.ledger.accepted(number, Way::Dropped, producer.send(&record));
+                kept.to_drop.extend(handle.filter(|_| kind > 0));
             }
             6 => {
                 at("try_send, drop");
