@@ -34,10 +34,12 @@ const SILENT: i32 = 2;
 /// of nothing; who is in a hurry loses records, and hears of each what is true.
 pub fn a_storm<F: FrontEnd>(target: &Target) {
     let kafka = target.kafka();
+    // Half a million records would take an hour.
+    let apart = if soak::is_on() { 10 } else { 1 };
     let faults = Faults {
         seed: soak::seed(),
-        cut_within: Some(10_000),
-        stall_within: Some(20_000),
+        cut_within: Some(10_000 * apart),
+        stall_within: Some(20_000 * apart),
         stall_max: STALL_MAX,
         piece_max: Some(100),
     };
