@@ -1,4 +1,5 @@
-//! The README says what is so: its programs are those in `src/bin`, its settings exist, its links lead somewhere.
+//! The README says what is so: its programs are those in `src/bin`, its settings exist, its links lead somewhere. The
+//! table of faults in ARCHITECTURE.md names tests that there are.
 
 use std::fs;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use felice_blocking::Producer;
 
 const README: &str = include_str!("../../README.md");
+const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 
 /// All of them, and in this order: each pattern for plain threads, then for async code.
 #[test]
@@ -108,4 +110,43 @@ fn links_to_files_lead_somewhere() {
     for file in files {
         assert!(root.join(file).exists(), "{file}");
     }
+}
+
+/// How the table of faults shortens the folders of tests.
+const FOLDERS: [(&str, &str); 6] = [
+    ("sender/", "core/src/sender/tests/"),
+    ("accumulator/", "core/src/accumulator/tests/"),
+    ("core/", "core/src/"),
+    ("host/", "core/host/src/"),
+    ("behaviour/", "tests/src/behaviour/"),
+    ("tests/", "tests/tests/"),
+];
+
+#[test]
+fn tests_that_the_table_of_faults_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_else(|_| panic!("{file}"));
+    let suite = read("tests/src/behaviour/mod.rs")
+        + &read("tests/tests/behaviour_blocking.rs")
+        + &read("tests/tests/behaviour_trouble.rs");
+    let section = ARCHITECTURE.split("\n## Faults").nth(1).unwrap().split("\n## ").next().unwrap();
+    let quoted = section
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let mut named = 0;
+    for (place, test) in quoted.filter_map(|quoted| quoted.rsplit_once("::")) {
+        let Some((short, folder)) = FOLDERS.iter().find(|(short, _)| place.starts_with(short)) else {
+            continue;
+        };
+        let code = read(&format!("{folder}{}.rs", &place[short.len()..]));
+        let is_there = ["(", "<", ": "].iter().any(|end| {
+            code.contains(&format!("fn {test}{end}")) || code.contains(&format!("    {test}{end}"))
+        });
+        assert!(is_there, "{place}::{test}");
+        let scenario = format!("{}::{test}", &place[short.len()..]);
+        assert!(*short != "behaviour/" || suite.contains(&scenario), "{scenario} is run by nobody");
+        named += 1;
+    }
+    assert!(named > 150, "{named}");
 }

@@ -28,13 +28,21 @@ struct Waiter {
     shortage: Shortage,
 }
 
+/// For so many waiters there is room from the start: whoever waits first allocates nothing.
+const WAITERS: usize = 32;
+
 /// The queue. Nothing in it wakes anybody: it hands wakers out, to be woken outside the lock.
-#[derive(Default)]
 pub(crate) struct MemoryQueue {
     waiters: VecDeque<Waiter>,
     next: u64,
     /// How many wait for free blocks, whatever their partition.
     for_memory: usize,
+}
+
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        Self { waiters: VecDeque::with_capacity(WAITERS), next: 0, for_memory: 0 }
+    }
 }
 
 impl MemoryQueue {

@@ -123,3 +123,13 @@ fn a_waker_can_change_and_closing_wakes_all() {
     wake(|wakers| queue.wake_all(wakers));
     assert_eq!([old.woken(), new.woken(), other.woken()], [0, 1, 1]);
 }
+
+#[test]
+fn who_waits_allocates_nothing() {
+    let (mut queue, one) = (MemoryQueue::default(), One::new());
+    let room = queue.waiters.capacity();
+    for _ in 0..WAITERS {
+        queue.enter(&one.waker, Shortage::Memory);
+    }
+    assert!(room >= WAITERS && queue.waiters.capacity() == room);
+}

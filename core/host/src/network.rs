@@ -116,6 +116,8 @@ impl<S: Socket> Network<S> {
         let slot = usize::from(id.slot);
         if slot >= self.transports.len() {
             self.transports.resize_with(slot + 1, || None);
+            // Once, and not when a busy connection waits for its next share.
+            self.again.reserve(slot + 1);
         }
         self.transports[slot] = Some(Transport::resolving(id, self.engine.connection_setup_timeout()));
         self.resolver.resolve(id, address.host, address.port);
@@ -199,3 +201,6 @@ impl<S: Socket> std::fmt::Debug for Network<S> {
 fn find<S>(transports: &mut [Option<Transport<S>>], id: ConnectionId) -> Option<&mut Transport<S>> {
     transports.get_mut(usize::from(id.slot))?.as_mut().filter(|transport| transport.id == id)
 }
+
+#[cfg(test)]
+mod tests;

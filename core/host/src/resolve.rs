@@ -16,12 +16,16 @@ pub struct Resolved {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// All addresses of a name; none where it has none.
+pub(crate) type LookUp = fn(&str, u16) -> Vec<SocketAddr>;
+
 /// Looks names up. One thread per look-up: they are rare, and one that hangs must not hold up another.
 #[derive(Debug)]
 pub struct Resolver {
     sender: Sender<Resolved>,
     receiver: Receiver<Resolved>,
     waker: Waker,
+    pub(crate) look_up: LookUp,
 }
 
 impl Resolver {
@@ -29,7 +33,7 @@ impl Resolver {
     #[must_use]
     pub fn new(waker: Waker) -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver, waker }
+        Self { sender, receiver, waker, look_up: by_system }
     }
 
     /// Begins a look-up. [`poll`](Self::poll) will tell its result, for an address without any look-up.
@@ -39,9 +43,9 @@ impl Resolver {
             return;
         }
         let (sender, waker, host) = (self.sender.clone(), self.waker.clone(), host.to_owned());
+        let look_up = self.look_up;
         let look_up = move || {
-            let addresses =
-                (host.as_str(), port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+            let addresses = look_up(&host, port);
             // Nobody listens any more when the producer was dropped meanwhile.
             if sender.send(Resolved { connection, addresses }).is_ok() {
                 waker.wake();
@@ -57,6 +61,11 @@ impl Resolver {
     pub fn poll(&self) -> Option<Resolved> {
         self.receiver.try_recv().ok()
     }
+}
+
+/// Nothing is remembered here: what has moved is found by the next attempt.
+fn by_system(host: &str, port: u16) -> Vec<SocketAddr> {
+    (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -116,6 +116,10 @@ pub(crate) struct Connection {
     pub(crate) outgoing: Outgoing,
     pub(crate) buffer: [u8; REQUEST_BYTES],
     pub(crate) requests: heapless::Deque<Request, REQUESTS_MAX>,
+    /// The broker holds the client back (KIP-219): it reads nothing until then, so nothing is sent.
+    pub(crate) throttled_until: Option<Instant>,
+    /// Whoever is at its end may not be the broker that it was meant for: it is made anew once no batch is in flight.
+    pub(crate) misdirected: bool,
     /// Produce requests in flight, the one being written included.
     pub(crate) produce_in_flight: u8,
     pub(crate) incoming: Incoming,
@@ -148,6 +152,8 @@ impl Connection {
         outgoing: Outgoing::Nothing,
         buffer: [0; REQUEST_BYTES],
         requests: heapless::Deque::new(),
+        throttled_until: None,
+        misdirected: false,
         produce_in_flight: 0,
         incoming: Incoming::START,
         sendable_first: NONE,
@@ -173,9 +179,11 @@ impl Connection {
         self.requests.iter().any(|request| request.api == api)
     }
 
-    /// Whether a request may be begun: the one before is written, and the ring has room for it.
+    /// Whether a request may be begun: the one before is written, the ring has room for it, and the broker reads.
     pub(crate) fn can_begin(&self) -> bool {
-        matches!(self.outgoing, Outgoing::Nothing) && !self.requests.is_full()
+        matches!(self.outgoing, Outgoing::Nothing)
+            && !self.requests.is_full()
+            && self.throttled_until.is_none()
     }
 
     /// Whether the request has not left completely.
@@ -214,6 +222,8 @@ impl Connection {
         self.versions = Versions::new();
         self.outgoing = Outgoing::Nothing;
         self.requests.clear();
+        self.throttled_until = None;
+        self.misdirected = false;
         self.produce_in_flight = 0;
         self.incoming = Incoming::START;
         self.tell_connect = false;

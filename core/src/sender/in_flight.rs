@@ -40,6 +40,8 @@ pub struct InFlightSlot<B: Block> {
     pub(crate) incarnation: u8,
     /// An attempt has no answer that says whether it was stored.
     pub(crate) ambiguous: bool,
+    /// An attempt went with its connection: a broker may still find it there, unread, and store it.
+    pub(crate) adrift: bool,
     /// It is sent in parts, and before that it was sent as a whole that may be stored.
     pub(crate) whole_unknown: bool,
     /// The broker expected another sequence.
@@ -99,6 +101,7 @@ impl<B: Block> InFlightSlot<B> {
         stamp: None,
         incarnation: 0,
         ambiguous: false,
+        adrift: false,
         whole_unknown: false,
         refused: false,
         implied: false,

@@ -9,6 +9,7 @@ use crate::id::{BrokerId, ConnectionId};
 use crate::memory::Storage;
 use crate::time::{Instant, earliest};
 use crate::wire::ApiKey;
+use core::time::Duration;
 
 impl<S: Storage> Sender<S> {
     /// Somebody needs the connection: it is opened now, or after its backoff.
@@ -108,9 +109,22 @@ impl<S: Storage> Sender<S> {
         }
     }
 
+    /// The broker says how long it will read nothing, as one does with clients that are over their quota (KIP-219).
+    pub(super) fn hold_back(&mut self, slot: u16, throttle_time_ms: i32) {
+        let throttle = Duration::from_millis(u64::try_from(throttle_time_ms).unwrap_or(0));
+        let until = self.now + throttle;
+        self.connection_mut(slot).throttled_until = (!throttle.is_zero()).then_some(until);
+    }
+
     /// Closes what has waited too long or was not used, and opens what is wanted and has waited long enough.
     pub(super) fn watch_connections(&mut self) {
         for slot in 0..self.cluster.brokers().len() as u16 {
+            if self.connection(slot).throttled_until.is_some_and(|until| until <= self.now) {
+                let connection = self.connection_mut(slot);
+                connection.throttled_until = None;
+                connection.tell_transmit = true;
+                self.recheck = true;
+            }
             if let Some((due, cause)) = self.connection_deadline(slot)
                 && due <= self.now
             {
@@ -224,6 +238,7 @@ impl<S: Storage> Sender<S> {
         for slot in 0..self.cluster.brokers().len() as u16 {
             next = earliest(next, self.connection_deadline(slot).map(|(due, _)| due));
             let connection = self.connection(slot);
+            next = earliest(next, connection.throttled_until);
             if connection.wanted {
                 next = earliest(next, Some(connection.retry_at));
             }

@@ -15,6 +15,7 @@
 //! bytes, until the broker has accepted what it was sent before. That is what keeps the order.
 
 pub(crate) mod connection;
+mod evidence;
 mod idempotence;
 pub(crate) mod in_flight;
 mod lifecycle;

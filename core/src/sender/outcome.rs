@@ -1,18 +1,10 @@
 //! What an answer, a broken connection or the clock means for a batch: done, failed, or once more.
 //!
-//! The broker checks the numbering, so a success says that everything before it under the same numbering is stored,
-//! and error 45 on a batch whose every attempt was answered says that it is not. That is how a batch of unknown fate
-//! gets its true outcome: it is sent again. A success tells its offset. When the broker has restarted, it remembers
-//! only its last batch and answers 45 to the ones before; then the ones that followed are asked about in turn. One of
-//! them known: all before are stored, at an offset that nobody can tell any more. None known: none is stored, and the
-//! numbering starts anew under the next epoch.
-//!
-//! Where that proves nothing the batch fails, and says that it may be stored: a later one, which may be the one that the
-//! broker remembers, was given up meanwhile; or it is sent in parts now, and may be stored as a whole; or the log is
-//! another one, since its topic was deleted and made anew.
+//! The broker checks the numbering, so a success says that everything before it under the same numbering is stored. That is
+//! how a batch of unknown fate gets its true outcome: it is sent again. A success tells its offset; what it means when
+//! the broker does not know the batch is the room `evidence`'s business.
 
 use super::Sender;
-use super::idempotence::advance;
 use crate::error::{Cause, Class, Disconnect, ErrorCode, ErrorKind, Failure, Persisted, Stage};
 use crate::event::Ack;
 use crate::index::NONE;
@@ -21,8 +13,12 @@ use crate::memory::Storage;
 /// A damaged batch is sent again, but not for ever: the damage may be at home.
 const CORRUPT_MAX: u8 = 3;
 
+/// So often in a row a broker may deny that it leads what the metadata says it leads, before its address is looked up anew:
+/// another broker may listen there now.
+const DENIALS_MAX: u32 = 4;
+
 /// Stored, at an offset that nobody can tell.
-const SOMEWHERE: Ack = Ack { base_offset: -1, log_append_time: None };
+pub(super) const SOMEWHERE: Ack = Ack { base_offset: -1, log_append_time: None };
 
 impl<S: Storage> Sender<S> {
     /// A batch in flight has its answer.
@@ -37,7 +33,7 @@ impl<S: Storage> Sender<S> {
             Class::None => self.succeed(partition, batch, ack),
             Class::Duplicate => self.succeed(partition, batch, SOMEWHERE),
             _ if expired => {
-                self.remove(partition, batch);
+                self.give_up(partition, batch);
                 self.partitions.get_mut(partition).recovering = true;
             }
             Class::Retriable | Class::RetriableRefresh => self.retry(partition, batch, code),
@@ -67,12 +63,15 @@ impl<S: Storage> Sender<S> {
 
     fn succeed(&mut self, partition: u32, batch: u32, ack: Ack) {
         let broker = self.partitions.get(partition).broker;
+        self.connection_mut(broker).misdirected = false;
         let generation = self.connection(broker).generation;
         let state = self.partitions.get_mut(partition);
         state.confirmed_on = Some(generation);
         state.failures = 0;
         let incarnation = state.incarnation;
         let numbering = self.batches.get(batch).stamp.map(|stamp| stamp.identity);
+        // Everything before it is stored.
+        state.hole &= numbering != Some(state.identity);
         let mut before = state.first;
         while before != batch && before != NONE {
             let entry = self.batches.get_mut(before);
@@ -103,7 +102,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Completes from the front of the queue what is known to be stored: outcomes come in order.
-    fn complete_front(&mut self, partition: u32) {
+    pub(super) fn complete_front(&mut self, partition: u32) {
         loop {
             let first = self.partitions.get(partition).first;
             if first == NONE {
@@ -136,7 +135,10 @@ impl<S: Storage> Sender<S> {
         }
         if code.class() == Class::RetriableRefresh {
             // Whoever it is, it is not this one: the batch waits for the metadata instead of asking in vain.
-            let key = self.partitions.get(partition).key;
+            let state = self.partitions.get(partition);
+            let (key, broker) = (state.key, state.broker);
+            self.connection_mut(broker).misdirected |=
+                code == ErrorCode::NOT_LEADER_OR_FOLLOWER && state.failures >= DENIALS_MAX;
             self.cluster.doubt_leader(key.topic, key.partition);
             self.refresh_topic(key.topic, false);
         }
@@ -165,100 +167,6 @@ impl<S: Storage> Sender<S> {
         }
     }
 
-    /// Error 45 or 59: the broker expects another sequence.
-    fn misnumbered(&mut self, partition: u32, batch: u32, code: ErrorCode) {
-        if !self.config.idempotence {
-            return self.refuse(partition, batch, code);
-        }
-        self.recover(partition, false);
-        if batch != self.front(partition) {
-            // An earlier one was not stored: this one follows it once more.
-            return;
-        }
-        let (first, incarnation) = {
-            let state = self.partitions.get(partition);
-            (state.first, state.incarnation)
-        };
-        let entry = self.batches.get_mut(batch);
-        let same_log = entry.incarnation == incarnation;
-        if entry.implied && same_log {
-            entry.acked = Some(SOMEWHERE);
-            return self.complete_front(partition);
-        }
-        let whole_unknown = entry.whole_unknown;
-        let overtaken = self.is_overtaken(batch) || (!same_log && !self.holds_numbers_from(partition, batch));
-        if whole_unknown || overtaken {
-            return self.refuse(partition, batch, code);
-        }
-        let entry = self.batches.get_mut(batch);
-        entry.refused = true;
-        let (ambiguous, next) = (entry.ambiguous, entry.next);
-        let numbering = entry.stamp.map(|stamp| stamp.identity);
-        let follower = self.next_unsent(next);
-        let can_ask = follower != NONE
-            && self.batches.get(follower).stamp.is_some_and(|stamp| Some(stamp.identity) == numbering);
-        match (ambiguous, same_log && can_ask) {
-            (false, _) => self.partitions.get_mut(partition).restart = true,
-            (true, true) => {}
-            (true, false) if same_log && self.holds_numbers_from(partition, first) => {
-                self.partitions.get_mut(partition).restart = true;
-            }
-            (true, false) => self.refuse_unknown(partition, code),
-        }
-    }
-
-    /// Whether a batch behind it is stored already: sent again, it would stand behind that one.
-    fn is_overtaken(&self, batch: u32) -> bool {
-        let mut slot = self.batches.get(batch).next;
-        while slot != NONE && self.batches.get(slot).acked.is_none() {
-            slot = self.batches.get(slot).next;
-        }
-        slot != NONE
-    }
-
-    /// Whether all numbers from this batch's on belong to batches of the queue. Else one was given up that may be stored:
-    /// it may be the one that the broker remembers.
-    fn holds_numbers_from(&self, partition: u32, batch: u32) -> bool {
-        let state = self.partitions.get(partition);
-        let (mut slot, mut expected) = (batch, None);
-        while slot != NONE {
-            let entry = self.batches.get(slot);
-            if let Some(stamp) = entry.stamp.filter(|stamp| stamp.identity == state.identity) {
-                if expected.is_some_and(|expected| expected != stamp.base_sequence) {
-                    return false;
-                }
-                expected = Some(advance(stamp.base_sequence, entry.count()));
-            }
-            slot = entry.next;
-        }
-        expected == Some(state.next_sequence)
-    }
-
-    /// Nobody can tell any more what became of the batches of unknown fate that the broker does not know.
-    fn refuse_unknown(&mut self, partition: u32, code: ErrorCode) {
-        let mut slot = self.partitions.get(partition).first;
-        while slot != NONE {
-            let entry = self.batches.get(slot);
-            let (next, unknown) = (entry.next, entry.refused && entry.ambiguous);
-            if unknown {
-                self.refuse(partition, slot, code);
-            }
-            slot = next;
-        }
-    }
-
-    /// Error 47 or 49: this identity writes no more. What it was sent under has no earlier attempt of unknown fate, or
-    /// nobody can tell.
-    fn disowned(&mut self, partition: u32, batch: u32, code: ErrorCode) {
-        let entry = self.batches.get(batch);
-        let Some(stamp) = entry.stamp.filter(|_| self.config.idempotence && !entry.ambiguous) else {
-            return self.refuse(partition, batch, code);
-        };
-        self.idempotence.renew(stamp.identity);
-        self.partitions.get_mut(partition).restart = true;
-        self.recover(partition, true);
-    }
-
     /// The broker will never take it.
     pub(super) fn refuse(&mut self, partition: u32, batch: u32, code: ErrorCode) {
         let entry = self.batches.get_mut(batch);
@@ -274,9 +182,13 @@ impl<S: Storage> Sender<S> {
         }
     }
 
-    /// A batch without a place in flight fails.
+    /// A batch without a place in flight fails; one that is stored has that for its outcome, whatever stood before it.
     fn fail(&mut self, partition: u32, batch: u32, kind: ErrorKind) {
         let entry = self.batches.get(batch);
+        if let Some(ack) = entry.acked {
+            self.remove(partition, batch);
+            return self.batches.complete(batch, Ok(ack));
+        }
         let persisted = if entry.ambiguous { Persisted::Possibly } else { Persisted::No };
         let failure = Failure { kind, persisted, attempts: entry.attempts, last_cause: entry.last_cause };
         let (stamp, next) = (entry.stamp, entry.next);
@@ -288,8 +200,19 @@ impl<S: Storage> Sender<S> {
                 state.next_sequence = stamp.base_sequence;
             }
         }
-        self.remove(partition, batch);
+        match persisted {
+            Persisted::No => self.remove(partition, batch),
+            Persisted::Possibly => self.give_up(partition, batch),
+        }
         self.batches.complete(batch, Err(failure));
+    }
+
+    /// Takes a batch out that may be stored, or not.
+    fn give_up(&mut self, partition: u32, batch: u32) {
+        let stamp = self.batches.get(batch).stamp;
+        let state = self.partitions.get_mut(partition);
+        state.hole |= stamp.is_some_and(|stamp| stamp.identity == state.identity);
+        self.remove(partition, batch);
     }
 
     /// Takes a batch out of its partition's queue. It keeps its slot until its memory is told.
@@ -333,7 +256,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// The first batch of the queue whose fate is open.
-    fn front(&self, partition: u32) -> u32 {
+    pub(super) fn front(&self, partition: u32) -> u32 {
         let mut slot = self.partitions.get(partition).first;
         while slot != NONE && (self.batches.get(slot).refused || self.batches.get(slot).acked.is_some()) {
             slot = self.batches.get(slot).next;
@@ -366,28 +289,6 @@ impl<S: Storage> Sender<S> {
         self.list(partition);
     }
 
-    /// Under the next epoch, from sequence 0, once no batch of the queue can be in the log under the old one.
-    fn restart_numbering(&mut self, partition: u32) {
-        let state = *self.partitions.get(partition);
-        if !state.restart {
-            return;
-        }
-        let Some(identity) = self.idempotence.restart(state.identity) else { return };
-        let state = self.partitions.get_mut(partition);
-        state.restart = false;
-        state.identity = identity;
-        state.next_sequence = 0;
-        let mut slot = state.first;
-        while slot != NONE {
-            let entry = self.batches.get_mut(slot);
-            entry.stamp = None;
-            entry.refused = false;
-            entry.implied = false;
-            entry.ambiguous = false;
-            slot = entry.next;
-        }
-    }
-
     /// A connection is gone with a request: what became of its batches is not known.
     pub(super) fn lose_batches(
         &mut self,
@@ -403,6 +304,7 @@ impl<S: Storage> Sender<S> {
             debug_assert_eq!(entry.correlation_id, correlation_id, "a request holds only its own batches");
             entry.last_cause = Some(Cause::Disconnected(cause));
             entry.ambiguous |= may_be_stored;
+            entry.adrift |= may_be_stored;
             entry.attempts -= u32::from(!may_be_stored);
             let expired = entry.outcome.is_some();
             self.land(partition, batch);
@@ -410,7 +312,7 @@ impl<S: Storage> Sender<S> {
             self.refresh_topic(topic, false);
             self.recover(partition, true);
             if expired {
-                self.remove(partition, batch);
+                self.give_up(partition, batch);
             }
             self.resume(partition);
             batch = next;
@@ -421,10 +323,7 @@ impl<S: Storage> Sender<S> {
     pub(super) fn expire_batch(&mut self, batch: u32) {
         let entry = self.batches.get(batch);
         let partition = entry.partition;
-        if let Some(ack) = entry.acked {
-            self.remove(partition, batch);
-            self.batches.complete(batch, Ok(ack));
-        } else if entry.in_flight {
+        if entry.in_flight {
             let failure = Failure {
                 kind: ErrorKind::DeliveryTimeout(Stage::InFlight),
                 persisted: Persisted::Possibly,

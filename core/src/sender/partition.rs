@@ -19,6 +19,8 @@ pub struct PartitionSlot {
     pub(crate) reserved: bool,
     /// The broker that its batches went to last, or go to.
     pub(crate) broker: u16,
+    /// The generation of its connection, for what it has refused: one that comes back may know more, or less.
+    pub(crate) generation: u16,
     /// The generation of its broker's connection on which a batch had success: more than one may be in flight there
     /// (KAFKA-15591). A broker that comes back may have forgotten what it confirmed.
     pub(crate) confirmed_on: Option<u16>,
@@ -26,6 +28,8 @@ pub struct PartitionSlot {
     pub(crate) incarnation: u8,
     /// Something went wrong: nothing more is sent until nothing is in flight, then one batch after the other.
     pub(crate) recovering: bool,
+    /// A batch of this numbering was given up, and may be stored or not.
+    pub(crate) hole: bool,
     /// The numbering starts anew, once nothing is in flight and there is a producer id.
     pub(crate) restart: bool,
     pub(crate) failures: u32,
@@ -34,6 +38,8 @@ pub struct PartitionSlot {
     pub(crate) next_sequence: i32,
     /// The accumulator waits for `Event::Ready`.
     pub(crate) waiting: bool,
+    /// What it waits with may be gone: it is to ask once more, or to leave the slot to others.
+    pub(crate) ask_again: bool,
     /// In the list of its connection's sendable partitions.
     pub(crate) listed: bool,
     pub(crate) next_sendable: u32,
@@ -54,15 +60,18 @@ impl PartitionSlot {
         in_flight: 0,
         reserved: false,
         broker: NOBODY,
+        generation: 0,
         confirmed_on: None,
         incarnation: 0,
         recovering: false,
+        hole: false,
         restart: false,
         failures: 0,
         retry_at: None,
         identity: ProducerIdentity::NONE,
         next_sequence: 0,
         waiting: false,
+        ask_again: false,
         listed: false,
         next_sendable: NONE,
         next_waiting: NONE,

@@ -25,7 +25,8 @@ impl<S: Storage> Sender<S> {
             self.partitions.get_mut(partition).reserved = true;
             return true;
         }
-        self.partitions.get_mut(partition).waiting = true;
+        let state = self.partitions.get_mut(partition);
+        (state.waiting, state.ask_again) = (true, false);
         self.wait(partition);
         self.seek_leader(partition);
         false
@@ -44,6 +45,10 @@ impl<S: Storage> Sender<S> {
             Some(_) => None,
         };
         let Some(partition) = taken else {
+            if let Some(partition) = place {
+                self.partitions.get_mut(partition).ask_again = true;
+                self.recheck = true;
+            }
             let last_cause = self.cause(key);
             let kind_told = kind.unwrap_or(ErrorKind::DeliveryTimeout(Stage::Queue));
             if let Some(ErrorKind::UnknownTopic | ErrorKind::Broker(_)) = kind {
@@ -117,19 +122,28 @@ impl<S: Storage> Sender<S> {
             return Some(state.broker);
         }
         let leader = self.cluster.leader(state.key.topic, state.key.partition)?;
-        if leader != state.broker {
+        let generation = self.connection(leader).generation;
+        if (leader, generation) != (state.broker, state.generation) {
             let state = self.partitions.get_mut(partition);
-            state.broker = leader;
-            state.confirmed_on = None;
-            // What one broker refused, another one may know.
-            let mut slot = state.first;
-            while slot != NONE {
-                let entry = self.batches.get_mut(slot);
-                entry.refused = false;
-                slot = entry.next;
+            if leader != state.broker {
+                state.confirmed_on = None;
             }
+            (state.broker, state.generation) = (leader, generation);
+            self.ask_all_again(partition);
         }
         Some(leader)
+    }
+
+    /// What one broker refused, another one may know; and the same one, too, when it comes back.
+    fn ask_all_again(&mut self, partition: u32) {
+        let first = self.partitions.get(partition).first;
+        let mut slot = first;
+        while slot != NONE {
+            let entry = self.batches.get_mut(slot);
+            entry.refused = false;
+            slot = entry.next;
+        }
+        self.partitions.get_mut(partition).cursor = self.next_unsent(first);
     }
 
     /// Whether a batch of the partition that is not here yet could be sent with the next request.
@@ -142,6 +156,7 @@ impl<S: Storage> Sender<S> {
         let connection = self.connection(broker);
         let writing = matches!(connection.outgoing, Outgoing::Produce(cursor) if cursor.begun);
         connection.is_ready()
+            && connection.throttled_until.is_none()
             && !writing
             && connection.produce_in_flight < self.config.in_flight_max
             && connection.sendable_bytes < self.config.request_bytes_max
@@ -282,13 +297,16 @@ impl<S: Storage> Sender<S> {
         {
             self.fail_queued(partition, kind);
         }
-        self.list(partition);
+        // There may be another producer id now, which a numbering waits for that is to start anew.
+        self.resume(partition);
         let state = self.partitions.get(partition);
         if !state.waiting {
             return None;
         }
-        if self.verdict(key).is_some() || self.has_room(partition) {
-            self.partitions.get_mut(partition).waiting = false;
+        let ask_again = state.ask_again;
+        if ask_again || self.verdict(key).is_some() || self.has_room(partition) {
+            let state = self.partitions.get_mut(partition);
+            (state.waiting, state.ask_again) = (false, false);
             return Some(Event::Ready(key));
         }
         self.wait(partition);

@@ -3,7 +3,7 @@
 use super::Sender;
 use super::connection::{Incoming, Request};
 use crate::cluster::TopicState;
-use crate::error::{Cause, Class, ErrorCode, ProtocolError};
+use crate::error::{Cause, Class, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Ack;
 use crate::id::{TopicId, TopicPartition};
 use crate::index::NONE;
@@ -165,7 +165,13 @@ impl<S: Storage> Sender<S> {
         mut decoder: Decoder<metadata::Field>,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
-        if decoder.push(input, |item| self.metadata_item(&item))? == Progress::More {
+        let read = |item: Item<'_, metadata::Field>| {
+            if let Item::Value(metadata::Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) = item {
+                self.hold_back(slot, throttle_time_ms);
+            }
+            self.metadata_item(&item)
+        };
+        if decoder.push(input, read)? == Progress::More {
             return Ok(Incoming::Metadata(decoder));
         }
         let answered = self.answered(slot);
@@ -299,7 +305,13 @@ impl<S: Storage> Sender<S> {
                 self.put_back(slot, request);
                 Err(ProtocolError::UnexpectedPartition)
             }
-            _ => Ok(Incoming::START),
+            _ => {
+                let connection = self.connection(slot);
+                if connection.misdirected && connection.produce_in_flight == 0 {
+                    self.disconnect(slot, Disconnect::Idle, true);
+                }
+                Ok(Incoming::START)
+            }
         }
     }
 
@@ -317,6 +329,9 @@ impl<S: Storage> Sender<S> {
     ) -> Result<(), ProtocolError> {
         use produce::Field;
         match *item {
+            Item::Value(Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) => {
+                self.hold_back(slot, throttle_time_ms);
+            }
             Item::Value(Field::TopicName, Value::Text(name)) => {
                 answer.topic = name.and_then(|name| self.cluster.topic_of_name(name));
             }

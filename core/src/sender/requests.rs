@@ -4,7 +4,7 @@ use super::Sender;
 use super::connection::{Incoming, Request, State};
 use super::idempotence::IdState;
 use super::retry::backoff;
-use crate::cluster::{HOST_BYTES, TopicState};
+use crate::cluster::{BrokerSlot, HOST_BYTES, TopicState};
 use crate::error::{Cause, ErrorCode};
 use crate::event::Event;
 use crate::id::TopicId;
@@ -147,7 +147,9 @@ impl<S: Storage> Sender<S> {
     fn least_loaded(&self) -> Option<u16> {
         let load = |slot: &u16| self.connection(*slot).requests.len();
         (0..self.cluster.brokers().len() as u16)
-            .filter(|&slot| self.connection(slot).is_ready())
+            .filter(|&slot| {
+                self.connection(slot).is_ready() && self.connection(slot).throttled_until.is_none()
+            })
             .min_by_key(load)
     }
 
@@ -155,7 +157,10 @@ impl<S: Storage> Sender<S> {
     /// answer has named.
     fn connect_somewhere(&mut self) {
         let brokers = self.cluster.brokers();
-        if brokers.iter().any(|slot| !slot.connection.is_idle()) {
+        // Who was not reached before is no hope: where several brokers neither refuse nor answer, one of them is always
+        // being connected to.
+        let is_hope = |slot: &BrokerSlot| !slot.connection.is_idle() && slot.connection.failures == 0;
+        if brokers.iter().any(is_hope) {
             return;
         }
         let candidate = |slot: &u16| {
@@ -324,7 +329,8 @@ impl<S: Storage> Sender<S> {
         self.metadata.second_look = false;
         self.metadata.asked_for &= self.cluster.topics().iter().any(|slot| slot.state == TopicState::Unknown);
         let news = !self.metadata.needed && self.metadata.revision != self.cluster.revision();
-        let in_a_row = self.metadata.refreshed_at + 2 * self.config.retry_backoff_max > self.now;
+        let in_a_row =
+            self.metadata.refreshed_at + self.config.retry_backoff_max.saturating_mul(2) > self.now;
         self.metadata.failures = if news || !in_a_row { 0 } else { self.metadata.failures + 1 };
         let failures = self.metadata.failures.max(1);
         let wait =

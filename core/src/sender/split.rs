@@ -17,8 +17,11 @@ impl<S: Storage> Sender<S> {
             return false;
         };
         self.batches.complete_part(slot, part.count, Ok(ack));
+        let incarnation = self.partitions.get(self.batches.get(slot).partition).incarnation;
         let entry = self.batches.get_mut(slot);
-        (entry.ambiguous, entry.whole_unknown) = (false, false);
+        // Where the whole is stored no part of it is; in another log that says nothing.
+        entry.whole_unknown &= entry.incarnation != incarnation;
+        (entry.ambiguous, entry.adrift) = (entry.whole_unknown, false);
         self.move_up(slot, part, part.count);
         true
     }

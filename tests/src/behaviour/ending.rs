@@ -12,7 +12,7 @@ use felice_host::{Builder, CloseError, ProduceError, RecordMetadata};
 
 use super::{FrontEnd, Handle, PATIENCE, Target, Witness, builder, producer, wait_until};
 use crate::cluster::{Action, Fault};
-use crate::protocol::ApiKey;
+use crate::protocol::{ApiKey, ErrorCode as Code};
 
 /// A program that sends one record and ends: the record is there when it has ended. `program` takes the bootstrap
 /// servers and the topic, and sends its own process id.
@@ -140,7 +140,8 @@ pub fn close_says_how_many_failed<F: FrontEnd>(target: &Target) {
 /// `flush` returns when all that was accepted before has its outcome, without closing anything, whatever the linger.
 pub fn flush_waits_for_all<F: FrontEnd>(target: &Target) {
     let topic = new_topic::<F>(target, "flushed");
-    let producer: F = builder(target).linger(Duration::from_secs(60)).build().expect("the settings fit");
+    let producer: F = builder(target).linger(PATIENCE).build().expect("the settings fit");
+    let begun = Instant::now();
     for round in 1..=5 {
         let record = ProducerRecord::new(&topic, "value");
         let handles: Vec<F::Handle> =
@@ -151,7 +152,36 @@ pub fn flush_waits_for_all<F: FrontEnd>(target: &Target) {
         }
         assert_eq!(target.read(&topic).len(), round * 100);
     }
+    assert!(begun.elapsed() < PATIENCE, "it does not wait for the linger");
     producer.close(PATIENCE).expect("nothing is left");
+}
+
+/// Times without end are waited for, not computed with: nothing overflows, nothing is over at once.
+pub fn times_without_end<F: FrontEnd>(target: &Target) {
+    let topic = new_topic::<F>(target, "without-end");
+    let never = Duration::MAX;
+    let producer: F = builder(target)
+        .buffer_memory(16 * 1024)
+        .max_block(never)
+        .metadata_max_age(never)
+        .connections_max_idle(never)
+        .retry_backoff_max(never)
+        .reconnect_backoff_max(never)
+        .drop_timeout(never)
+        .build()
+        .expect("the settings fit");
+    let record = ProducerRecord::new(&topic, [0_u8; 1_000]);
+    target.cluster().with(|it| it.inject(Fault::error(ApiKey::PRODUCE, Code::NOT_ENOUGH_REPLICAS).times(2)));
+    let mut handle = producer.send(&record).expect("there is room");
+    handle.get_timeout(never).expect("it is stored");
+    for _ in 0..100 {
+        producer.send(&record).expect("it waits for memory");
+    }
+    assert_eq!(producer.partitions_for(&topic), Ok(3));
+    producer.flush().expect("this is no callback");
+    producer.send(&record).expect("there is room");
+    producer.close(never).expect("nothing is left");
+    assert_eq!(target.read(&topic).len(), 102);
 }
 
 /// The number of partitions, and a topic that grows: after a while records go to the new ones.

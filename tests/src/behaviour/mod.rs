@@ -228,6 +228,7 @@ macro_rules! behaviour_of_every_front_end {
             refusals::a_record_too_large on [simulated, real];
             refusals::an_unknown_topic on [simulated, real];
             refusals::an_unknown_partition on [simulated, real];
+            refusals::a_clock_that_is_wrong on [simulated, real];
             refusals::a_closed_producer on [simulated, real];
             refusals::a_full_buffer on [simulated];
             refusals::waiting_for_memory on [simulated, real];
@@ -236,10 +237,12 @@ macro_rules! behaviour_of_every_front_end {
             unreachable::unresolvable on [simulated];
             unreachable::refusing on [simulated];
             unreachable::silent on [simulated];
+            unreachable::swallowing on [simulated];
             unreachable::one_of_many_works on [simulated, real];
 
             ending::close_says_how_many_failed on [simulated];
             ending::flush_waits_for_all on [simulated, real];
+            ending::times_without_end on [simulated];
             ending::partitions_are_known on [simulated];
 
             undelivered::is_heard_of_once on [simulated];

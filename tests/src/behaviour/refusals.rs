@@ -1,10 +1,11 @@
 //! Records and settings that are not accepted, and records whose topic or partition does not exist.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use felice_core::error::{ErrorKind, Persisted};
+use felice_core::error::{ErrorCode, ErrorKind, Persisted};
 use felice_core::record::ProducerRecord;
+use felice_core::time::Timestamp;
 use felice_host::{Builder, PartitionsError, SendError};
 
 use super::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, builder, producer, wait_until};
@@ -75,6 +76,26 @@ pub fn an_unknown_partition<F: FrontEnd>(target: &Target) {
     assert_eq!(producer.partitions_for(&topic), Ok(1));
     producer.send(&record.partition(0)).expect("there is room").get().expect("it is stored");
     assert_eq!(target.read(&topic).len(), 1);
+}
+
+/// A clock that is two hours ahead: the broker refuses the record, and felice says which clock is to be looked at. What
+/// comes after it is stored, and so is what says that it is 1970.
+pub fn a_clock_that_is_wrong<F: FrontEnd>(target: &Target) {
+    let topic = new_topic::<F>(target, "clock");
+    let producer: F = producer(target);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later than 1970");
+    let ahead = Timestamp::from_millis((now + Duration::from_secs(7_200)).as_millis() as i64);
+    let record = ProducerRecord::new(&topic, "value");
+    let failed = producer.send(&record.timestamp(ahead)).expect("there is room").get();
+    let Err(NoMetadata::Failed(error)) = failed else { panic!("{failed:?}") };
+    let told = (error.kind(), error.persisted());
+    assert_eq!(told, (ErrorKind::Broker(ErrorCode::INVALID_TIMESTAMP), Persisted::No), "{error}");
+    assert!(!error.is_retriable() && error.to_string().contains("this machine's clock"), "{error}");
+    for (offset, timestamp) in [None, Some(Timestamp::from_millis(0))].into_iter().enumerate() {
+        let stamped = timestamp.map_or(record, |timestamp| record.timestamp(timestamp));
+        let metadata = producer.send(&stamped).expect("there is room").get().expect("it is stored");
+        assert_eq!(metadata.offset(), offset as i64);
+    }
 }
 
 /// After `close`, by any clone, nothing is accepted.

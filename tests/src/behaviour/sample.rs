@@ -70,7 +70,7 @@ impl Sample {
     }
 
     /// Checks what the cluster holds against what was sent. `sent_after` is when the sending began, by
-    /// [`producers_ms`].
+    /// `producers_ms`.
     pub fn check_stored(&self, read: &ReadRecord, sent_after: i64) {
         assert_eq!((&read.key, &read.value), (&self.key, &self.value));
         assert_eq!(read.headers, self.headers);

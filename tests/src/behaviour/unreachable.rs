@@ -1,11 +1,12 @@
-//! Bootstrap servers that do not exist, refuse, or listen and say nothing.
+//! Bootstrap servers that do not exist, refuse, or listen and say nothing, and such whose packets are lost.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use felice_core::error::{Cause, Disconnect, ErrorKind, Persisted, Stage};
 use felice_core::record::ProducerRecord;
 use felice_host::{Builder, CloseError, PartitionsError};
+use socket2::{Domain, Socket, Type};
 
 use super::{FrontEnd, Handle, NoMetadata, PATIENCE, Target};
 
@@ -31,13 +32,19 @@ pub fn silent<F: FrontEnd>(_: &Target) {
     nobody_answers::<F>(&address.to_string(), &[Disconnect::HandshakeTimeout]);
 }
 
+/// An address that nothing comes back from, as behind a firewall.
+pub fn swallowing<F: FrontEnd>(_: &Target) {
+    let full = FullListener::new();
+    nobody_answers::<F>(&full.address.to_string(), &[Disconnect::ConnectTimeout]);
+}
+
 /// One good server among bad ones is found.
 pub fn one_of_many_works<F: FrontEnd>(target: &Target) {
     let topic = format!("{}-one-works", F::NAME);
     target.create_topic(&topic, 1);
     let (_listener, silent) = silence();
-    let good = target.bootstrap();
-    let servers = format!("{NAMELESS},{},{silent},{good}", refused());
+    let (full, good) = (FullListener::new(), target.bootstrap());
+    let servers = format!("{NAMELESS},{},{silent},{},{good}", refused(), full.address);
     // Which of them is asked first is not said: several times, then.
     for _ in 0..4 {
         let producer = impatient::<F>(&servers).delivery_timeout(PATIENCE).build().expect("the settings fit");
@@ -103,4 +110,25 @@ fn silence() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = listener.local_addr().expect("it is bound");
     (listener, address)
+}
+
+/// A listener with as many connections as it may keep: the system throws away what asks for another one.
+struct FullListener {
+    address: SocketAddr,
+    _listener: Socket,
+    _kept: Vec<TcpStream>,
+}
+
+impl FullListener {
+    fn new() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets left");
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("there is a free port");
+        listener.listen(0).expect("it is bound");
+        let address = listener.local_addr().ok().and_then(|address| address.as_socket());
+        let address = address.expect("it is bound");
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+        let kept: Vec<TcpStream> = (0..16).map_while(|_| connect()).collect();
+        assert!(kept.len() < 16, "the system keeps more connections than it was told to");
+        Self { address, _listener: listener, _kept: kept }
+    }
 }

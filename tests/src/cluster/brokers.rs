@@ -9,6 +9,12 @@ pub struct Broker {
     host: String,
     port: i32,
     up: bool,
+    /// It starts, and waits for the controller to let it in.
+    starting: bool,
+    /// What the controller has told all brokers of it.
+    listed: bool,
+    /// It stands still: it confirms nothing as a follower.
+    frozen: bool,
     open_connections: usize,
     accepted_connections: u64,
 }
@@ -16,7 +22,17 @@ pub struct Broker {
 impl Broker {
     pub(super) fn new(id: i32) -> Self {
         let host = "127.0.0.1".to_owned();
-        Self { id, host, port: 9091 + id, up: true, open_connections: 0, accepted_connections: 0 }
+        Self {
+            id,
+            host,
+            port: 9091 + id,
+            up: true,
+            starting: false,
+            listed: true,
+            frozen: false,
+            open_connections: 0,
+            accepted_connections: 0,
+        }
     }
 
     /// The broker's id.
@@ -37,6 +53,16 @@ impl Broker {
     /// Whether the broker runs.
     pub fn is_up(&self) -> bool {
         self.up
+    }
+
+    /// Whether Metadata names it: it runs, or the controller has not told yet that it does not.
+    pub fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// Whether it stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// How many connections are open; only those over sockets are counted.
@@ -90,28 +116,75 @@ impl Cluster {
     /// If there is no such broker.
     pub fn stop_broker(&mut self, broker_id: i32) {
         let broker = self.broker_mut(broker_id);
+        (broker.starting, broker.frozen) = (false, false);
         if !std::mem::replace(&mut broker.up, false) {
             return;
         }
-        let up = self.up_ids();
         for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
-            partition.broker_stopped(broker_id, &up);
+            partition.producers.forget_all_but_the_last(broker_id);
         }
+        self.let_know();
     }
 
-    /// Starts a broker that was stopped. It is in sync at once, and leads the partitions that have no other leader.
+    /// Starts a broker that was stopped. It is in sync at once, and leads the partitions that have no other leader. Without
+    /// a controller it waits for one.
     ///
     /// # Panics
     ///
     /// If there is no such broker.
     pub fn start_broker(&mut self, broker_id: i32) {
         let broker = self.broker_mut(broker_id);
-        if std::mem::replace(&mut broker.up, true) {
+        broker.starting = !broker.up;
+        self.let_know();
+    }
+
+    /// Whether there is a controller. Without one nobody hears of brokers that stop, their partitions have no new
+    /// leader, and no broker or topic comes.
+    pub fn set_controller(&mut self, there: bool) {
+        self.controllerless = !there;
+        self.let_know();
+    }
+
+    /// Whether there is a controller.
+    pub fn has_controller(&self) -> bool {
+        !self.controllerless
+    }
+
+    /// A broker stands still, as a process that is stopped by a signal, or goes on. The controller takes it for a broker
+    /// that is up: it stays in sync, and what waits for it to confirm waits in vain. That its own connections stand
+    /// still is the business of whoever carries them.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such broker.
+    pub fn set_frozen(&mut self, broker_id: i32, frozen: bool) {
+        self.broker_mut(broker_id).frozen = frozen;
+    }
+
+    /// The controller, if there is one, hears of the brokers that have stopped and started, and acts.
+    fn let_know(&mut self) {
+        if self.controllerless {
             return;
         }
+        let gone: Vec<i32> = self.brokers.iter().filter(|it| it.listed && !it.up).map(Broker::id).collect();
+        gone.iter().for_each(|id| self.broker_mut(*id).listed = false);
+        let up = self.up_ids();
         for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
-            partition.broker_started(broker_id);
+            gone.iter().for_each(|id| partition.broker_stopped(*id, &up));
         }
+        let come: Vec<i32> = self.brokers.iter().filter(|it| it.starting).map(Broker::id).collect();
+        for id in come {
+            let broker = self.broker_mut(id);
+            (broker.up, broker.starting, broker.listed) = (true, false, true);
+            for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
+                partition.broker_started(id);
+            }
+        }
+    }
+
+    /// Whether a broker confirms, as a follower, what its leader has.
+    pub(super) fn confirms(&self, broker_id: i32) -> bool {
+        self.brokers.iter().any(|broker| broker.id == broker_id && broker.up && !broker.frozen)
     }
 
     pub(super) fn connection_opened(&mut self, broker_id: i32) {

@@ -14,6 +14,8 @@ pub struct Connection {
     input: FrameBuffer,
     /// An answer that is not due yet.
     held_back: Option<(u64, Vec<u8>)>,
+    /// Until when nothing more is read: the client is over its quota.
+    muted_until: u64,
     state: State,
 }
 
@@ -39,7 +41,7 @@ pub enum Progress {
 impl Connection {
     /// A new connection to a broker.
     pub fn new(broker_id: i32) -> Self {
-        Self { broker_id, input: FrameBuffer::new(), held_back: None, state: State::Open }
+        Self { broker_id, input: FrameBuffer::new(), held_back: None, muted_until: 0, state: State::Open }
     }
 
     /// Bytes of the client, cut anywhere.
@@ -68,6 +70,9 @@ impl Connection {
             None => {}
         }
         while self.state != State::Closed {
+            if self.muted_until > now_us {
+                return Progress::WaitUntil(self.muted_until);
+            }
             let frame = match self.input.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Progress::Read,
@@ -77,10 +82,14 @@ impl Connection {
                 continue;
             }
             match cluster.handle_request(now_us, self.broker_id, frame) {
-                Reply::Response { frame, delay_us: 0 } => output.extend_from_slice(&frame),
+                Reply::Response { frame, delay_us: 0 } => {
+                    output.extend_from_slice(&frame);
+                    self.muted_until = now_us + cluster.throttle_us();
+                }
                 Reply::Response { frame, delay_us } => {
                     let due_us = now_us.saturating_add(delay_us);
                     self.held_back = Some((due_us, frame));
+                    self.muted_until = due_us.saturating_add(cluster.throttle_us());
                     return Progress::WaitUntil(due_us);
                 }
                 Reply::Nothing => {}

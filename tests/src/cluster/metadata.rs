@@ -62,7 +62,7 @@ impl Cluster {
             topics.iter_mut().for_each(|topic| *topic = fail(topic, error_code));
         }
         let brokers: Vec<_> =
-            self.brokers.iter().filter(|broker| broker.is_up()).map(describe_broker).collect();
+            self.brokers.iter().filter(|broker| broker.is_listed()).map(describe_broker).collect();
         let reply = call.respond(&MetadataResponse {
             throttle_time_ms: self.throttle_time_ms,
             controller_id: brokers.first().map_or(-1, |broker| broker.node_id),
@@ -72,7 +72,7 @@ impl Cluster {
             error_code: top_level.unwrap_or(ErrorCode::NONE),
         });
         // A topic is not there yet in the answer to the request that makes it.
-        if !matches!(call.bend, Bend::Refuse(_)) {
+        if !matches!(call.bend, Bend::Refuse(_)) && !self.controllerless {
             for name in missing {
                 self.create_topic_with(&name, self.config.auto_create_config.clone());
             }
@@ -95,6 +95,10 @@ impl Cluster {
         missing.sort();
         missing.dedup();
         missing
+    }
+
+    fn is_listed(&self, broker_id: i32) -> bool {
+        self.brokers.iter().any(|broker| broker.id() == broker_id && broker.is_listed())
     }
 
     fn describe_asked<'a>(&'a self, broker_id: i32, asked: &MetadataRequestTopic<'a>) -> MetadataTopic<'a> {
@@ -151,8 +155,8 @@ impl Cluster {
             leader_epoch,
             replica_nodes: partition.replicas.clone(),
             // The last one in sync is remembered while it is down, but no longer told of.
-            isr_nodes: partition.isr.iter().copied().filter(|id| self.is_up(*id)).collect(),
-            offline_replicas: partition.replicas.iter().copied().filter(|id| !self.is_up(*id)).collect(),
+            isr_nodes: partition.isr.iter().copied().filter(|id| self.is_listed(*id)).collect(),
+            offline_replicas: partition.replicas.iter().copied().filter(|id| !self.is_listed(*id)).collect(),
         }
     }
 }

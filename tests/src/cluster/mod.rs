@@ -109,6 +109,7 @@ pub struct Cluster {
     faults: Faults,
     requests: RequestLog,
     throttle_time_ms: i32,
+    controllerless: bool,
     /// What brokers that hear no more know of leaders.
     stale: BTreeMap<i32, metadata::Leaders>,
 }
@@ -131,6 +132,7 @@ impl Cluster {
             faults: Faults::default(),
             requests: RequestLog::new(config.logged_requests_max),
             throttle_time_ms: 0,
+            controllerless: false,
             stale: BTreeMap::new(),
             config,
         }
@@ -171,9 +173,14 @@ impl Cluster {
         self.versions.set(api_key, min_version, max_version);
     }
 
-    /// The `throttle_time_ms` of all responses from now on.
+    /// The `throttle_time_ms` of all responses from now on. For that long a broker reads nothing more from the
+    /// connection (KIP-219).
     pub fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
         self.throttle_time_ms = throttle_time_ms;
+    }
+
+    pub(crate) fn throttle_us(&self) -> u64 {
+        u64::try_from(self.throttle_time_ms).unwrap_or(0) * 1_000
     }
 
     /// Chooses which records are kept from now on.

@@ -101,7 +101,6 @@ impl Partition {
         if !self.replicas.contains(&broker_id) {
             return;
         }
-        self.producers.forget_all_but_the_last(broker_id);
         // The last one stays in sync although it is down: only it is sure to have everything.
         if self.isr.len() > 1 {
             self.isr.retain(|id| *id != broker_id);

@@ -187,6 +187,13 @@ impl<'a> Session<'a> {
         self.connect_to(broker);
     }
 
+    /// Lets a broker stand still while `run` does what it does.
+    pub fn while_paused(&mut self, broker: i32, run: impl FnOnce(&mut Self)) {
+        self.target.pause(broker);
+        run(self);
+        self.target.resume(broker);
+    }
+
     /// Goes on with another broker.
     pub fn connect_to(&mut self, broker: i32) {
         self.stream = connect(self.target, broker);

@@ -21,6 +21,12 @@ pub trait Target {
 
     /// Starts it again, on the same port and with what it stored.
     fn start(&self, broker: i32);
+
+    /// Lets it stand still, as it is.
+    fn pause(&self, broker: i32);
+
+    /// Lets it go on.
+    fn resume(&self, broker: i32);
 }
 
 impl Target for Kafka {
@@ -42,6 +48,14 @@ impl Target for Kafka {
 
     fn start(&self, broker: i32) {
         self.restart(broker);
+    }
+
+    fn pause(&self, broker: i32) {
+        self.pause(broker);
+    }
+
+    fn resume(&self, broker: i32) {
+        self.resume(broker);
     }
 }
 
@@ -79,5 +93,13 @@ impl Target for TcpCluster {
 
     fn start(&self, broker: i32) {
         self.start_broker(broker);
+    }
+
+    fn pause(&self, broker: i32) {
+        self.with(|cluster| cluster.set_frozen(broker, true));
+    }
+
+    fn resume(&self, broker: i32) {
+        self.with(|cluster| cluster.set_frozen(broker, false));
     }
 }

@@ -83,8 +83,12 @@ names!(ErrorCode {
     NOT_LEADER_OR_FOLLOWER = 6,
     /// The replicas did not answer in time; the batch may be in the log.
     REQUEST_TIMED_OUT = 7,
+    /// A replica is not there.
+    REPLICA_NOT_AVAILABLE = 9,
     /// The batch is larger than `max.message.bytes`.
     MESSAGE_TOO_LARGE = 10,
+    /// The broker lost the connection that it needed.
+    NETWORK_EXCEPTION = 13,
     /// The coordinator is starting.
     COORDINATOR_LOAD_IN_PROGRESS = 14,
     /// There is no coordinator at present.
@@ -109,6 +113,8 @@ names!(ErrorCode {
     UNSUPPORTED_VERSION = 35,
     /// The request makes no sense.
     INVALID_REQUEST = 42,
+    /// A policy of the broker refuses it.
+    POLICY_VIOLATION = 44,
     /// A sequence that does not follow the last one.
     OUT_OF_ORDER_SEQUENCE_NUMBER = 45,
     /// A sequence that was appended before.
@@ -133,6 +139,8 @@ names!(ErrorCode {
     INVALID_RECORD = 87,
     /// No topic has this id.
     UNKNOWN_TOPIC_ID = 100,
+    /// The topic has another id than the request says.
+    INCONSISTENT_TOPIC_ID = 103,
     /// The client must begin again at its bootstrap servers.
     REBOOTSTRAP_REQUIRED = 129,
 });

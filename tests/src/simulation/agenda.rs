@@ -15,6 +15,8 @@ pub(super) enum Event {
     Connect(usize),
     /// Bytes reach the broker.
     ToBroker(usize),
+    /// There is room in a client's socket.
+    Room(usize),
     /// Bytes reach the client.
     ToClient(usize),
     /// A broker's answer that was held back is due.

@@ -3,14 +3,14 @@
 use super::agenda::Event;
 use super::dice::Dice;
 use super::network::Piece;
-use super::plan::{LATE_US, TopicPlan};
+use super::plan::{LATE_US, TopicPlan, Trouble};
 use super::{World, network};
 use crate::cluster::{Action, Fault, Release, TopicConfig};
 use crate::protocol::{ApiKey, ErrorCode};
 use felice_core::error::Disconnect;
 
 /// What a broker may answer to Produce without having stored anything.
-const REFUSALS: [ErrorCode; 12] = [
+const REFUSALS: [ErrorCode; 24] = [
     ErrorCode::NOT_LEADER_OR_FOLLOWER,
     ErrorCode::LEADER_NOT_AVAILABLE,
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -23,6 +23,18 @@ const REFUSALS: [ErrorCode; 12] = [
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ErrorCode::UNKNOWN_SERVER_ERROR,
     ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    ErrorCode::REPLICA_NOT_AVAILABLE,
+    ErrorCode::NETWORK_EXCEPTION,
+    ErrorCode::INVALID_TOPIC_EXCEPTION,
+    ErrorCode::RECORD_LIST_TOO_LARGE,
+    ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    ErrorCode::INVALID_TIMESTAMP,
+    ErrorCode::POLICY_VIOLATION,
+    ErrorCode::UNKNOWN_LEADER_EPOCH,
+    ErrorCode::INVALID_PRODUCER_EPOCH,
+    ErrorCode::INVALID_RECORD,
+    ErrorCode::UNKNOWN_TOPIC_ID,
+    ErrorCode::INCONSISTENT_TOPIC_ID,
 ];
 
 /// What it may answer although it has stored the batch.
@@ -32,6 +44,12 @@ const LIES: [ErrorCode; 4] = [
     ErrorCode::REQUEST_TIMED_OUT,
     ErrorCode::KAFKA_STORAGE_ERROR,
 ];
+
+/// The longest that a broker holds a client back, in milliseconds.
+const THROTTLE_MS_MAX: u64 = 4_000;
+
+/// The longest that a client is not given a processor, in microseconds.
+const ASLEEP_US_MAX: u64 = 10_000_000;
 
 /// The source of all trouble.
 #[derive(Debug)]
@@ -43,6 +61,11 @@ impl Chaos {
     pub(super) fn new(dice: Dice) -> Self {
         Self { dice }
     }
+}
+
+/// How brokers read: as fast as bytes come, or a little at a time.
+fn read_slowly(dice: &mut Dice) -> Option<(usize, u64)> {
+    dice.one_in(2).then(|| (dice.magnitude(1, 2_000) as usize, dice.magnitude(100, 50_000)))
 }
 
 impl From<&TopicPlan> for TopicConfig {
@@ -61,26 +84,32 @@ impl From<&TopicPlan> for TopicConfig {
 impl World {
     /// Something goes wrong, and the next thing is put on the agenda.
     pub(super) fn chaos(&mut self) {
-        if self.calm {
+        if self.calm || self.plan.troubles.is_empty() {
             return;
         }
         let mut dice = self.chaos.dice.clone();
-        let faults = self.plan.faults;
-        match dice.below(13) {
-            0 if faults.cuts => self.fragile(&mut dice),
-            1 if faults.silence => self.silence(&mut dice),
-            2 if faults.refusals => self.network.refusing = dice.one_in(2),
-            3 if faults.names => self.network.nameless = dice.one_in(2),
-            4 if faults.restarts => self.restart(&mut dice, false),
-            5 if faults.losses => self.restart(&mut dice, true),
-            6 if faults.leaders => self.move_leader(&mut dice),
-            7 if faults.replicas => self.lose_replicas(&mut dice),
-            8 if faults.errors => self.inject(&mut dice),
-            9 if faults.delays => self.delay(&mut dice),
-            10 if faults.topics => self.change_topic(&mut dice),
-            11 if faults.addresses => self.change_address(&mut dice),
-            12 if faults.stale => self.be_stale(&mut dice),
-            _ => {}
+        match *dice.pick(&self.plan.troubles) {
+            Trouble::Cuts => self.fragile(&mut dice),
+            Trouble::Silence => self.silence(&mut dice),
+            Trouble::Refusals => self.network.refusing = dice.one_in(2),
+            Trouble::Names => self.network.nameless = dice.one_in(2),
+            Trouble::StaleNames => {
+                self.network.misdirecting = dice.one_in(2).then_some(self.plan.brokers);
+            }
+            Trouble::Slow => self.network.slow = read_slowly(&mut dice),
+            Trouble::Restarts => self.restart(&mut dice, false),
+            Trouble::Losses => self.restart(&mut dice, true),
+            Trouble::Frozen => self.freeze(&mut dice),
+            Trouble::Controller => self.lose_controller(&mut dice),
+            Trouble::Leaders => self.move_leader(&mut dice),
+            Trouble::Stale => self.be_stale(&mut dice),
+            Trouble::Replicas => self.lose_replicas(&mut dice),
+            Trouble::Errors => self.inject(&mut dice),
+            Trouble::Delays => self.delay(&mut dice),
+            Trouble::Quotas => self.limit(&mut dice),
+            Trouble::Busy => self.keep_busy(&mut dice),
+            Trouble::Topics => self.change_topic(&mut dice),
+            Trouble::Addresses => self.change_address(&mut dice),
         }
         self.agenda.add(self.now + dice.between(1, self.plan.chaos_us), Event::Chaos);
         self.chaos.dice = dice;
@@ -109,13 +138,24 @@ impl World {
     }
 
     fn restart(&mut self, dice: &mut Dice, loses: bool) {
-        let broker = self.any_broker(dice);
+        if dice.one_in(8) {
+            for broker in 1..=self.plan.brokers {
+                self.toggle(dice, broker, loses);
+            }
+        } else {
+            let broker = self.any_broker(dice);
+            self.toggle(dice, broker, loses);
+        }
+    }
+
+    /// A broker that is up stops; one that is down starts.
+    fn toggle(&mut self, dice: &mut Dice, broker: i32, loses: bool) {
         if self.cluster.is_up(broker) {
             let silently = dice.one_in(3);
             self.tell(format_args!("broker {broker} stops, silently: {silently}"));
             let led = if loses { self.led_by(broker) } else { Vec::new() };
             self.cluster.stop_broker(broker);
-            self.network.broker_gone(self.now, &mut self.agenda, broker, silently);
+            self.network.broker_stopped(self.now, &mut self.agenda, broker, silently);
             for (topic, partition) in led {
                 self.lose_tail(dice, &topic, partition);
             }
@@ -146,10 +186,47 @@ impl World {
 
     fn move_leader(&mut self, dice: &mut Dice) {
         let Some((topic, partition)) = self.any_partition(dice) else { return };
+        if !self.cluster.has_controller() {
+            return;
+        }
         let broker = self.any_broker(dice);
         let leader = if dice.one_in(4) || !self.cluster.is_up(broker) { -1 } else { broker };
         self.tell(format_args!("{topic}-{partition} is led by {leader}"));
         self.cluster.set_leader(&topic, partition, leader);
+    }
+
+    /// A broker stands still, or goes on with what has come meanwhile.
+    fn freeze(&mut self, dice: &mut Dice) {
+        let (broker, frozen) = (self.any_broker(dice), dice.one_in(2));
+        self.tell(format_args!("broker {broker} stands still: {frozen}"));
+        self.set_frozen(broker, frozen);
+    }
+
+    fn set_frozen(&mut self, broker: i32, frozen: bool) {
+        self.cluster.set_frozen(broker, frozen && self.cluster.is_up(broker));
+        let links = self.network.links.iter().enumerate();
+        for (link, _) in links.filter(|(_, link)| !frozen && link.broker_id == broker) {
+            self.agenda.add(self.now, Event::ToBroker(link));
+        }
+    }
+
+    fn lose_controller(&mut self, dice: &mut Dice) {
+        let there = dice.one_in(2);
+        self.tell(format_args!("there is a controller: {there}"));
+        self.cluster.set_controller(there);
+    }
+
+    fn limit(&mut self, dice: &mut Dice) {
+        let throttle_ms = if dice.one_in(2) { 0 } else { dice.magnitude(1, THROTTLE_MS_MAX) };
+        self.tell(format_args!("brokers hold clients back for {throttle_ms} ms"));
+        self.cluster.set_throttle_time_ms(throttle_ms as i32);
+    }
+
+    fn keep_busy(&mut self, dice: &mut Dice) {
+        let client = dice.below(self.clients.len() as u64) as usize;
+        let asleep_us = dice.magnitude(1_000, ASLEEP_US_MAX);
+        self.tell(format_args!("client {client} is not given a processor for {asleep_us} us"));
+        self.clients[client].asleep_until = self.now + asleep_us;
     }
 
     fn be_stale(&mut self, dice: &mut Dice) {
@@ -203,6 +280,9 @@ impl World {
     }
 
     fn change_topic(&mut self, dice: &mut Dice) {
+        if !self.cluster.has_controller() {
+            return;
+        }
         let topic = dice.pick(&self.plan.topics).clone();
         let partitions = self.cluster.partition_count(&topic.name);
         match dice.below(3) {
@@ -261,8 +341,14 @@ impl World {
         self.tell(format_args!("calm"));
         self.calm = true;
         self.cluster.clear_faults();
+        self.cluster.set_throttle_time_ms(0);
+        self.cluster.set_controller(true);
         self.network.calm();
+        for client in &mut self.clients {
+            client.asleep_until = client.asleep_until.min(self.now);
+        }
         for broker in 1..=self.plan.brokers {
+            self.set_frozen(broker, false);
             self.cluster.start_broker(broker);
             self.cluster.set_stale(broker, false);
         }

@@ -34,6 +34,8 @@ pub(super) struct Surroundings<'w> {
     pub(super) network: &'w mut Network,
     pub(super) oracle: &'w mut Oracle,
     pub(super) trace: &'w mut Trace,
+    /// Whether topics may be made anew.
+    pub(super) topics_change: bool,
     /// Which broker listens at an address.
     pub(super) addresses: &'w BTreeMap<(String, u16), i32>,
 }
@@ -55,6 +57,8 @@ pub(super) struct Client {
     turn_at: Option<u64>,
     last_turn: u64,
     idle_turns: u32,
+    /// Until when its driver is not given a processor.
+    pub(super) asleep_until: u64,
     closed_at: Option<u64>,
     given_up: bool,
     blocks_out: u32,
@@ -110,6 +114,7 @@ impl Client {
             turn_at: None,
             last_turn: 0,
             idle_turns: 0,
+            asleep_until: 0,
             closed_at: None,
             given_up: false,
             blocks_out: 0,
@@ -222,8 +227,13 @@ impl Client {
 
     /// The agenda says that a turn may be due.
     pub(super) fn handle_turn(&mut self, around: &mut Surroundings<'_>) {
-        if self.turn_at == Some(around.now) {
-            self.turn_at = None;
+        if self.turn_at != Some(around.now) {
+            return;
+        }
+        self.turn_at = None;
+        if self.asleep_until > around.now {
+            self.schedule(around, self.asleep_until);
+        } else {
             self.turn(around);
         }
     }

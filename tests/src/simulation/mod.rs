@@ -29,10 +29,10 @@ use agenda::{Agenda, Event};
 use chaos::Chaos;
 use client::{Client, Surroundings};
 use dice::Dice;
-use network::{Network, Piece, State};
+use network::{Link, Network, Piece, State};
 pub use nth::{Nth, run_nth};
 use oracle::Oracle;
-use plan::Plan;
+use plan::{Plan, Trouble};
 pub use trace::Trace;
 use workload::Workload;
 
@@ -132,6 +132,10 @@ impl World {
         for topic in plan.topics.iter().filter(|topic| topic.partitions > 0) {
             cluster.create_topic_with(&topic.name, TopicConfig::from(topic));
         }
+        let mut oracle = Oracle::default();
+        let changing = plan.troubles.contains(&Trouble::Topics);
+        let constant = plan.topics.iter().filter(|topic| topic.partitions > 0 && !changing);
+        oracle.partitions.extend(constant.map(|topic| (topic.name.clone(), topic.partitions)));
         let servers: Vec<(String, u16)> = addresses.keys().cloned().collect();
         let mut agenda = Agenda::default();
         let client = |(index, plan): (usize, &plan::ClientPlan)| {
@@ -151,7 +155,7 @@ impl World {
             cluster,
             clients,
             workloads,
-            oracle: Oracle::default(),
+            oracle,
             trace,
             addresses,
             calm: false,
@@ -162,13 +166,18 @@ impl World {
         match event {
             Event::Turn(client) => self.with_client(client, Client::handle_turn),
             Event::Work(client) => self.work(client),
-            Event::Connect(link) => self.connected(link),
+            Event::Connect(link) if !self.puts_off(link, event) => self.connected(link),
             Event::ToBroker(link) => self.reach_broker(link),
             Event::Answer(link) => self.serve(link),
-            Event::ToClient(link) => {
+            Event::Room(link) if !self.puts_off(link, event) => {
+                let client = self.network.links[link].client;
+                self.with_client(client, |client, around| client.handle_room(around, link));
+            }
+            Event::ToClient(link) if !self.puts_off(link, event) => {
                 let client = self.network.links[link].client;
                 self.with_client(client, |client, around| client.handle_arrival(around, link));
             }
+            Event::Connect(_) | Event::Room(_) | Event::ToClient(_) => {}
             Event::Chaos => self.chaos(),
             Event::Calm => self.calm_down(),
         }
@@ -181,14 +190,25 @@ impl World {
             network: &mut self.network,
             oracle: &mut self.oracle,
             trace: &mut self.trace,
+            topics_change: self.plan.troubles.contains(&Trouble::Topics),
             addresses: &self.addresses,
         };
         act(&mut self.clients[client], &mut around);
     }
 
+    /// Whether the link's client is not given a processor: it hears of it when it is.
+    fn puts_off(&mut self, link: usize, event: Event) -> bool {
+        let until = self.clients[self.network.links[link].client].asleep_until;
+        if until > self.now {
+            self.agenda.add(until, event);
+        }
+        until > self.now
+    }
+
     /// An attempt to connect reaches where it goes, or does not.
     fn connected(&mut self, link: usize) {
         let (client, broker_id) = (self.network.links[link].client, self.network.links[link].broker_id);
+        // A kernel accepts connections whatever becomes of its process.
         let result = if self.network.nameless {
             Err(Disconnect::Unresolved)
         } else if self.network.refusing || !self.cluster.is_up(broker_id) {
@@ -201,15 +221,23 @@ impl World {
 
     /// Bytes reach a broker: it reads them, and room is made in the client's socket.
     fn reach_broker(&mut self, link: usize) {
-        let now = self.now;
-        while let Some(piece) = self.network.links[link].to_broker.arrived(now) {
+        let (now, broker_id) = (self.now, self.network.links[link].broker_id);
+        if self.cluster.is_up(broker_id) && self.cluster.broker(broker_id).is_frozen() {
+            return;
+        }
+        let (most, pause_us) = self.network.slow.unwrap_or((usize::MAX, 0));
+        let Link { to_broker, broker, .. } = &mut self.network.links[link];
+        while let Some(piece) = to_broker.arrived_of(now, most) {
             if let Piece::Bytes(bytes) = piece {
-                self.network.links[link].broker.push(&bytes);
+                broker.push(&bytes);
+            }
+            if pause_us > 0 && to_broker.has_arrived(now) {
+                self.agenda.add(now + pause_us, Event::ToBroker(link));
+                break;
             }
         }
         self.serve(link);
-        let client = self.network.links[link].client;
-        self.with_client(client, |client, around| client.handle_room(around, link));
+        self.agenda.add(now, Event::Room(link));
     }
 
     /// A broker answers what it has read.
@@ -217,7 +245,11 @@ impl World {
         let (now, broker_id) = (self.now, self.network.links[link].broker_id);
         let connection = &mut self.network.links[link];
         // What was on its way before the client closed is still read.
-        if !self.cluster.is_up(broker_id) || connection.state == State::Silent {
+        if !self.cluster.is_up(broker_id) || connection.orphaned || connection.state == State::Silent {
+            return;
+        }
+        // It goes on with that when it goes on.
+        if self.cluster.broker(broker_id).is_frozen() {
             return;
         }
         let mut output = Vec::new();
@@ -265,7 +297,7 @@ impl World {
         for (index, client) in self.plan.clients.iter().enumerate() {
             let recovery_us = client.recovery_us(&self.plan.network);
             if u128::from(recovery_us) < client.sender.delivery_timeout.as_micros() {
-                self.oracle.judge_calm(index, self.plan.stormy_us + recovery_us);
+                self.oracle.judge_calm(&self.cluster, index, self.plan.stormy_us + recovery_us);
             }
         }
     }

@@ -29,9 +29,30 @@ pub(super) struct Pipe {
     pub(super) bytes: usize,
     /// How many more bytes come through before the link breaks.
     cut_after: Option<usize>,
+    /// What a byte takes, in nanoseconds.
+    byte_ns: u64,
 }
 
 impl Pipe {
+    /// As [`arrived`](Self::arrived), but no more bytes than that: the rest stays where it is.
+    pub(super) fn arrived_of(&mut self, now: u64, most: usize) -> Option<Piece> {
+        if let Some((at, Piece::Bytes(bytes))) = self.pieces.front_mut()
+            && *at <= now
+            && bytes.len() > most
+        {
+            let rest = bytes.split_off(most);
+            let head = std::mem::replace(bytes, rest);
+            self.bytes -= head.len();
+            return Some(Piece::Bytes(head));
+        }
+        self.arrived(now)
+    }
+
+    /// Whether something has arrived.
+    pub(super) fn has_arrived(&self, now: u64) -> bool {
+        self.pieces.front().is_some_and(|(at, _)| *at <= now)
+    }
+
     /// The next piece that has arrived.
     pub(super) fn arrived(&mut self, now: u64) -> Option<Piece> {
         if self.pieces.front()?.0 > now {
@@ -64,6 +85,8 @@ pub(super) struct Link {
     pub(super) broker_id: i32,
     pub(super) state: State,
     pub(super) broker: Connection,
+    /// The broker's process has ended since: what is on its way reaches nobody.
+    pub(super) orphaned: bool,
     pub(super) to_broker: Pipe,
     pub(super) to_client: Pipe,
 }
@@ -84,6 +107,10 @@ pub(super) struct Network {
     pub(super) refusing: bool,
     /// No name can be resolved.
     pub(super) nameless: bool,
+    /// Of three names one is resolved to where one of so many brokers listens, or nobody.
+    pub(super) misdirecting: Option<i32>,
+    /// Brokers read so many bytes at once, and then nothing for so many microseconds.
+    pub(super) slow: Option<(usize, u64)>,
 }
 
 impl Network {
@@ -97,6 +124,8 @@ impl Network {
             silent: false,
             refusing: false,
             nameless: false,
+            misdirecting: None,
+            slow: None,
         }
     }
 
@@ -104,6 +133,7 @@ impl Network {
     pub(super) fn calm(&mut self) {
         self.fragile = None;
         (self.silent, self.refusing, self.nameless) = (false, false, false);
+        (self.misdirecting, self.slow) = (None, None);
     }
 
     /// Begins to connect; `Event::Connect` says how it went.
@@ -113,19 +143,38 @@ impl Network {
         agenda: &mut Agenda,
         client: usize,
         connection: ConnectionId,
-        broker_id: i32,
+        mut broker_id: i32,
     ) -> usize {
         let index = self.links.len();
+        if let Some(brokers) = self.misdirecting
+            && self.dice.one_in(3)
+        {
+            broker_id = self.dice.between(0, brokers as u64) as i32;
+        }
         let cut = |dice: &mut Dice, fragile: Option<u64>| {
             fragile.filter(|_| dice.one_in(2)).map(|most| dice.magnitude(1, most) as usize)
         };
         let first = std::mem::take(&mut self.first_cut);
-        let pipe = |cut_after| Pipe { cut_after, ..Pipe::default() };
-        let to_broker = pipe(first.0.or_else(|| cut(&mut self.dice, self.fragile)));
-        let to_client = pipe(first.1.or_else(|| cut(&mut self.dice, self.fragile)));
+        let slowest = self.plan.byte_ns;
+        let pipe = |dice: &mut Dice, cut_after| {
+            let byte_ns = dice.magnitude(1, slowest);
+            Pipe { cut_after, byte_ns, ..Pipe::default() }
+        };
+        let cuts = [first.0, first.1].map(|first| first.or_else(|| cut(&mut self.dice, self.fragile)));
+        let [to_broker, to_client] = cuts.map(|cut| pipe(&mut self.dice, cut));
         let broker = Connection::new(broker_id);
         let state = State::Connecting;
-        self.links.push(Link { client, connection, broker_id, state, broker, to_broker, to_client });
+        let orphaned = false;
+        self.links.push(Link {
+            client,
+            connection,
+            broker_id,
+            state,
+            broker,
+            orphaned,
+            to_broker,
+            to_client,
+        });
         let never = self.silent && self.dice.one_in(4);
         if !never {
             let delay = 2 * self.delay();
@@ -151,13 +200,13 @@ impl Network {
             }
             return;
         }
-        if let Some(at) = push(to_broker, now, delay, self.plan.byte_ns, piece) {
+        if let Some(at) = push(to_broker, now, delay, piece) {
             agenda.add(at, Event::ToBroker(link));
         }
         if to_broker.cut_after == Some(0) {
             // The client hears of it later.
             to_broker.cut_after = None;
-            let at = push(to_client, now, 2 * delay, 1, Piece::End(Disconnect::Failed));
+            let at = push(to_client, now, 2 * delay, Piece::End(Disconnect::Failed));
             agenda.add(at.unwrap_or(now), Event::ToClient(link));
             *state = State::Closed;
         }
@@ -171,16 +220,24 @@ impl Network {
             return;
         }
         let ends = matches!(piece, Piece::End(_));
-        if let Some(at) = push(to_client, now, delay, self.plan.byte_ns, piece) {
+        if let Some(at) = push(to_client, now, delay, piece) {
             agenda.add(at, Event::ToClient(link));
         }
         if to_client.cut_after == Some(0) {
             to_client.cut_after = None;
-            let at = push(to_client, now, delay, 1, Piece::End(Disconnect::Closed));
+            let at = push(to_client, now, delay, Piece::End(Disconnect::Closed));
             agenda.add(at.unwrap_or(now), Event::ToClient(link));
             *state = State::Closed;
         } else if ends {
             *state = State::Closed;
+        }
+    }
+
+    /// A broker's process ends, and with it its side of every link.
+    pub(super) fn broker_stopped(&mut self, now: u64, agenda: &mut Agenda, broker_id: i32, silently: bool) {
+        self.broker_gone(now, agenda, broker_id, silently);
+        for link in self.links.iter_mut().filter(|link| link.broker_id == broker_id) {
+            link.orphaned |= link.state != State::Connecting;
         }
     }
 
@@ -205,7 +262,7 @@ impl Network {
 }
 
 /// Puts a piece on its way, as much of it as comes through: when it arrives, if anything does.
-fn push(pipe: &mut Pipe, now: u64, delay: u64, byte_ns: u64, piece: Piece) -> Option<u64> {
+fn push(pipe: &mut Pipe, now: u64, delay: u64, piece: Piece) -> Option<u64> {
     let piece = match piece {
         Piece::Bytes(mut bytes) => {
             if let Some(left) = &mut pipe.cut_after {
@@ -221,7 +278,7 @@ fn push(pipe: &mut Pipe, now: u64, delay: u64, byte_ns: u64, piece: Piece) -> Op
         end => end,
     };
     let length = if let Piece::Bytes(bytes) = &piece { bytes.len() as u64 } else { 0 };
-    let at = pipe.last.max(now + delay) + length * byte_ns / 1_000;
+    let at = pipe.last.max(now + delay) + length * pipe.byte_ns / 1_000;
     pipe.last = at;
     pipe.pieces.push_back((at, piece));
     Some(at)

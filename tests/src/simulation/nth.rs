@@ -6,7 +6,7 @@ use std::time::Duration;
 use felice_core::config::{AccumulatorConfig, SenderConfig};
 
 use super::dice::Dice;
-use super::plan::{ClientPlan, Faults, NetworkPlan, Plan, TopicPlan};
+use super::plan::{ClientPlan, NetworkPlan, Plan, TopicPlan};
 use super::{Trace, World, drive};
 use crate::cluster::{Action, Fault, Release};
 use crate::protocol::ApiKey;
@@ -101,7 +101,7 @@ fn plain() -> Plan {
         topics: vec![topic],
         clients: vec![client],
         network: NetworkPlan { latency_us: 200, jitter_us: 1, byte_ns: 1 },
-        faults: Faults::NONE,
+        troubles: Vec::new(),
         stormy_us: 20_000_000,
         chaos_us: 10_000_000,
         release: Release::V4_3,

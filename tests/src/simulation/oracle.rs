@@ -48,6 +48,8 @@ pub(super) struct Oracle {
     gone: Vec<Gone>,
     /// Topics that were deleted where nobody can tell by an id: see [`Oracle::judge`].
     pub(super) remade: BTreeSet<String>,
+    /// How many partitions the topics have that keep their number of them.
+    pub(super) partitions: BTreeMap<String, i32>,
     pub(super) acknowledged: u64,
     pub(super) failed: u64,
 }
@@ -85,10 +87,13 @@ impl Oracle {
     }
 
     /// Where nothing goes wrong any more nothing may time out: all that was accepted from `calm` on, and had so long, is
-    /// acknowledged, or failed for a reason of its own.
-    pub(super) fn judge_calm(&self, client: usize, calm: u64) {
+    /// acknowledged, or failed for a reason of its own. Records of a topic that was deleted for good wait for it.
+    pub(super) fn judge_calm(&self, cluster: &Cluster, client: usize, calm: u64) {
+        let concerned = |record: &Accepted| {
+            record.client == client && record.at >= calm && cluster.partition_count(&record.topic) > 0
+        };
         let accepted = self.records.iter().enumerate();
-        for (number, record) in accepted.filter(|(_, record)| record.client == client && record.at >= calm) {
+        for (number, record) in accepted.filter(|(_, record)| concerned(record)) {
             if let Some(Outcome { result: Err(Failure { kind, .. }), .. }) = record.outcome {
                 let timed_out = matches!(kind, ErrorKind::DeliveryTimeout(_));
                 assert!(!timed_out, "record {number}, accepted in the calm, timed out: {:?}", record.outcome);
@@ -135,8 +140,19 @@ impl Oracle {
             let places = places.remove(&(number as u64)).unwrap_or_default();
             let remade = self.remade.contains(&record.topic);
             check(number, record, &places, &clients[record.client].sender, remade);
+            self.check_key(number, record, &places);
         }
         assert!(places.is_empty(), "in a log, and nobody sent it: {places:?}");
+    }
+
+    /// A key decides on the partition.
+    fn check_key(&self, number: usize, record: &Accepted, places: &[Place]) {
+        let partitions = self.partitions.get(&record.topic);
+        if let (None, Some(key), Some(&partitions)) = (record.partition, record.key, partitions) {
+            let expected = (key % partitions as u64) as i32;
+            let elsewhere = places.iter().find(|place| place.partition != expected);
+            assert!(elsewhere.is_none(), "record {number} with key {key} is at {elsewhere:?}");
+        }
     }
 
     /// Finds the records of a log, and that they stand in the order of their acceptance.

@@ -20,7 +20,8 @@ pub(super) struct Plan {
     pub(super) topics: Vec<TopicPlan>,
     pub(super) clients: Vec<ClientPlan>,
     pub(super) network: NetworkPlan,
-    pub(super) faults: Faults,
+    /// Which kinds of fault it has.
+    pub(super) troubles: Vec<Trouble>,
     /// How long things go wrong, in virtual microseconds.
     pub(super) stormy_us: u64,
     /// How long it is between two events of the chaos, at most.
@@ -72,39 +73,81 @@ pub(super) struct ClientPlan {
 pub(super) struct NetworkPlan {
     pub(super) latency_us: u64,
     pub(super) jitter_us: u64,
-    /// Microseconds for a byte times 1,000.
+    /// What a byte takes on the slowest link, in nanoseconds. Each link has a bandwidth of its own.
     pub(super) byte_ns: u64,
 }
 
-/// Which kinds of fault a run has.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Faults {
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
     /// Connections that break at any byte.
-    pub(super) cuts: bool,
+    Cuts,
     /// Connections on which nothing comes through any more, without a word.
-    pub(super) silence: bool,
+    Silence,
     /// Connections that are not made: refused, or for ever.
-    pub(super) refusals: bool,
+    Refusals,
     /// Names that cannot be resolved for a while.
-    pub(super) names: bool,
-    /// Brokers that stop and start.
-    pub(super) restarts: bool,
+    Names,
+    /// Names that are resolved to where another broker listens, or nobody.
+    StaleNames,
+    /// Brokers that read slowly.
+    Slow,
+    /// Brokers that stop and start, one or all.
+    Restarts,
+    /// Brokers that stand still, and go on as if nothing had been.
+    Frozen,
+    /// No controller for a while.
+    Controller,
     /// Brokers that come back without the end of their logs.
-    pub(super) losses: bool,
+    Losses,
     /// Leaders that move, or are missing for a while.
-    pub(super) leaders: bool,
+    Leaders,
     /// Brokers that do not hear of leaders that move.
-    pub(super) stale: bool,
+    Stale,
     /// Too few replicas in sync.
-    pub(super) replicas: bool,
+    Replicas,
     /// Errors instead of answers, and lost answers.
-    pub(super) errors: bool,
+    Errors,
     /// Answers that are late.
-    pub(super) delays: bool,
+    Delays,
+    /// Quotas.
+    Quotas,
+    /// Drivers that are not given a processor for a while.
+    Busy,
     /// Topics that grow, or are deleted and made anew.
-    pub(super) topics: bool,
+    Topics,
     /// Brokers that change their address, or ask to start again from the bootstrap servers.
-    pub(super) addresses: bool,
+    Addresses,
+}
+
+impl Trouble {
+    const ALL: [Self; 19] = [
+        Self::Cuts,
+        Self::Silence,
+        Self::Refusals,
+        Self::Names,
+        Self::StaleNames,
+        Self::Slow,
+        Self::Restarts,
+        Self::Frozen,
+        Self::Controller,
+        Self::Losses,
+        Self::Leaders,
+        Self::Stale,
+        Self::Replicas,
+        Self::Errors,
+        Self::Delays,
+        Self::Quotas,
+        Self::Busy,
+        Self::Topics,
+        Self::Addresses,
+    ];
+
+    /// None at all in one run of eight; else each with a chance that the run has drawn.
+    fn some(dice: &mut Dice) -> Vec<Self> {
+        let chance = dice.below(8);
+        Self::ALL.into_iter().filter(|_| dice.below(8) < chance).collect()
+    }
 }
 
 impl Plan {
@@ -129,7 +172,7 @@ impl Plan {
             clients: (0..clients).map(|_| ClientPlan::new(dice, &network)).collect(),
             topics,
             network,
-            faults: Faults::new(dice),
+            troubles: Trouble::some(dice),
             stormy_us,
             chaos_us: dice.magnitude(stormy_us / 100, stormy_us / 2),
             release: *dice.pick(&releases),
@@ -249,46 +292,6 @@ impl ClientPlan {
             read_bytes_max: dice.magnitude(1, 10_000),
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),
-        }
-    }
-}
-
-impl Faults {
-    /// Nothing goes wrong.
-    pub(super) const NONE: Self = Self {
-        cuts: false,
-        silence: false,
-        refusals: false,
-        names: false,
-        restarts: false,
-        losses: false,
-        leaders: false,
-        stale: false,
-        replicas: false,
-        errors: false,
-        delays: false,
-        topics: false,
-        addresses: false,
-    };
-
-    /// None at all in one run of eight; else each with a chance that the run has drawn.
-    fn new(dice: &mut Dice) -> Self {
-        let chance = dice.below(8);
-        let mut on = || dice.below(8) < chance;
-        Self {
-            cuts: on(),
-            silence: on(),
-            refusals: on(),
-            names: on(),
-            restarts: on(),
-            losses: on(),
-            leaders: on(),
-            stale: on(),
-            replicas: on(),
-            errors: on(),
-            delays: on(),
-            topics: on(),
-            addresses: on(),
         }
     }
 }

@@ -87,6 +87,14 @@ pub(super) fn produce(partitions: &[(i32, i16, i64)]) -> Vec<u8> {
     out
 }
 
+/// The same from a broker that reads nothing more for so long.
+pub(super) fn produce_throttled(partitions: &[(i32, i16, i64)], throttle_time_ms: i32) -> Vec<u8> {
+    let mut out = produce(partitions);
+    let end = out.len() - 4;
+    out[end..].copy_from_slice(&throttle_time_ms.to_be_bytes());
+    out
+}
+
 /// Metadata 12: broker 1, and topic `t` with an id and one partition, led under epoch 1.
 pub(super) fn metadata_with_id(id: u8) -> Vec<u8> {
     metadata_with_id_and_epoch(id, 1)

@@ -1,10 +1,11 @@
 //! When the cluster changes: brokers that go, leaders that move, hints, a new start from the bootstrap servers.
 
 use super::answers;
-use super::rig::Rig;
+use super::faults::{reconnect, with_in_flight};
+use super::rig::{Rig, TOPIC};
 use crate::config::SenderConfig;
-use crate::error::Disconnect;
-use crate::id::BrokerId;
+use crate::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
+use crate::id::{BrokerId, TopicPartition};
 use core::time::Duration;
 use std::string::String;
 use std::vec;
@@ -152,6 +153,26 @@ fn a_recreated_topic_is_written_under_its_new_id() {
 }
 
 #[test]
+fn a_topic_that_is_deleted_fails_its_records_when_their_time_is_over() {
+    let (mut rig, request) = asked_at_one();
+    rig.answer(0, &request, &answers::produce_hint(3, -1, -1));
+    for _ in 0..120 {
+        assert_eq!(rig.outcomes(), vec![]);
+        rig.advance(Duration::from_secs(1));
+        while rig.next_is(0, 3) {
+            let request = rig.request(0, 3);
+            rig.answer(0, &request, &answers::metadata_with(&TWO, &[], 3, 0));
+        }
+    }
+    let failure = rig.outcomes()[0].1.unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.persisted),
+        (ErrorKind::DeliveryTimeout(Stage::InFlight), Persisted::No)
+    );
+    assert_eq!(failure.last_cause, Some(Cause::Broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)));
+}
+
+#[test]
 fn without_ids_in_the_metadata_names_are_used() {
     let mut rig = by_id(7, &answers::metadata(&TWO[..1], &[1]));
     assert!(rig.offer(0, 1));
@@ -199,7 +220,7 @@ fn a_broker_that_nobody_seeks_is_not_away() {
 #[test]
 fn leaders_that_change_are_told_once_an_answer_is_complete() {
     let mut rig = led_by_two();
-    let leaders = |rig: &Rig| rig.sender.leaders(super::rig::TOPIC, 0).collect::<Vec<_>>();
+    let leaders = |rig: &Rig| rig.sender.leaders(TOPIC, 0).collect::<Vec<_>>();
     assert_eq!(leaders(&rig), [Some(BrokerId(1))]);
     let topics = |rig: &Rig| rig.trace.iter().filter(|line| line.starts_with("topic ")).count();
     assert_eq!(topics(&rig), 1);
@@ -214,6 +235,53 @@ fn leaders_that_change_are_told_once_an_answer_is_complete() {
     let request = rig.request(0, 3);
     rig.answer(0, &request, &answers::metadata_with(&TWO, &[1], 0, 6));
     assert_eq!((topics(&rig), leaders(&rig)), (3, vec![Some(BrokerId(0))]));
-    assert_eq!(rig.sender.leaders(super::rig::TOPIC, 1).count(), 0);
-    assert_eq!(rig.sender.leaders(super::rig::TOPIC, -1).count(), 1, "from the first on");
+    assert_eq!(rig.sender.leaders(TOPIC, 1).count(), 0);
+    assert_eq!(rig.sender.leaders(TOPIC, -1).count(), 1, "from the first on");
+}
+
+#[test]
+fn partitions_whose_records_have_expired_leave_their_slots_to_others() {
+    // As many partitions without a leader as there are slots, and one that is led.
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    rig.shake_hands(0);
+    let request = rig.request(0, 3);
+    rig.answer(0, &request, &answers::metadata(&TWO[..1], &[-1, -1, -1, -1, -1, -1, -1, -1, 1]));
+    let request = rig.request(0, 22);
+    rig.answer(0, &request, &answers::producer_id(7, 0));
+    let leaderless = |partition| TopicPartition { topic: TOPIC, partition };
+    let batches: Vec<_> = (0..8).map(|partition| rig.batch(leaderless(partition), 1)).collect();
+    assert!((0..8).all(|partition| !rig.offer(partition, 1)));
+    assert!(!rig.offer(8, 1), "no slot is free");
+    rig.now = rig.now + SenderConfig::default().delivery_timeout;
+    batches.into_iter().for_each(|batch| rig.sender.enqueue(rig.now, batch));
+    rig.turn();
+    assert_eq!((rig.outcomes().len(), rig.ready.len()), (8, 8));
+    assert!(rig.offer(8, 1));
+}
+
+#[test]
+fn who_denies_again_and_again_that_it_leads_may_be_another_broker() {
+    let (mut rig, requests) = with_in_flight(1);
+    let id = rig.connections[&0];
+    rig.answer(0, &requests[0].0, &answers::produce(&[(0, 6, -1)]));
+    let mut denials = 1;
+    // The metadata names it all the same.
+    while rig.connections.get(&0) == Some(&id) {
+        rig.advance(Duration::from_secs(2));
+        if rig.next_is(0, 3) {
+            let request = rig.request(0, 3);
+            rig.answer(0, &request, &answers::metadata(&TWO[..1], &[1]));
+        } else {
+            let (request, _) = rig.produced(0);
+            rig.answer(0, &request, &answers::produce(&[(0, 6, -1)]));
+            denials += 1;
+        }
+    }
+    assert_eq!(denials, 5);
+    reconnect(&mut rig);
+    let (request, _) = rig.produced(0);
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 1)]));
+    assert_eq!(rig.outcomes(), vec![(1, Ok(1))], "nothing was lost on the way");
 }

@@ -1,10 +1,12 @@
 //! The machine under one fake clock: requests and answers as values.
 
+mod adrift;
 mod answers;
 mod cluster;
 mod fates;
 mod faults;
 mod hostile;
+mod lessons;
 mod pieces;
 mod plain;
 mod rig;

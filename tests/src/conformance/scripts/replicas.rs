@@ -4,11 +4,13 @@ use super::sequences::numbered;
 use crate::conformance::session::{METADATA, PRODUCE, batch, of_batches};
 use crate::conformance::{Script, Session, Topic};
 use crate::protocol::metadata::MetadataRequest;
+use crate::protocol::produce::ProduceRequest;
 
 pub(super) const SCRIPTS: &[Script] = &[
     Script { name: "wrong-broker", run: wrong_broker },
     Script { name: "no-replica", run: no_replica },
     Script { name: "too-few-replicas", run: too_few_replicas },
+    Script { name: "a-replica-that-stands-still", run: a_replica_that_stands_still },
     Script { name: "another-leader", run: another_leader },
     Script { name: "no-leader", run: no_leader },
 ];
@@ -65,6 +67,26 @@ fn too_few_replicas(session: &mut Session<'_>) {
     session.start(follower);
     session.wait_for_replicas(&topic);
     session.produce("with all again: the refused one left no trace", &topic, &numbered((id, epoch), 0, 1));
+}
+
+/// The leader has the batch, and says that it waited in vain. Asked again it waits again: it remembers the batch.
+fn a_replica_that_stands_still(session: &mut Session<'_>) {
+    let topic = session.topic(1);
+    let producer = session.producer("a producer");
+    session.produce("with all", &topic, &numbered(producer, 0, 1));
+    let follower = session.replicas(&topic)[1];
+    let (second, third) = (numbered(producer, 1, 1), numbered(producer, 2, 1));
+    session.while_paused(follower, |session| {
+        let request =
+            |batch| ProduceRequest { timeout_ms: 500, ..of_batches(&topic, -1, &[(0, Some(batch))]) };
+        session.exchange("acks=all", PRODUCE, &request(&second));
+        session.exchange("the same again", PRODUCE, &request(&second));
+        session.exchange("acks=1", PRODUCE, &of_batches(&topic, 1, &[(0, Some(&third))]));
+        session.exchange("acks=all, v7", 7, &request(&batch().build()));
+    });
+    session.wait_for_replicas(&topic);
+    session.produce("with all again: it was stored the first time", &topic, &second);
+    session.produce("the next", &topic, &numbered(producer, 3, 1));
 }
 
 fn another_leader(session: &mut Session<'_>) {

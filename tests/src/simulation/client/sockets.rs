@@ -12,15 +12,13 @@ impl Client {
         let address = self.sender.address(connection).expect("a connection that is asked for has an address");
         let place = (address.host.to_owned(), address.port);
         let broker_id = around.addresses.get(&place).copied().unwrap_or(-1);
-        around.trace.line(
-            around.now,
-            format_args!(
-                "client {}: {connection:?} to {}:{}, broker {broker_id}",
-                self.index, place.0, place.1
-            ),
-        );
         self.forget(around, connection.slot);
         let link = around.network.connect(around.now, around.agenda, self.index, connection, broker_id);
+        let found = around.network.links[link].broker_id;
+        around.trace.line(
+            around.now,
+            format_args!("client {}: {connection:?} to {}:{}, broker {found}", self.index, place.0, place.1),
+        );
         self.sockets.insert(connection.slot, link);
     }
 
@@ -96,6 +94,8 @@ impl Client {
                 Ok(taken) => assert_eq!(taken, piece.len(), "the machine takes all"),
                 // It was closed by what came before, and the driver has not heard of it yet.
                 Err(ProtocolError::NotConnected) => return,
+                // The topic was made anew twice since the request: nobody remembers that id. The connection is closed.
+                Err(ProtocolError::UnexpectedPartition) if around.topics_change => return self.turn(around),
                 Err(error) => panic!("client {}: the broker answers properly, {error}", self.index),
             }
             if self.dice.one_in(3) {

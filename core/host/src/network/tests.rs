@@ -1,0 +1,132 @@
+use std::io::{self, IoSlice};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use felice_core::record::ProducerRecord;
+
+use super::*;
+use crate::config::Settings;
+use crate::resolve::LookUp;
+use crate::{Sending, start};
+
+/// How long anything may take that should take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The addresses that were connected to, in order.
+type Asked = Arc<Mutex<Vec<Ipv4Addr>>>;
+
+const REFUSES: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const SWALLOWS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const ANSWERS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+
+/// A socket that is connected if its address answers, and then takes what is written and says nothing.
+struct Wire(Ipv4Addr);
+
+impl Socket for Wire {
+    type Reactor = Asked;
+
+    fn connect(asked: &Asked, _: ConnectionId, address: SocketAddr) -> io::Result<Self> {
+        let SocketAddr::V4(address) = address else { panic!("{address}") };
+        asked.lock().unwrap().push(*address.ip());
+        if *address.ip() == REFUSES {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(Self(*address.ip()))
+    }
+
+    fn poll_connected(&mut self) -> io::Result<bool> {
+        Ok(self.0 == ANSWERS)
+    }
+
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn await_more(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+}
+
+/// With a record that somebody waits for, and another look-up of names.
+fn network(look_up: LookUp, set: impl FnOnce(&mut Settings)) -> (Network<Wire>, Asked) {
+    let mut settings = Settings {
+        bootstrap_servers: vec!["kafka:9092".into()],
+        linger: Duration::ZERO,
+        reconnect_backoff: Duration::from_millis(1),
+        reconnect_backoff_max: Duration::from_millis(1),
+        ..Settings::default()
+    };
+    set(&mut settings);
+    let (shared, engine) = start(settings, Waker::noop().clone()).unwrap();
+    let sent = Sending::handle(&shared).poll(None, &ProducerRecord::new("t", "value").partition(0));
+    assert!(matches!(sent, Poll::Ready(Ok(_))));
+    let asked = Asked::default();
+    let mut network = Network::new(engine, Waker::noop().clone(), Arc::clone(&asked));
+    network.resolver.look_up = look_up;
+    (network, asked)
+}
+
+/// Turns, and sees to every socket, until so many addresses were asked.
+fn until_asked(network: &mut Network<Wire>, asked: &Asked, count: usize) -> Vec<Ipv4Addr> {
+    let begun = std::time::Instant::now();
+    loop {
+        network.turn();
+        let ids: Vec<ConnectionId> = network.transports.iter().flatten().map(|it| it.id).collect();
+        for id in ids {
+            network.handle(id, Readiness { readable: false, writable: true, closing: false });
+        }
+        let asked = asked.lock().unwrap().clone();
+        if asked.len() >= count {
+            return asked;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{asked:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_for_every_attempt() {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    // Unknown at first, then a broker that goes, and is back elsewhere.
+    let look_up = |_: &str, port| match LOOKS.fetch_add(1, Ordering::Relaxed) {
+        0 => Vec::new(),
+        1 | 2 => vec![(REFUSES, port).into()],
+        _ => vec![(ANSWERS, port).into()],
+    };
+    let (mut network, asked) = network(look_up, |_| ());
+    assert_eq!(until_asked(&mut network, &asked, 3), [REFUSES, REFUSES, ANSWERS]);
+    assert_eq!(LOOKS.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn an_address_that_swallows_packets_has_its_share_of_the_time() {
+    let look_up = |_: &str, port| [SWALLOWS, REFUSES, ANSWERS].map(|address| (address, port).into()).to_vec();
+    let (mut network, asked) =
+        network(look_up, |settings| settings.connection_setup_timeout = Duration::from_millis(900));
+    until_asked(&mut network, &asked, 1);
+    let deadline = network.transports.iter().flatten().find_map(|it| it.deadline).expect("there are others");
+    let left = deadline.since(network.clock.now());
+    assert!(left <= Duration::from_millis(300), "a third of the time that all have together: {left:?}");
+    assert_eq!(until_asked(&mut network, &asked, 3), [SWALLOWS, REFUSES, ANSWERS], "one attempt for all");
+}
+
+#[test]
+fn a_look_up_that_hangs_is_given_up() {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    let look_up = |_: &str, port| match LOOKS.fetch_add(1, Ordering::Relaxed) {
+        0 => loop {
+            std::thread::park();
+        },
+        _ => vec![(ANSWERS, port).into()],
+    };
+    let (mut network, asked) =
+        network(look_up, |settings| settings.connection_setup_timeout = Duration::from_millis(50));
+    assert_eq!(until_asked(&mut network, &asked, 1), [ANSWERS]);
+    assert_eq!(LOOKS.load(Ordering::Relaxed), 2);
+}
