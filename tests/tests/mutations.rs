@@ -63,7 +63,9 @@ fn every_deliberate_bug_fits_the_code() {
 #[test]
 fn a_bug_that_does_not_fit_is_told() {
     let patch = |line: &str| {
-        format!("# A bug.\ndiff --git a/x b/x\n--- a/x\n+++ b/core/src/lib.rs\n@@ -1 +1 @@\n-{line}\n+other\n")
+        format!(
+            "# A bug.\ndiff --git a/x b/x\n--- a/x\n+++ b/core/src/lib.rs\n@@ -1 +1 @@\n-{line}\n+other\n"
+        )
     };
     let first = fs::read_to_string(root().join("core/src/lib.rs")).unwrap();
     let first = first.lines().next().unwrap();
