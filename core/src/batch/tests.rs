@@ -174,3 +174,14 @@ fn a_batch_gives_its_blocks_back_sealed_or_not() {
     sealed.seal();
     assert_eq!(sealed.into_chain().blocks(), blocks);
 }
+
+#[test]
+fn a_part_has_a_record_at_least_and_the_latest_time_of_its_own() {
+    let record =
+        |timestamp| Expected { timestamp, key: None, value: Some("x".repeat(10)), headers: Vec::new() };
+    let mut batch = batch(&[record(1_000), record(400), record(1_200)], 7);
+    batch.seal();
+    assert_eq!(batch.front(1).count, 1);
+    let part = batch.front(u32::MAX);
+    assert_eq!((part.count, part.max_timestamp), (2, Timestamp::from_millis(1_000)));
+}

@@ -80,6 +80,17 @@ fn asked_at_one() -> (Rig, super::rig::Request) {
 }
 
 #[test]
+fn a_broker_that_is_not_named_any_more_is_let_go() {
+    let mut rig = led_by_two();
+    rig.sender.want_topic(rig.now, TOPIC);
+    rig.turn();
+    let slot = u16::from(!rig.next_is(0, 3));
+    let request = rig.request(slot, 3);
+    rig.answer(slot, &request, &answers::metadata_with(&TWO[..1], &[1], 0, 5));
+    assert_eq!(rig.connections.keys().copied().collect::<Vec<_>>(), [0]);
+}
+
+#[test]
 fn a_hint_of_a_newer_leader_is_followed_at_once() {
     let (mut rig, request) = asked_at_one();
     rig.answer(0, &request, &answers::produce_hint(6, 2, 5));

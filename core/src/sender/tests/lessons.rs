@@ -264,3 +264,13 @@ fn timeouts_without_end_are_never_over() {
     rig.answer(0, &request, &answers::produce(&[(0, 0, 0)]));
     assert_eq!(rig.outcomes(), vec![(0, Ok(0))]);
 }
+
+#[test]
+fn what_was_never_sent_does_not_time_out_in_flight() {
+    let mut rig = Rig::started(SenderConfig::default(), 1);
+    rig.write_limit.insert(0, 0);
+    assert!(rig.offer(0, 1));
+    rig.advance(SenderConfig::default().delivery_timeout);
+    let failure = rig.outcomes()[0].1.unwrap_err();
+    assert_eq!((failure.kind, failure.attempts), (ErrorKind::DeliveryTimeout(Stage::Queue), 0));
+}
