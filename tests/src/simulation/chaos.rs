@@ -226,7 +226,8 @@ impl World {
         let client = dice.below(self.clients.len() as u64) as usize;
         let asleep_us = dice.magnitude(1_000, ASLEEP_US_MAX);
         self.tell(format_args!("client {client} is not given a processor for {asleep_us} us"));
-        self.clients[client].asleep_until = self.now + asleep_us;
+        let until = &mut self.clients[client].asleep_until;
+        *until = (*until).max(self.now + asleep_us);
     }
 
     fn be_stale(&mut self, dice: &mut Dice) {
@@ -344,9 +345,6 @@ impl World {
         self.cluster.set_throttle_time_ms(0);
         self.cluster.set_controller(true);
         self.network.calm();
-        for client in &mut self.clients {
-            client.asleep_until = client.asleep_until.min(self.now);
-        }
         for broker in 1..=self.plan.brokers {
             self.set_frozen(broker, false);
             self.cluster.start_broker(broker);

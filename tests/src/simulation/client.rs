@@ -169,12 +169,19 @@ impl Client {
                         self.index, appended.ticket
                     ),
                 );
-                let (client, topic, at) = (self.index, topic.to_owned(), now);
-                let outcome = None;
-                around.oracle.accepted(
-                    appended.ticket,
-                    Accepted { client, topic, partition, key, value, at, outcome },
-                );
+                let due = around.now + self.plan.sender.delivery_timeout.as_micros() as u64;
+                let accepted = Accepted {
+                    client: self.index,
+                    topic: topic.to_owned(),
+                    partition,
+                    key,
+                    value,
+                    timestamp: timestamp.as_millis(),
+                    at: now,
+                    due,
+                    outcome: None,
+                };
+                around.oracle.accepted(appended.ticket, accepted);
                 if appended.wake {
                     self.wake(around);
                 }
@@ -323,7 +330,8 @@ impl Client {
             let behind = i64::from(index - first);
             let result = result.map(|ack| if ack.base_offset < 0 { -1 } else { ack.base_offset + behind });
             let outcome = Outcome { partition: partition.partition, result };
-            around.oracle.completed(self.index, Ticket { batch, index }, around.now, outcome);
+            let times = (around.now, self.asleep_until);
+            around.oracle.completed(&self.plan, self.index, Ticket { batch, index }, times, outcome);
         }
     }
 

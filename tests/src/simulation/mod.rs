@@ -136,6 +136,8 @@ impl World {
         let changing = plan.troubles.contains(&Trouble::Topics);
         let constant = plan.topics.iter().filter(|topic| topic.partitions > 0 && !changing);
         oracle.partitions.extend(constant.map(|topic| (topic.name.clone(), topic.partitions)));
+        let stamped = plan.topics.iter().filter(|topic| topic.log_append_time);
+        oracle.stamped.extend(stamped.map(|topic| topic.name.clone()));
         let servers: Vec<(String, u16)> = addresses.keys().cloned().collect();
         let mut agenda = Agenda::default();
         let client = |(index, plan): (usize, &plan::ClientPlan)| {

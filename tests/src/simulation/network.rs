@@ -48,6 +48,12 @@ impl Pipe {
         self.arrived(now)
     }
 
+    /// A reset takes along what is under way.
+    fn lose(&mut self) {
+        self.pieces.clear();
+        self.bytes = 0;
+    }
+
     /// Whether something has arrived.
     pub(super) fn has_arrived(&self, now: u64) -> bool {
         self.pieces.front().is_some_and(|(at, _)| *at <= now)
@@ -249,6 +255,9 @@ impl Network {
                 if silently {
                     self.links[link].state = State::Silent;
                 } else {
+                    if self.dice.one_in(2) {
+                        self.links[link].to_client.lose();
+                    }
                     self.send_to_client(now, agenda, link, Piece::End(Disconnect::Failed));
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use felice_core::config::{Acks, SenderConfig};
-use felice_core::error::{ErrorKind, Failure, Persisted};
+use felice_core::error::{ErrorCode, ErrorKind, Failure, Persisted};
 use felice_core::id::Ticket;
 
 use super::plan::ClientPlan;
@@ -19,8 +19,12 @@ pub(super) struct Accepted {
     pub(super) partition: Option<i32>,
     pub(super) key: Option<u64>,
     pub(super) value: Vec<u8>,
+    /// Milliseconds since 1970.
+    pub(super) timestamp: i64,
     /// When.
     pub(super) at: u64,
+    /// When it must have its outcome.
+    pub(super) due: u64,
     pub(super) outcome: Option<Outcome>,
 }
 
@@ -50,6 +54,10 @@ pub(super) struct Oracle {
     pub(super) remade: BTreeSet<String>,
     /// How many partitions the topics have that keep their number of them.
     pub(super) partitions: BTreeMap<String, i32>,
+    /// Topics in whose logs the brokers' time stands.
+    pub(super) stamped: BTreeSet<String>,
+    /// The last record of an idempotent client, by partition, that was told to be stored.
+    told: BTreeMap<(usize, String, i32), u64>,
     pub(super) acknowledged: u64,
     pub(super) failed: u64,
 }
@@ -73,17 +81,32 @@ impl Oracle {
         assert_eq!(before, None, "two records with {to:?}");
     }
 
-    pub(super) fn completed(&mut self, client: usize, ticket: Ticket, now: u64, outcome: Outcome) {
-        let number = self.tickets.remove(&(client, ticket));
+    /// A record has its outcome. `ready` is when its client was given a processor for the last time.
+    pub(super) fn completed(
+        &mut self,
+        client: &ClientPlan,
+        index: usize,
+        ticket: Ticket,
+        (now, ready): (u64, u64),
+        outcome: Outcome,
+    ) {
+        let number = self.tickets.remove(&(index, ticket));
         let number = number.unwrap_or_else(|| panic!("an outcome of no record, or its second: {ticket:?}"));
         let record = &mut self.records[number as usize];
         assert_eq!(record.outcome, None, "the second outcome of record {number}");
         assert!(now >= record.at);
         record.outcome = Some(outcome);
-        match outcome.result {
-            Ok(_) => self.acknowledged += 1,
-            Err(_) => self.failed += 1,
+        let late = now.saturating_sub(record.due.max(ready));
+        assert!(late <= client.wake_us, "record {number} has its outcome {late} us too late");
+        if outcome.result.is_err() {
+            self.failed += 1;
+            return;
         }
+        self.acknowledged += 1;
+        let place = (index, record.topic.clone(), outcome.partition);
+        let before = self.told.insert(place, number);
+        let in_order = before.is_none_or(|before| before < number) || !client.sender.idempotence;
+        assert!(in_order, "record {number} is told to be stored behind {before:?}");
     }
 
     /// Where nothing goes wrong any more nothing may time out: all that was accepted from `calm` on, and had so long, is
@@ -141,6 +164,7 @@ impl Oracle {
             let remade = self.remade.contains(&record.topic);
             check(number, record, &places, &clients[record.client].sender, remade);
             self.check_key(number, record, &places);
+            self.check_refusal(number, record);
         }
         assert!(places.is_empty(), "in a log, and nobody sent it: {places:?}");
     }
@@ -153,6 +177,18 @@ impl Oracle {
             let elsewhere = places.iter().find(|place| place.partition != expected);
             assert!(elsewhere.is_none(), "record {number} with key {key} is at {elsewhere:?}");
         }
+    }
+
+    /// Where brokers lose nothing, no batch stays behind that the log has gone past: nothing is sent there to begin with.
+    fn check_refusal(&self, number: usize, record: &Accepted) {
+        let Some(Outcome { result: Err(Failure { persisted: Persisted::No, kind, .. }), .. }) =
+            record.outcome
+        else {
+            return;
+        };
+        let lost = self.gone.iter().any(|gone| gone.topic == record.topic);
+        let overtaken = kind == ErrorKind::Broker(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        assert!(lost || !overtaken, "record {number} was overtaken, and the broker has lost nothing");
     }
 
     /// Finds the records of a log, and that they stand in the order of their acceptance.
@@ -177,6 +213,11 @@ impl Oracle {
                 assert_eq!(accepted.value, value, "record {number} has other bytes in the log");
                 assert_eq!(accepted.topic, topic, "record {number} is in another topic");
                 assert_eq!(accepted.key.map(|key| key.to_be_bytes().to_vec()), record.key, "record {number}");
+                let stamped = self.stamped.contains(topic);
+                assert!(
+                    stamped || accepted.timestamp == record.timestamp,
+                    "record {number} has another time"
+                );
                 let place = Place { partition, offset: record.offset, gone };
                 places.entry(number).or_default().push(place);
                 let before = last.insert(accepted.client, number);
