@@ -48,10 +48,13 @@ impl Pipe {
         self.arrived(now)
     }
 
-    /// A reset takes along what is under way.
-    fn lose(&mut self) {
-        self.pieces.clear();
-        self.bytes = 0;
+    /// A reset takes along the end of what is under way, from any byte on.
+    fn lose_end(&mut self, dice: &mut Dice) {
+        if let Some((_, Piece::Bytes(bytes))) = self.pieces.back_mut() {
+            let kept = dice.below(bytes.len() as u64 + 1) as usize;
+            self.bytes -= bytes.len() - kept;
+            bytes.truncate(kept);
+        }
     }
 
     /// Whether something has arrived.
@@ -256,7 +259,7 @@ impl Network {
                     self.links[link].state = State::Silent;
                 } else {
                     if self.dice.one_in(2) {
-                        self.links[link].to_client.lose();
+                        self.links[link].to_client.lose_end(&mut self.dice);
                     }
                     self.send_to_client(now, agenda, link, Piece::End(Disconnect::Failed));
                 }
