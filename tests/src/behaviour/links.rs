@@ -56,6 +56,7 @@ pub fn a_storm<F: FrontEnd>(target: &Target) {
                 && now.stalls - before.stalls >= ENOUGH.stalls
                 && now.pieces - before.pieces >= ENOUGH.pieces
         });
+        hurried.loses();
         soak::until_heard(soak::records(), &|| patient.heard());
         kafka.link().disturb(None);
         patient.goes_on(SOME);
@@ -82,6 +83,7 @@ pub fn a_silent_broker<F: FrontEnd>(target: &Target) {
         start_with::<F>(&servers, &starts);
         // Of what is sent a third is for the one that is silent.
         hurried.goes_on(SOME);
+        hurried.loses();
         thread::sleep(soak::lasts(4, 30).saturating_sub(begun.elapsed()));
         kafka.link().release(kafka.far_address(SILENT));
         hurried.goes_on(SOME);

@@ -129,6 +129,13 @@ impl<'t, F: FrontEnd> Stream<'t, F> {
         wait_until("records go on", || self.witness.heard() >= enough);
     }
 
+    /// Waits until a record has failed as not stored.
+    pub(super) fn loses(&self) {
+        wait_until("a record has failed as not stored", || {
+            self.witness.failures().iter().any(|(_, error)| error.persisted() == Persisted::No)
+        });
+    }
+
     /// Waits for all outcomes; the failures.
     pub(super) fn settled(&self, accepted: u64) -> Vec<(u64, ProduceError)> {
         self.producer.flush().expect("this is no callback");

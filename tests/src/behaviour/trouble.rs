@@ -116,6 +116,7 @@ pub fn all_brokers_down<F: FrontEnd>(target: &Target) {
         let begun = Instant::now();
         on_all(kafka, Kafka::kill);
         hurried.goes_on(SOME);
+        hurried.loses();
         thread::sleep(soak::lasts(8, 30).saturating_sub(begun.elapsed()));
         on_all(kafka, Kafka::restart);
         wait_until_in_sync(kafka, &patient.topic);
