@@ -18,6 +18,7 @@ pub(crate) mod connection;
 mod evidence;
 mod idempotence;
 pub(crate) mod in_flight;
+mod learn;
 mod lifecycle;
 mod outcome;
 mod partition;
