@@ -2,8 +2,9 @@
 //!
 //! `send` reads only the coarse ones: 4 ns each where a precise one costs 24 ns, and one tick of the kernel (4 ms) old
 //! at most, as long as the machine is given its processors in time. A batch may therefore leave up to 4 ms before its
-//! linger is over, never after. The driver reads the precise one, once per turn. Both count from the same origin on Linux, so an instant of `send` is never ahead of
-//! the driver's; elsewhere the standard library's clocks stand in for both.
+//! linger is over, never after. The driver reads the precise one, once per turn. Both count from the same origin on
+//! Linux, so an instant of `send` is never ahead of the driver's; elsewhere the standard library's clocks stand in for
+//! both.
 
 use felice_core::time::{Instant, Timestamp};
 

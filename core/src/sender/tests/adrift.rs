@@ -3,7 +3,7 @@
 
 use super::answers;
 use super::faults::{offer_records, reconnect, with_in_flight};
-use super::rig::{Rig, numbering};
+use super::rig::{Rig, TOPIC, numbering};
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, ErrorCode, ErrorKind, Persisted};
 use core::time::Duration;
@@ -108,6 +108,21 @@ fn a_broker_that_holds_the_client_back_is_not_written_to() {
 }
 
 #[test]
+fn a_metadata_answer_may_hold_the_client_back_too() {
+    let (mut rig, _) = with_in_flight(0);
+    rig.advance(Duration::from_secs(1));
+    rig.sender.want_topic(rig.now, TOPIC);
+    rig.turn();
+    let request = rig.request(0, 3);
+    let mut metadata = answers::metadata(&[(1, "one", 9092)], &[1]);
+    metadata[..4].copy_from_slice(&3_000_i32.to_be_bytes());
+    rig.answer(0, &request, &metadata);
+    assert!(!rig.offer(0, 1));
+    rig.advance(Duration::from_secs(3));
+    assert!(rig.offer(0, 1));
+}
+
+#[test]
 fn a_new_connection_is_not_held_back() {
     let (mut rig, requests) = with_in_flight(1);
     rig.answer(0, &requests[0].0, &answers::produce_throttled(&[(0, 0, 1)], i32::MAX));
@@ -115,7 +130,7 @@ fn a_new_connection_is_not_held_back() {
     rig.connections.remove(&0);
     rig.sender.handle_disconnected(rig.now, id, Disconnect::Closed);
     rig.turn();
-    rig.sender.want_topic(rig.now, super::rig::TOPIC);
+    rig.sender.want_topic(rig.now, TOPIC);
     rig.turn();
     reconnect(&mut rig);
     assert!(rig.offer(0, 1));
