@@ -1,3 +1,5 @@
+//! The driver's network over sockets that are made up: where it connects to, how long it waits, what it keeps room for.
+
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -129,4 +131,11 @@ fn a_look_up_that_hangs_is_given_up() {
         network(look_up, |settings| settings.connection_setup_timeout = Duration::from_millis(50));
     assert_eq!(until_asked(&mut network, &asked, 1), [ANSWERS]);
     assert_eq!(LOOKS.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_connection_that_is_busy_for_the_first_time_allocates_nothing() {
+    let (mut network, asked) = network(|_, port| vec![(ANSWERS, port).into()], |_| ());
+    until_asked(&mut network, &asked, 1);
+    assert!(network.again.capacity() >= network.transports.len());
 }
