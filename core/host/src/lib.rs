@@ -48,7 +48,7 @@ pub use network::Network;
 pub use resolve::{Resolved, Resolver};
 pub use send::Sending;
 pub use shared::Shared;
-pub use storage::{BLOCK_BYTES, Heap, HeapBlock};
+pub use storage::{Heap, HeapBlock};
 pub use transport::{Readiness, Socket};
 pub use wait::{CALLBACK_GRACE, Closing, Flushing, Partitions};
 

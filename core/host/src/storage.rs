@@ -1,7 +1,7 @@
 //! Where a producer's memory lives on a machine with a heap: everything is allocated once, when the producer is built.
 //!
 //! ```text
-//! buffer.memory / 1 KiB × (1 KiB + 8 B)       the blocks: all record memory there is
+//! buffer.memory                               the blocks: all record memory there is, and 16 B for each
 //! + per batch (engine/start.rs: `batches`)    a slot in each plane's table of batches, and two beside them for whoever
 //!                                             waits
 //! + topics.max                                a slot in each plane, and the arenas of names
@@ -14,9 +14,21 @@
 
 use felice_core::memory::{Block, Storage};
 
-/// Bytes of record memory in one block. With the pointer to the next one, the allocator's overhead is 8 bytes: larger
-/// blocks save 3 ns per record in `writev`, smaller ones cost more than they save.
-pub const BLOCK_BYTES: usize = 1_024;
+/// The least bytes of record memory in one block. With the pointer to the next one, the allocator's overhead is 16 to 32 bytes.
+pub(crate) const BLOCK_BYTES_MIN: usize = 1_024;
+/// The most: what is written and sent in one stretch is met by the processor's prefetching, and more gains nothing.
+const BLOCK_BYTES_MAX: usize = 16 * 1_024;
+
+/// How long blocks are: as long as they can be without being idle. A batch's last block is half empty on average, so
+/// it is a quarter of a batch at most; and there are two for every partition that may be in use at once.
+pub(crate) fn block_bytes(buffer_memory: usize, batch_bytes: usize, partitions_max: usize) -> usize {
+    let most = (batch_bytes / 4).min(buffer_memory / (2 * partitions_max.max(1)));
+    let mut bytes = BLOCK_BYTES_MIN;
+    while bytes < BLOCK_BYTES_MAX && 2 * bytes <= most {
+        bytes *= 2;
+    }
+    bytes
+}
 
 /// Blocks and tables on the heap.
 #[derive(Clone, Copy, Debug)]
@@ -27,25 +39,29 @@ impl Storage for Heap {
     type Table<T: 'static> = Box<[T]>;
 }
 
-/// A block of [`BLOCK_BYTES`] on the heap.
-pub struct HeapBlock(Box<Node>);
+/// A block on the heap.
+pub struct HeapBlock(Box<Node<[u8]>>);
 
-struct Node {
+struct Node<B: ?Sized> {
     next: Option<HeapBlock>,
-    bytes: [u8; BLOCK_BYTES],
+    bytes: B,
 }
 
 impl HeapBlock {
-    /// A block of zeros.
+    /// A block of zeros, of a length that [`block_bytes`] gives.
     #[must_use]
-    pub fn new() -> Self {
-        Self(Box::new(Node { next: None, bytes: [0; BLOCK_BYTES] }))
+    pub(crate) fn new(bytes: usize) -> Self {
+        match bytes {
+            0..2_048 => Self::of::<BLOCK_BYTES_MIN>(),
+            2_048..4_096 => Self::of::<2_048>(),
+            4_096..8_192 => Self::of::<4_096>(),
+            8_192..BLOCK_BYTES_MAX => Self::of::<8_192>(),
+            _ => Self::of::<BLOCK_BYTES_MAX>(),
+        }
     }
-}
 
-impl Default for HeapBlock {
-    fn default() -> Self {
-        Self::new()
+    fn of<const BYTES: usize>() -> Self {
+        Self(Box::new(Node { next: None, bytes: [0; BYTES] }))
     }
 }
 
@@ -87,7 +103,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_and_its_pointer_leave_the_allocator_nothing_to_round_up() {
-        assert_eq!(size_of::<Node>(), BLOCK_BYTES + size_of::<usize>());
+    fn blocks_are_as_long_as_batches_and_partitions_allow() {
+        const MIB: usize = 1_024 * 1_024;
+        for (buffer_memory, batch_bytes, partitions_max, expected) in [
+            (16 * 1_024, 4_096, 1_024, 1_024),
+            (MIB, 16 * 1_024, 1_024, 1_024),
+            (MIB, 16 * 1_024, 64, 4_096),
+            (32 * MIB, 0, 1_024, 1_024),
+            (32 * MIB, 16 * 1_024, 1_024, 4_096),
+            (32 * MIB, 128 * 1_024, 1_024, 16 * 1_024),
+            (32 * MIB, 128 * 1_024, 10_000, 1_024),
+            (1_024 * MIB, MIB, 1, 16 * 1_024),
+        ] {
+            let bytes = block_bytes(buffer_memory, batch_bytes, partitions_max);
+            assert_eq!(bytes, expected, "{buffer_memory}, {batch_bytes}, {partitions_max}");
+            assert_eq!(HeapBlock::new(bytes).as_ref().len(), expected);
+        }
     }
 }

@@ -21,7 +21,7 @@ pub use self::error::ConfigError;
 
 use crate::callback::Callbacks;
 use crate::checksum;
-use crate::storage::BLOCK_BYTES;
+use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
 
 /// A partitioner that threads can share.
 pub(crate) type SharedPartitioner = Arc<dyn felice_core::partitioner::Partitioner + Send + Sync>;
@@ -99,7 +99,7 @@ impl Default for Settings {
 /// The smallest `buffer.memory` that does useful work.
 const BUFFER_MEMORY_MIN: usize = 16 * 1024;
 /// More blocks than these cannot be told apart: 1 GiB.
-const BUFFER_MEMORY_MAX: usize = BatchId::SLOTS_MAX * BLOCK_BYTES;
+const BUFFER_MEMORY_MAX: usize = BatchId::SLOTS_MAX * BLOCK_BYTES_MIN;
 /// The smallest batch and request that hold a record at all.
 const REQUEST_BYTES_MIN: usize = 512;
 
@@ -110,6 +110,7 @@ pub(crate) struct Checked {
     pub(crate) accumulator: AccumulatorConfig,
     pub(crate) sender: SenderConfig,
     pub(crate) blocks: usize,
+    pub(crate) block_bytes: usize,
 }
 
 impl Settings {
@@ -152,8 +153,9 @@ impl Settings {
             seed: checksum::seed(),
             ..SenderConfig::default()
         };
-        let blocks = self.buffer_memory / BLOCK_BYTES;
-        Ok(Checked { settings: self, servers, accumulator, sender, blocks })
+        let block_bytes = block_bytes(self.buffer_memory, batch_bytes as usize, self.partitions_max);
+        let blocks = self.buffer_memory / block_bytes;
+        Ok(Checked { settings: self, servers, accumulator, sender, blocks, block_bytes })
     }
 
     fn check_limits(&self) -> Result<(), ConfigError> {

@@ -12,7 +12,7 @@ use crate::config::{Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
-use crate::storage::{BLOCK_BYTES, Heap, HeapBlock, table};
+use crate::storage::{Heap, HeapBlock, table};
 use crate::waiters::Waiters;
 
 /// Bytes per topic in the arena of names, on average: Kafka allows 249, and nobody writes them.
@@ -37,8 +37,8 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let accumulator = accumulator(&checked, batches);
     let sender = sender(&checked, batches);
     // Full batches, and as many that are not.
-    let held =
-        (2 * checked.blocks * BLOCK_BYTES / checked.accumulator.batch_bytes.max(1_024) as usize).min(batches);
+    let held = (2 * checked.settings.buffer_memory / checked.accumulator.batch_bytes.max(1_024) as usize)
+        .min(batches);
     let undelivered = checked.settings.callbacks.undelivered.clone();
     let topics_max = checked.settings.topics_max;
     let state = State {
@@ -93,7 +93,7 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
     let mut accumulator = Accumulator::new(checked.accumulator, tables);
     for _ in 0..checked.blocks {
         // All have the length of the first: none is handed back.
-        let _ = accumulator.add_block(HeapBlock::new());
+        let _ = accumulator.add_block(HeapBlock::new(checked.block_bytes));
     }
     accumulator
 }
@@ -112,7 +112,7 @@ fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {
     };
     let mut sender = Sender::new(checked.sender, &checked.settings.client_id, tables);
     // The first one is never handed back.
-    let _ = sender.add_block(HeapBlock::new());
+    let _ = sender.add_block(HeapBlock::new(checked.block_bytes));
     for server in &checked.servers {
         // There is a slot for each: the settings were checked.
         sender.add_bootstrap(&server.host, server.port);
