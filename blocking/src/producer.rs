@@ -97,7 +97,11 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        Sending::delivery(self.accept(record.borrow(), Sending::handle(&self.inner.shared))).map(Delivery)
+        let (record, mut sending) = (record.borrow(), Sending::handle(&self.inner.shared));
+        match sending.attempt(record) {
+            Ok(Some(delivery)) => Ok(Delivery(delivery)),
+            refused => Sending::delivery(self.accept(refused, record, sending)).map(Delivery),
+        }
     }
 
     /// Accepts a record if that needs no waiting.
@@ -140,7 +144,8 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        self.accept(record.borrow(), Sending::closure(&self.inner.shared, callback)).map(drop)
+        let (record, mut sending) = (record.borrow(), Sending::closure(&self.inner.shared, callback));
+        self.accept(sending.attempt(record), record, sending).map(drop)
     }
 
     /// As [`send_with`](Self::send_with), for the builder's `callback` object: it hears of `token`. No allocation per
@@ -162,7 +167,8 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        self.accept(record.borrow(), Sending::token(&self.inner.shared, token)).map(drop)
+        let (record, mut sending) = (record.borrow(), Sending::token(&self.inner.shared, token));
+        self.accept(sending.attempt(record), record, sending).map(drop)
     }
 
     /// Sends what is held without waiting for its linger, and waits until every record that was accepted before has its
@@ -214,12 +220,14 @@ impl Producer {
         self.inner.shared.failed()
     }
 
+    /// After the first attempt: a record that was refused for now waits, unless this is a callback.
     fn accept<K: Serialize, V: Serialize>(
         &self,
+        attempted: Result<Option<felice_host::Delivery>, SendError>,
         record: &ProducerRecord<'_, K, V>,
-        mut sending: Sending<'_>,
+        sending: Sending<'_>,
     ) -> Result<Option<felice_host::Delivery>, SendError> {
-        match sending.attempt(record) {
+        match attempted {
             Err(SendError::WouldBlock) if !in_callback() => self.accept_later(record, sending),
             result => result,
         }

@@ -4,6 +4,7 @@
 //! no handle holds any more is used again for the next batch of its slot, so sending allocates nothing while handles
 //! are dropped, and one cell per batch at most while they are kept.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -46,20 +47,33 @@ pub(crate) struct Cell {
     undelivered: Option<Arc<Undelivered>>,
     /// The one outcome of all records: the usual case.
     whole: OnceLock<Outcome>,
+    /// The handles of all records before this one were dropped unobserved. With [`TOLD`] it grows no more.
+    gone: AtomicU32,
     state: Mutex<State>,
 }
+
+/// An outcome came: whoever drops a handle must look for its own under the lock.
+const TOLD: u32 = 1 << 31;
 
 #[derive(Default)]
 struct State {
     /// The outcomes where a batch was split.
     parts: Vec<Outcome>,
     waiters: Waiters,
+    /// Handles that were dropped out of their order.
     dropped: IndexSet,
 }
 
 impl Cell {
     pub(crate) fn new(topic: Arc<str>, home: Home, undelivered: Option<Arc<Undelivered>>) -> Self {
-        Self { topic, home, undelivered, whole: OnceLock::new(), state: Mutex::default() }
+        Self {
+            topic,
+            home,
+            undelivered,
+            whole: OnceLock::new(),
+            gone: AtomicU32::new(0),
+            state: Mutex::default(),
+        }
     }
 
     /// Makes a finished cell new. Its capacity is kept.
@@ -68,6 +82,8 @@ impl Cell {
             self.topic = Arc::clone(topic);
         }
         self.whole.take();
+        // Nobody else has it: `store` is as good as a plain write, and loom's atomics have no other.
+        self.gone.store(0, Ordering::Relaxed);
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.parts.clear();
         state.waiters.clear();
@@ -124,12 +140,29 @@ impl Cell {
     }
 
     /// The handle of `index` is dropped unobserved. Returns the outcome where it is there already: whoever drops must
-    /// report it then, and the cell does otherwise.
+    /// report it then, and the cell does otherwise. No lock, where handles are dropped in the order of their records.
+    #[inline]
     pub(crate) fn drop_unobserved(&self, index: u32) -> Option<Outcome> {
+        match self.gone.compare_exchange(index, index + 1, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => None,
+            Err(_) => self.drop_out_of_order(index),
+        }
+    }
+
+    #[cold]
+    fn drop_out_of_order(&self, index: u32) -> Option<Outcome> {
         let mut state = self.lock_here()?;
         let outcome = self.whole.get().copied().or_else(|| state.part(index));
         if outcome.is_none() {
             state.dropped.insert(index);
+            // Those that came out of their order are passed, and the next one may be in order again.
+            let mut gone = self.gone.load(Ordering::Relaxed);
+            while state.dropped.contains(gone) {
+                match self.gone.compare_exchange(gone, gone + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => gone += 1,
+                    Err(now) => gone = now,
+                }
+            }
         }
         outcome
     }
@@ -145,8 +178,10 @@ impl Cell {
             state.parts.push(outcome);
         }
         state.waiters.take(wakers);
+        let gone = self.gone.fetch_or(TOLD, Ordering::Relaxed) & !TOLD;
         if self.undelivered.is_some() && outcome.result.is_err() {
-            state.dropped.count(outcome.first, outcome.count)
+            let records = outcome.first..outcome.first.saturating_add(outcome.count);
+            records.map(|index| u32::from(index < gone || state.dropped.contains(index))).sum()
         } else {
             0
         }
@@ -239,10 +274,6 @@ impl IndexSet {
 
     fn contains(&self, index: u32) -> bool {
         self.words.get(index as usize / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
-    }
-
-    fn count(&self, first: u32, count: u32) -> u32 {
-        (first..first.saturating_add(count)).map(|index| u32::from(self.contains(index))).sum()
     }
 
     fn clear(&mut self) {

@@ -28,6 +28,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    #[inline]
+    pub(crate) const fn new(cell: Arc<Cell>, index: u32, sizes: Sizes, timestamp: Timestamp) -> Self {
+        Self { cell, index, sizes, timestamp, waiter: None, observed: false }
+    }
+
     /// The outcome, if it is there.
     pub fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>> {
         let outcome = self.cell.outcome(self.index)?;
@@ -49,6 +54,17 @@ impl Delivery {
         self.cell.is_forked()
     }
 
+    /// Says that a record failed whose handle is dropped only now.
+    #[cold]
+    fn report(&self, undelivered: &Undelivered, outcome: &Outcome) {
+        if let Outcome { partition, result: Err(failure), .. } = *outcome
+            // The parent has this handle, too.
+            && !self.is_forked()
+        {
+            undelivered.report(&callback::error(self.cell.topic(), partition, failure), 1);
+        }
+    }
+
     fn observe(&mut self, outcome: &Outcome) -> Result<RecordMetadata, ProduceError> {
         self.observed = true;
         callback::result(self.cell.topic(), outcome, self.index, self.sizes, self.timestamp)
@@ -56,19 +72,16 @@ impl Delivery {
 }
 
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
         if let Some(key) = self.waiter {
             self.cell.forget(key);
         }
         let Some(undelivered) = self.cell.undelivered() else { return };
-        if self.observed {
-            return;
-        }
-        if let Some(Outcome { partition, result: Err(failure), .. }) = self.cell.drop_unobserved(self.index)
-            // The parent has this handle, too.
-            && !self.is_forked()
+        if !self.observed
+            && let Some(outcome) = self.cell.drop_unobserved(self.index)
         {
-            undelivered.report(&callback::error(self.cell.topic(), partition, failure), 1);
+            self.report(undelivered, &outcome);
         }
     }
 }
@@ -79,6 +92,9 @@ impl std::fmt::Debug for Delivery {
         f.debug_struct("Delivery").field("topic", self.cell.topic()).field("outcome", &outcome).finish()
     }
 }
+
+/// What a handle needs beside the record's own values: the cell of its batch, and its place there.
+pub(crate) type Handle = (Arc<Cell>, u32);
 
 /// The serialized sizes of a key and a value, -1 for null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +182,8 @@ impl Table {
         self.cells
     }
 
-    /// Notes an accepted record. A handle comes back if one was wanted.
+    /// Notes an accepted record. Where a handle is wanted, the cell and the record's place in it come back.
+    #[inline]
     pub(crate) fn accept(
         &mut self,
         ticket: Ticket,
@@ -175,7 +192,7 @@ impl Table {
         interest: Interest,
         sizes: Sizes,
         timestamp: Timestamp,
-    ) -> Option<Delivery> {
+    ) -> Option<Handle> {
         let entry = self.entries.get_mut(ticket.batch.slot())?;
         if entry.epoch.is_none() {
             entry.epoch = Some(self.epochs.enter());
@@ -183,11 +200,11 @@ impl Table {
         }
         entry.records = ticket.index + 1;
         let register = |observer| Registered { index: ticket.index, observer, sizes, timestamp };
-        let (cell, index) = match interest {
+        match interest {
             Interest::Observer(observer) => {
                 entry.pending += u32::from(pending);
                 entry.registered.push_back(register(observer), &mut self.spare);
-                return None;
+                None
             }
             Interest::Handle if pending => {
                 // The record will change its batch: it has a cell that goes with it, in which it is number 0.
@@ -195,7 +212,7 @@ impl Table {
                 let cell = Arc::new(Cell::new(Arc::clone(topic), self.home, self.undelivered.clone()));
                 entry.pending += 1;
                 entry.registered.push_back(register(Observer::Handle(Arc::clone(&cell))), &mut self.spare);
-                (cell, 0)
+                Some((cell, 0))
             }
             Interest::Handle => {
                 let cell = entry.cell.get_or_insert_with(|| {
@@ -204,10 +221,9 @@ impl Table {
                         Arc::new(Cell::new(Arc::clone(topic), self.home, self.undelivered.clone()))
                     })
                 });
-                (Arc::clone(cell), ticket.index)
+                Some((Arc::clone(cell), ticket.index))
             }
-        };
-        Some(Delivery { cell, index, sizes, timestamp, waiter: None, observed: false })
+        }
     }
 
     /// Moves what waits for a record to the record's new batch.

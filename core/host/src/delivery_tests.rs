@@ -14,7 +14,9 @@ fn ticket(slot: usize, index: u32) -> Ticket {
 }
 
 fn accept(table: &mut Table, ticket: Ticket, pending: bool) -> Delivery {
-    table.accept(ticket, pending, (TopicId(0), &"t".into()), Interest::Handle, SIZES, TIME).unwrap()
+    let handle = table.accept(ticket, pending, (TopicId(0), &"t".into()), Interest::Handle, SIZES, TIME);
+    let (cell, index) = handle.unwrap();
+    Delivery::new(cell, index, SIZES, TIME)
 }
 
 fn stored(first: u32, count: u32, base_offset: i64) -> Outcome {
@@ -59,8 +61,9 @@ fn a_cell_is_used_again_when_no_handle_holds_it() {
 fn a_handle_has_the_records_own_metadata() {
     let mut table = Table::new(1, 0, None);
     let sizes = Sizes::of(Some(b"key"), None);
-    let mut handle =
-        table.accept(ticket(0, 5), false, (TopicId(0), &"t".into()), Interest::Handle, sizes, TIME).unwrap();
+    let handle = table.accept(ticket(0, 5), false, (TopicId(0), &"t".into()), Interest::Handle, sizes, TIME);
+    let (cell, index) = handle.unwrap();
+    let mut handle = Delivery::new(cell, index, sizes, TIME);
     assert!(handle.try_get().is_none());
     assert!(format!("{handle:?}").contains("None"));
     finish(&mut table, 0, stored(0, 6, 40));

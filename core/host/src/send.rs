@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 use std::thread::LocalKey;
 
 use felice_core::record::{Header, KeyValue, Placement, ProducerRecord};
-use felice_core::serializer::Serialize;
+use felice_core::serializer::{Serialize, SerializeError};
 use felice_core::time::Timestamp;
 
 use crate::RecordMetadata;
 use crate::callback::{Closure, Observer};
-use crate::delivery::{Delivery, Interest};
+use crate::delivery::{Delivery, Handle, Interest};
 use crate::error::{ProduceError, SendError};
 use crate::memory_queue::{Place, Shortage};
 use crate::shared::{Phase, Prepared, Refusal, Shared};
@@ -37,6 +37,7 @@ struct Held {
 impl<'p> Sending<'p> {
     /// For a handle.
     #[must_use]
+    #[inline]
     pub const fn handle(shared: &'p Shared) -> Self {
         Self::new(shared, Interest::Handle)
     }
@@ -57,6 +58,7 @@ impl<'p> Sending<'p> {
         Self::new(shared, Interest::Observer(Observer::Token(token)))
     }
 
+    #[inline]
     const fn new(shared: &'p Shared, interest: Interest) -> Self {
         Self { shared, interest: Some(interest), place: None, held: None }
     }
@@ -70,26 +72,30 @@ impl<'p> Sending<'p> {
     /// # Errors
     ///
     /// [`SendError`]; `WouldBlock` only without a context.
+    #[inline(always)]
     pub fn poll<K: Serialize, V: Serialize>(
         &mut self,
         context: Option<&Context<'_>>,
         record: &ProducerRecord<'_, K, V>,
     ) -> Poll<Result<Option<Delivery>, SendError>> {
-        if let Some(held) = self.held.take() {
-            return self.poll_held(context, record.topic, record.headers, held);
+        if self.held.is_some() {
+            return self.poll_held(context, record.topic, record.headers);
         }
-        let (mut key, mut value) = SCRATCH.try_with(Kept::take).unwrap_or_default();
-        let result = match record.serialize(&mut key, &mut value) {
-            Ok(KeyValue { key, value }) => {
-                let timestamp = record.timestamp.unwrap_or_else(|| self.shared.clock.timestamp());
-                let placement = self.shared.placement(record.partition, record.topic, key);
-                let (topic, headers) = (record.topic, record.headers);
-                self.poll_new(context, &Prepared { topic, placement, key, value, headers, timestamp })
-            }
-            Err(error) => Poll::Ready(Err(error.into())),
+        let (mut key, mut value) = (Loan::of(&KEY), Loan::of(&VALUE));
+        let KeyValue { key, value } = match record.serialize(&mut key, &mut value) {
+            Ok(bytes) => bytes,
+            Err(error) => return Poll::Ready(Err(error.into())),
         };
-        keep(&SCRATCH, (key, value));
-        result
+        let timestamp = record.timestamp.unwrap_or_else(|| self.shared.clock.timestamp());
+        let placement = self.shared.placement(record.partition, record.topic, key);
+        let (topic, headers) = (record.topic, record.headers);
+        let record = Prepared { topic, placement, key, value, headers, timestamp };
+        let mut refusal = None;
+        let handle = self.accept(context, &record, &mut refusal);
+        match refusal {
+            None => Poll::Ready(Ok(handle.map(|handle| record.delivery(handle)))),
+            Some(refusal) => self.poll_refused(refusal, &record),
+        }
     }
 
     /// Sends a record if that needs no waiting: [`poll`](Self::poll) without a context. It may be tried again.
@@ -97,6 +103,7 @@ impl<'p> Sending<'p> {
     /// # Errors
     ///
     /// [`SendError`].
+    #[inline(always)]
     pub fn attempt<K: Serialize, V: Serialize>(
         &mut self,
         record: &ProducerRecord<'_, K, V>,
@@ -112,21 +119,9 @@ impl<'p> Sending<'p> {
     /// # Errors
     ///
     /// As `accepted`.
+    #[inline(always)]
     pub fn delivery(accepted: Result<Option<Delivery>, SendError>) -> Result<Delivery, SendError> {
         accepted?.ok_or(SendError::Closed)
-    }
-
-    /// The first attempt.
-    fn poll_new(
-        &mut self,
-        context: Option<&Context<'_>>,
-        record: &Prepared<'_>,
-    ) -> Poll<Result<Option<Delivery>, SendError>> {
-        let result = self.poll_accept(context, record);
-        if is_refused_for_now(&result) {
-            self.held = Some(Held::new(record));
-        }
-        result
     }
 
     /// A later attempt.
@@ -136,12 +131,21 @@ impl<'p> Sending<'p> {
         context: Option<&Context<'_>>,
         topic: &str,
         headers: &[Header<'_>],
-        held: Held,
     ) -> Poll<Result<Option<Delivery>, SendError>> {
+        let Some(held) = self.held.take() else { return Poll::Ready(Err(SendError::WouldBlock)) };
         let Held { scratch: (key, value), has_key, has_value, placement, timestamp } = &held;
         let (key, value) = (has_key.then_some(&key[..]), has_value.then_some(&value[..]));
         let record = Prepared { topic, placement: *placement, key, value, headers, timestamp: *timestamp };
-        let result = self.poll_accept(context, &record);
+        let result = if self.place.is_some() {
+            self.poll_waiting(context, &record)
+        } else {
+            let mut refusal = None;
+            let handle = self.accept(context, &record, &mut refusal);
+            match refusal {
+                None => Poll::Ready(Ok(handle.map(|handle| record.delivery(handle)))),
+                Some(refusal) => self.refused(refusal),
+            }
+        };
         if is_refused_for_now(&result) {
             self.held = Some(held);
         } else {
@@ -150,48 +154,70 @@ impl<'p> Sending<'p> {
         result
     }
 
-    fn poll_accept(
+    /// One step under the lock: the way that nearly every record takes. Where memory is short and there is a context,
+    /// it has a place in the queue afterwards: memory that comes back in between would wake nobody.
+    ///
+    /// A refusal is put beside the result, so that the result fits into two registers.
+    fn accept(
         &mut self,
         context: Option<&Context<'_>>,
         record: &Prepared<'_>,
-    ) -> Poll<Result<Option<Delivery>, SendError>> {
-        if matches!(self.interest, Some(Interest::Observer(Observer::Token(_))))
+        refusal: &mut Option<Refusal>,
+    ) -> Option<Handle> {
+        if let Some(Interest::Observer(Observer::Token(_))) = self.interest
             && self.shared.callbacks.object.is_none()
         {
-            return Poll::Ready(Err(SendError::NoCallback));
-        }
-        if self.place.is_some() {
-            return self.poll_waiting(context, record);
+            *refusal = Some(Refusal::Error(SendError::NoCallback));
+            return None;
         }
         let now = self.shared.clock.coarse();
-        let Some(mut state) = self.shared.lock_here() else { return Poll::Ready(Err(SendError::Forked)) };
-        let refusal = if state.memory.is_open() {
+        let Some(mut state) = self.shared.lock_here() else {
+            *refusal = Some(Refusal::Error(SendError::Forked));
+            return None;
+        };
+        let refused = if state.memory.is_open() {
             match state.accept(now, record, &mut self.interest) {
-                Ok((delivery, wake)) => {
+                Ok((handle, wake)) => {
                     drop(state);
-                    let woken = if wake { self.shared.wake_driver() } else { Ok(()) };
-                    return Poll::Ready(woken.map(|()| delivery));
+                    if wake && let Err(error) = self.shared.wake_driver() {
+                        *refusal = Some(Refusal::Error(error));
+                    }
+                    return handle;
                 }
-                Err(refusal) => refusal,
+                Err(refused) => refused,
             }
         } else if state.phase == Phase::Open {
             Refusal::Shortage(Shortage::Memory)
         } else {
             Refusal::Error(state.ended())
         };
-        let result = match (refusal, context) {
-            (Refusal::Error(error), _) => Poll::Ready(Err(error)),
-            (Refusal::Shortage(_), None) => Poll::Ready(Err(SendError::WouldBlock)),
-            (Refusal::Shortage(shortage), Some(context)) => {
-                self.place = Some(state.memory.enter(context.waker(), shortage));
-                Poll::Pending
-            }
-        };
-        drop(state);
+        if let (Refusal::Shortage(shortage), Some(context)) = (&refused, context) {
+            self.place = Some(state.memory.enter(context.waker(), *shortage));
+        }
+        *refusal = Some(refused);
+        None
+    }
+
+    /// What [`accept`](Self::accept) refused fails, or waits, or would have to; then the record is kept.
+    #[cold]
+    fn poll_refused(
+        &mut self,
+        refusal: Refusal,
+        record: &Prepared<'_>,
+    ) -> Poll<Result<Option<Delivery>, SendError>> {
+        let result = self.refused(refusal);
+        if is_refused_for_now(&result) {
+            self.held = Some(Held::new(record));
+        }
+        result
+    }
+
+    fn refused(&self, refusal: Refusal) -> Poll<Result<Option<Delivery>, SendError>> {
         // What is held was made ready, so that memory comes back.
-        match self.shared.wake_driver() {
-            Ok(()) => result,
-            Err(forked) => Poll::Ready(Err(forked)),
+        match (refusal, self.shared.wake_driver()) {
+            (Refusal::Error(error), _) | (_, Err(error)) => Poll::Ready(Err(error)),
+            (Refusal::Shortage(_), Ok(())) if self.place.is_some() => Poll::Pending,
+            (Refusal::Shortage(_), Ok(())) => Poll::Ready(Err(SendError::WouldBlock)),
         }
     }
 
@@ -212,9 +238,9 @@ impl<'p> Sending<'p> {
                 Refusal::Error(state.ended())
             } else if state.memory.is_turn(&place) {
                 match state.accept(now, record, &mut self.interest) {
-                    Ok((delivery, wake)) => {
+                    Ok((handle, wake)) => {
                         state.leave(&place, wakers);
-                        return (Poll::Ready(Ok(delivery)), wake);
+                        return (Poll::Ready(Ok(handle.map(|handle| record.delivery(handle)))), wake);
                     }
                     Err(refusal) => refusal,
                 }
@@ -247,7 +273,18 @@ impl<'p> Sending<'p> {
 }
 
 impl Drop for Sending<'_> {
+    #[inline]
     fn drop(&mut self) {
+        if self.place.is_some() || self.held.is_some() {
+            self.give_up();
+        }
+    }
+}
+
+impl Sending<'_> {
+    /// Leaves the queue, and passes the turn on.
+    #[cold]
+    fn give_up(&mut self) {
         if let Some(place) = self.place.take()
             && !self.shared.is_forked()
         {
@@ -283,7 +320,7 @@ const fn is_refused_for_now(result: &Poll<Result<Option<Delivery>, SendError>>) 
 
 type Scratch = (Vec<u8>, Vec<u8>);
 
-/// Gives a thread its scratch back.
+/// Gives a thread the scratch of a record that waited back.
 fn keep(place: &'static LocalKey<Kept<Scratch>>, scratch: Scratch) {
     if scratch.0.capacity().max(scratch.1.capacity()) <= SCRATCH_KEPT_BYTES {
         // A thread that is ending has no place for it any more.
@@ -291,12 +328,58 @@ fn keep(place: &'static LocalKey<Kept<Scratch>>, scratch: Scratch) {
     }
 }
 
+/// A scratch that is the thread's: lent when a serializer writes for the first time, which one of text or bytes never
+/// does. One that sends while it runs finds an empty one.
+struct Loan {
+    bytes: Vec<u8>,
+    of: &'static LocalKey<Kept<Vec<u8>>>,
+}
+
+impl Loan {
+    #[inline]
+    const fn of(of: &'static LocalKey<Kept<Vec<u8>>>) -> Self {
+        Self { bytes: Vec::new(), of }
+    }
+}
+
+impl felice_core::serializer::Scratch for Loan {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SerializeError> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = self.of.try_with(Kept::take).unwrap_or_default();
+            self.bytes.clear();
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+impl Drop for Loan {
+    #[inline]
+    fn drop(&mut self) {
+        if (1..=SCRATCH_KEPT_BYTES).contains(&self.bytes.capacity()) {
+            // A thread that is ending has no place for it any more.
+            let _ = self.of.try_with(|kept| kept.set(std::mem::take(&mut self.bytes)));
+        }
+    }
+}
+
 /// A scratch that grew beyond this for one large record is not kept.
 const SCRATCH_KEPT_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// A key's and a value's. Taken while a serializer runs: one that sends finds empty ones.
-    static SCRATCH: Kept<Scratch> = const { Kept::new((Vec::new(), Vec::new())) };
+    /// A key's.
+    static KEY: Kept<Vec<u8>> = const { Kept::new(Vec::new()) };
+    /// A value's.
+    static VALUE: Kept<Vec<u8>> = const { Kept::new(Vec::new()) };
     /// Those of a record that waits for memory.
     static HELD: Kept<Scratch> = const { Kept::new((Vec::new(), Vec::new())) };
 }

@@ -19,7 +19,7 @@ use felice_core::time::{Instant, Timestamp};
 use crate::callback::Callbacks;
 use crate::clock::Clock;
 use crate::config::SharedPartitioner;
-use crate::delivery::{Delivery, Interest, Sizes, Table};
+use crate::delivery::{Delivery, Handle, Interest, Sizes, Table};
 use crate::dispatcher::Dispatcher;
 use crate::error::SendError;
 use crate::fork::Home;
@@ -87,6 +87,14 @@ pub(crate) struct Prepared<'r> {
     pub(crate) value: Option<&'r [u8]>,
     pub(crate) headers: &'r [Header<'r>],
     pub(crate) timestamp: Timestamp,
+}
+
+impl Prepared<'_> {
+    /// The handle of this record.
+    #[inline]
+    pub(crate) fn delivery(&self, (cell, index): Handle) -> Delivery {
+        Delivery::new(cell, index, Sizes::of(self.key, self.value), self.timestamp)
+    }
 }
 
 /// Why a record is not taken now, or never.
@@ -206,12 +214,13 @@ impl std::fmt::Debug for Shared {
 
 impl State {
     /// Takes a record, and says whether the driver must be woken. `interest` is taken only then.
+    #[inline]
     pub(crate) fn accept(
         &mut self,
         now: Instant,
         record: &Prepared<'_>,
         interest: &mut Option<Interest>,
-    ) -> Result<(Option<Delivery>, bool), Refusal> {
+    ) -> Result<(Option<Handle>, bool), Refusal> {
         if self.phase != Phase::Open {
             return Err(Refusal::Error(self.ended()));
         }
@@ -223,12 +232,11 @@ impl State {
             Err(error) => return Err(refusal(error, topic)),
         };
         let name = &self.topics[usize::from(topic.0)].name;
-        let delivery = interest.take().and_then(|interest| {
-            let sizes = Sizes::of(key, value);
-            let Appended { ticket, pending, .. } = appended;
-            self.deliveries.accept(ticket, pending, (topic, name), interest, sizes, timestamp)
-        });
-        Ok((delivery, appended.wake || new))
+        let Appended { ticket, pending, wake } = appended;
+        let wake = wake || new;
+        let Some(interest) = interest.take() else { return Ok((None, wake)) };
+        let sizes = Sizes::of(key, value);
+        Ok((self.deliveries.accept(ticket, pending, (topic, name), interest, sizes, timestamp), wake))
     }
 
     /// Why no record is taken any more.
@@ -237,6 +245,7 @@ impl State {
     }
 
     /// The topic's id, and whether it is new: then its metadata is to be asked for.
+    #[inline]
     pub(crate) fn topic(&mut self, name: &str) -> Result<(TopicId, bool), Refusal> {
         let topic = self.accumulator.topic(name).map_err(|error| Refusal::Error(error.into()))?;
         let new = usize::from(topic.0) >= self.topics.len();

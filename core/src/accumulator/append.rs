@@ -5,7 +5,7 @@ use super::list::NONE;
 use super::partitions::{PartitionSlot, State};
 use super::{Accumulator, Appended, RESERVE};
 use crate::batch::HEADER_BYTES;
-use crate::batch::append::{Place, append, blocks_needed};
+use crate::batch::append::{Place, append, blocks_needed, encode};
 use crate::error::AppendError;
 use crate::event::TopicView;
 use crate::id::{Ticket, TopicId, TopicPartition};
@@ -47,8 +47,71 @@ impl<S: Storage> Accumulator<S> {
         if self.closed {
             return Err(AppendError::Closed);
         }
-        self.advance(now);
         let payload = record.payload_bytes();
+        match self.append_more(record, payload) {
+            Some(appended) => Ok(appended),
+            None => self.append_anew(now, record, payload),
+        }
+    }
+
+    /// The way that nearly every record takes, and that must be short: into the last block of its partition's open batch.
+    /// `None` where there is anything else to do; then nothing was done.
+    #[inline]
+    fn append_more(&mut self, record: &Record<'_>, payload: u64) -> Option<Appended> {
+        let topic = self.topics.slot(record.topic)?;
+        let TopicView::Known { partitions } = topic.view else { return None };
+        if !topic.queue.is_empty() {
+            return None;
+        }
+        let partition = match record.placement {
+            Placement::Hash(hash) => (hash % partitions.cast_unsigned()).cast_signed(),
+            Placement::Partition(partition) => partition,
+            Placement::Any => topic.sticky.choice()?,
+        };
+        if partition >= partitions {
+            return None;
+        }
+        let bytes_max = self.config.request_bytes_max.min(topic.batch_bytes_max);
+        let slot = self.partitions.find(TopicPartition { topic: record.topic, partition });
+        if slot == NONE {
+            return None;
+        }
+        let open = self.partitions.at(slot).queue.last();
+        if open == NONE {
+            return None;
+        }
+        let batch = self.batches.at_mut(open);
+        let place = place(batch, record.timestamp, payload, bytes_max)?;
+        let space = batch.chain.space(place.bytes as usize)?;
+        encode(space, record, place);
+        let ticket = batch.count_in(record.timestamp);
+        let filled = batch.chain.bytes();
+        if record.placement == Placement::Any {
+            let (batch_bytes, spread) = (self.config.batch_bytes, self.config.spread);
+            self.topics.at(record.topic).sticky.produced(place.bytes, batch_bytes, spread);
+        }
+        let wake = self.is_full(filled, place.bytes) && self.end_linger_of(slot);
+        Some(Appended { ticket, pending: false, wake })
+    }
+
+    /// A partition's open batch has no room for another record like its last. Whether the driver must know of it.
+    #[inline]
+    fn end_linger_of(&mut self, slot: u32) -> bool {
+        if self.partitions.at(slot).state != State::Lingering {
+            return false;
+        }
+        self.partitions.schedule(slot, State::Ready);
+        self.wake(true)
+    }
+
+    /// A record that needs a block, a batch, or a partition first, or is refused.
+    fn append_anew(
+        &mut self,
+        now: Instant,
+        record: &Record<'_>,
+        payload: u64,
+    ) -> Result<Appended, AppendError> {
+        self.advance(now);
         let alone = record_bytes(payload, 0, 0);
         if alone > u64::from(self.record_bytes_max) {
             return Err(self.too_large(alone));
@@ -79,7 +142,6 @@ impl<S: Storage> Accumulator<S> {
         self.is_within_share(held, broker, 1)
     }
 
-    #[inline]
     fn route(&self, record: &Record<'_>) -> Result<Route, AppendError> {
         let placement = record.placement;
         let (view, queued) = match self.topics.slot(record.topic) {
@@ -137,7 +199,6 @@ impl<S: Storage> Accumulator<S> {
         }
     }
 
-    #[inline]
     fn append_to(
         &mut self,
         key: TopicPartition,
@@ -185,8 +246,7 @@ impl<S: Storage> Accumulator<S> {
         self.config.request_bytes_max.min(learned)
     }
 
-    /// Appends to a partition's open batch: the way that must be short.
-    #[inline]
+    /// Appends to a partition's open batch.
     fn append_open(
         &mut self,
         slot: u32,
@@ -203,11 +263,8 @@ impl<S: Storage> Accumulator<S> {
             self.count_taken(slot, blocks);
         }
         let ticket = self.write(open, record, place);
-        let full = self.is_full(filled, place.bytes) && self.partitions.at(slot).state == State::Lingering;
-        if full {
-            self.partitions.schedule(slot, State::Ready);
-        }
-        Ok(Appended { ticket, pending: false, wake: full && self.wake(true) })
+        let wake = self.is_full(filled, place.bytes) && self.end_linger_of(slot);
+        Ok(Appended { ticket, pending: false, wake })
     }
 
     /// Whether a batch of `bytes` has no room for another record like its last.
@@ -235,14 +292,10 @@ impl<S: Storage> Accumulator<S> {
             && self.brokers.may_take(broker, blocks, self.share_blocks)
     }
 
-    #[inline]
     pub(super) fn write(&mut self, batch: u32, record: &Record<'_>, place: Place) -> Ticket {
         let batch = self.batches.at_mut(batch);
-        let ticket = Ticket { batch: batch.id, index: batch.count };
         append(&mut batch.chain, &mut self.pool, record, place);
-        batch.count += 1;
-        batch.max_timestamp = batch.max_timestamp.max(record.timestamp);
-        ticket
+        batch.count_in(record.timestamp)
     }
 
     /// A partition has a new open batch, whose first record has `bytes`. Whether the driver must know of it.

@@ -1,7 +1,7 @@
 //! Batches by id: the slots that tickets name, and all held batches in order of age.
 
 use super::list::{Links, List, NONE};
-use crate::id::BatchId;
+use crate::id::{BatchId, Ticket};
 use crate::memory::{Block, OpenChain, Storage};
 use crate::time::{Instant, Timestamp};
 
@@ -73,6 +73,15 @@ impl<B: Block> BatchSlot<B> {
         queued: Links::NONE,
         age: Links::NONE,
     };
+
+    /// A record was written behind the others: its ticket.
+    #[inline]
+    pub(super) fn count_in(&mut self, timestamp: Timestamp) -> Ticket {
+        let ticket = Ticket { batch: self.id, index: self.count };
+        self.count += 1;
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        ticket
+    }
 
     pub(super) fn queued(&mut self) -> &mut Links {
         &mut self.queued

@@ -41,6 +41,12 @@ impl Sticky {
         };
     }
 
+    /// The choice, as long as it is kept.
+    #[inline]
+    pub(super) const fn choice(&self) -> Option<i32> {
+        if self.over { None } else { Some(self.partition) }
+    }
+
     /// The choice cannot be used now.
     pub(super) const fn skip(&mut self) {
         self.over = true;

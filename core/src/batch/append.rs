@@ -27,15 +27,106 @@ pub(crate) fn append<B: Block>(
     place: Place,
 ) {
     if let Some(space) = chain.space(place.bytes as usize) {
-        encode_straight(space, record, place);
+        encode(space, record, place);
     } else {
         let Place { payload, timestamp_delta, offset_delta, .. } = place;
         record.encode(payload, timestamp_delta, offset_delta, |piece| write(chain, pool, piece));
     }
 }
 
-/// [`Record::encode`] for a record that is written in one piece, as nearly all are: half the cost.
+/// Writes a record into the space that it takes.
 #[inline]
+pub(crate) fn encode(space: &mut [u8], record: &Record<'_>, place: Place) {
+    if encode_short(space, record, place).is_none() {
+        encode_straight(space, record, place);
+    }
+}
+
+/// [`encode_straight`] where all that stands before the key fits into eight bytes, as it nearly always does: they are one
+/// store. `None` where it does not; what was written then is written over.
+#[inline]
+fn encode_short(space: &mut [u8], record: &Record<'_>, place: Place) -> Option<()> {
+    if !record.headers.is_empty() {
+        return None;
+    }
+    let mut head = Packed { bits: 0, shift: 0 };
+    // What follows the length, which has one byte up to 63, then two, and three from 8,192 on.
+    let length_bytes = match place.bytes {
+        0..=64 => 1,
+        65..=8_193 => 2,
+        _ => return None,
+    };
+    head.varint(i64::from(place.bytes) - length_bytes)?;
+    head.byte(0); // attributes: Kafka defines none
+    head.varint(place.timestamp_delta)?;
+    head.varint(place.offset_delta.into())?;
+    *space.first_chunk_mut()? = head.bits.to_le_bytes();
+    let space = space.get_mut(head.shift as usize / 8..)?;
+    let space = nullable(space, record.key)?;
+    let space = nullable(space, record.value)?;
+    *space.first_mut()? = 0; // no headers
+    debug_assert_eq!(space.len(), 1, "a record has the size that was computed");
+    Some(())
+}
+
+/// Writes bytes with their length, and returns the space behind them.
+#[inline]
+fn nullable<'s>(space: &'s mut [u8], bytes: Option<&[u8]>) -> Option<&'s mut [u8]> {
+    let Some(bytes) = bytes else {
+        let (null, space) = space.split_first_mut()?;
+        *null = 1;
+        return Some(space);
+    };
+    let zigzag = bytes.len() << 1;
+    let space = if zigzag < 0x80 {
+        let (length, space) = space.split_first_mut()?;
+        *length = zigzag as u8;
+        space
+    } else {
+        let (length, space) = space.split_first_chunk_mut()?;
+        *length = [zigzag as u8 | 0x80, u8::try_from(zigzag >> 7).ok().filter(|high| *high < 0x80)?];
+        space
+    };
+    let (place, space) = space.split_at_mut_checked(bytes.len())?;
+    place.copy_from_slice(bytes);
+    Some(space)
+}
+
+/// Small fields side by side in a register, the first one lowest.
+struct Packed {
+    bits: u64,
+    shift: u32,
+}
+
+impl Packed {
+    #[inline]
+    const fn byte(&mut self, byte: u8) {
+        self.bits |= (byte as u64) << self.shift;
+        self.shift += 8;
+    }
+
+    /// `None` for one of more than three bytes, or where there is no room.
+    #[inline]
+    const fn varint(&mut self, value: i64) -> Option<()> {
+        let zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+        let (bits, width) = match zigzag {
+            0..0x80 => (zigzag, 8),
+            0x80..0x4000 => (zigzag & 0x7f | 0x80 | zigzag >> 7 << 8, 16),
+            0x4000..0x20_0000 => {
+                (zigzag & 0x7f | 0x8080 | (zigzag >> 7 & 0x7f) << 8 | zigzag >> 14 << 16, 24)
+            }
+            _ => return None,
+        };
+        if self.shift + width > u64::BITS {
+            return None;
+        }
+        self.bits |= bits << self.shift;
+        self.shift += width;
+        Some(())
+    }
+}
+
+/// [`Record::encode`] for a record that is written in one piece, as nearly all are: half the cost.
 fn encode_straight(space: &mut [u8], record: &Record<'_>, place: Place) {
     let mut out = Straight { space, at: 0 };
     out.head(place);

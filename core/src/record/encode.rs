@@ -6,8 +6,12 @@ impl Record<'_> {
     /// Bytes of key, value and headers with their lengths: what does not depend on the record's place in its batch.
     #[inline]
     pub(crate) fn payload_bytes(&self) -> u64 {
-        let mut bytes =
-            nullable_bytes(self.key) + nullable_bytes(self.value) + varint_bytes(count(self.headers));
+        let bytes = nullable_bytes(self.key) + nullable_bytes(self.value);
+        if self.headers.is_empty() { bytes + 1 } else { bytes + self.headers_bytes() }
+    }
+
+    fn headers_bytes(&self) -> u64 {
+        let mut bytes = varint_bytes(count(self.headers));
         for header in self.headers {
             bytes += nullable_bytes(Some(header.key.as_bytes())) + nullable_bytes(header.value);
         }

@@ -117,8 +117,10 @@ fn accept(table: &mut Table) -> Delivery {
     let ticket = Ticket { batch: BatchId::new(0, 0), index: 0 };
     let sizes = Sizes::of(None, Some(b"value"));
     let topic = (TopicId(0), &"t".into());
-    let delivery = table.accept(ticket, false, topic, Interest::Handle, sizes, Timestamp::from_millis(0));
-    delivery.expect("a handle was wanted")
+    let time = Timestamp::from_millis(0);
+    let handle = table.accept(ticket, false, topic, Interest::Handle, sizes, time);
+    let (cell, index) = handle.expect("a handle was wanted");
+    Delivery::new(cell, index, sizes, time)
 }
 
 fn get(mut delivery: Delivery) -> i64 {
