@@ -102,6 +102,8 @@ impl Options {
                 _ => panic!("there is no option {name}"),
             }
         }
+        let alone = options.mode != Mode::Sync || options.threads == 1;
+        assert!(alone, "one thread sends one at a time");
         options
     }
 
