@@ -2,6 +2,7 @@
 
 use std::env;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What a contender does with each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +102,20 @@ impl Options {
                 _ => panic!("there is no option {name}"),
             }
         }
+        let alone = options.mode != Mode::Sync || options.threads == 1;
+        assert!(alone, "one thread sends one at a time");
         options
+    }
+
+    /// The records that are a thread's to send: threads take turns.
+    pub fn turns(&self, thread: u64) -> impl Iterator<Item = u64> + use<> {
+        let step = self.threads.try_into().expect("so many threads fit in memory");
+        (thread..self.records).step_by(step)
+    }
+
+    /// When a record is to be sent after the first, for [`Mode::Rate`].
+    pub fn due(&self, index: u64) -> Duration {
+        Duration::from_secs_f64(index as f64 / self.rate as f64)
     }
 
     /// For clients without a partitioner: one partition for about a batch, then the next.
