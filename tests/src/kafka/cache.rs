@@ -79,10 +79,14 @@ impl Installation {
     /// `java` with the class path and the logging set, and small: tests run several of them on two cores. The caller
     /// adds the class and its arguments.
     pub(crate) fn java(&self, heap: &str, log: &Path) -> Command {
+        self.tuned_java(&[&format!("-Xmx{heap}"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"], log)
+    }
+
+    /// `java` with options of one's own.
+    pub(crate) fn tuned_java(&self, options: &[&str], log: &Path) -> Command {
         let mut command = Command::new("java");
         command
-            .arg(format!("-Xmx{heap}"))
-            .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args(options)
             .arg(&self.logging)
             .arg(format!("-Dfelice.log={}", log.display()))
             .arg("-cp")

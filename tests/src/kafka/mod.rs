@@ -26,6 +26,7 @@ mod version;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 pub(crate) use cache::installation;
 pub use cache::{available, class_path};
@@ -59,7 +60,14 @@ pub struct KafkaBuilder {
     properties: BTreeMap<String, String>,
     broker_properties: BTreeMap<i32, BTreeMap<String, String>>,
     link: Option<Arc<Link>>,
+    fast: bool,
 }
+
+/// A broker of a test: small, and soon there.
+const SMALL: [&str; 3] = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+/// One whose speed matters: what Kafka's own start script gives it.
+const FAST: [&str; 5] =
+    ["-Xmx1g", "-Xms1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"];
 
 impl KafkaBuilder {
     /// The version of the brokers. One from before KRaft has its ZooKeeper in the same process, and is the only broker.
@@ -89,6 +97,12 @@ impl KafkaBuilder {
         self
     }
 
+    /// Lets the brokers be as fast as Kafka's start script does, for measurements: tests run them small.
+    pub fn fast(mut self) -> Self {
+        self.fast = true;
+        self
+    }
+
     /// Gives every broker a second listener at the far end of a link: clients that bootstrap from
     /// [`far_bootstrap`](Kafka::far_bootstrap) are told of no other, and the rest goes on as without it.
     pub fn behind(mut self, link: &Arc<Link>) -> Self {
@@ -114,13 +128,14 @@ impl KafkaBuilder {
             .collect();
         let controllers = controllers.join(",");
 
+        let java_options: &[&str] = if self.fast { &FAST } else { &SMALL };
         let mut nodes: Vec<Node> = ids
             .iter()
             .zip(ports)
             .map(|(&id, ports)| {
                 let mut properties = self.properties.clone();
                 properties.extend(self.broker_properties.get(&id).cloned().unwrap_or_default());
-                Node::new(self.version, id, ports, &controllers, &properties)
+                Node::new(self.version, id, ports, &controllers, &properties, java_options)
             })
             .collect();
         nodes.iter_mut().for_each(Node::launch);
@@ -153,6 +168,7 @@ impl Kafka {
             properties: BTreeMap::new(),
             broker_properties: BTreeMap::new(),
             link: None,
+            fast: false,
         }
     }
 
@@ -242,6 +258,11 @@ impl Kafka {
         }
         node.launch();
         node.wait_until_it_works(&[broker]);
+    }
+
+    /// How much processor time a running broker has used so far, to 10 ms.
+    pub fn cpu_time(&self, broker: i32) -> Duration {
+        self.node(broker).cpu_time()
     }
 
     fn index(&self, broker: i32) -> usize {

@@ -42,6 +42,7 @@ pub(crate) struct Node {
     pub(crate) id: i32,
     pub(crate) state: State,
     pub(crate) log: PathBuf,
+    folder: PathBuf,
     ports: Ports,
     supervisor: Child,
     /// What the supervisor reads; closing it ends the broker and removes the folder.
@@ -58,6 +59,7 @@ impl Node {
         ports: Ports,
         controllers: &str,
         overrides: &BTreeMap<String, String>,
+        java_options: &[&str],
     ) -> Self {
         let installation = installation(version);
         let (name, folder) = new_folder();
@@ -67,7 +69,7 @@ impl Node {
         fs::write(&properties_file, properties).expect("the temporary folder can be written");
 
         let log = installation.logs.join(format!("{name}-broker-{id}.log"));
-        let mut java = installation.java("384m", &log);
+        let mut java = installation.tuned_java(java_options, &log);
         match version.quorum() {
             Quorum::KRaft => java.arg("Broker").arg(&properties_file).arg(&storage).arg(CLUSTER_ID),
             Quorum::ZooKeeper => java
@@ -79,7 +81,7 @@ impl Node {
         let mut supervisor = supervise(&folder, &log, &java);
         let words = supervisor.stdin.take();
         let answers = read_lines(&mut supervisor);
-        Self { id, state: State::Down, log, ports, supervisor, words, answers }
+        Self { id, state: State::Down, log, folder, ports, supervisor, words, answers }
     }
 
     /// Where clients reach it.
@@ -147,6 +149,18 @@ impl Node {
         assert_eq!(self.state, State::Paused, "broker {} is not paused", self.id);
         self.say("CONT");
         self.state = State::Running;
+    }
+
+    /// How much processor time the broker's process has used.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        /// What `/proc` counts in, on every Linux that matters.
+        const TICKS_PER_SECOND: u64 = 100;
+        let pid = fs::read_to_string(self.folder.join("pid")).expect("the broker runs");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).expect("the broker runs");
+        // Behind the name, which may hold anything, `utime` and `stime` are the 12th and the 13th.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND)
     }
 
     fn say(&mut self, word: &str) {

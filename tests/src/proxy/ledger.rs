@@ -42,6 +42,8 @@ pub(super) struct Ledger {
     turns: u32,
     accounts: Vec<Account>,
     requests: Vec<Request>,
+    /// What clients have sent, by connection, where that is kept.
+    records: Option<Vec<Vec<u8>>>,
 }
 
 /// The books of one connection.
@@ -74,6 +76,10 @@ impl Ledger {
 
     /// A client has sent these bytes.
     pub(super) fn sent(&mut self, connection: usize, mut bytes: &[u8]) {
+        if let Some(records) = &mut self.records {
+            records.resize_with(records.len().max(connection + 1), Vec::new);
+            records[connection].extend_from_slice(bytes);
+        }
         let account = &mut self.accounts[connection];
         account.counts.bytes_sent += bytes.len() as u64;
         while let Some(mark) = account.asked.next(&mut bytes) {
@@ -114,6 +120,16 @@ impl Ledger {
                 Mark::End => self.turns = self.turns.max(account.answer_turn),
             }
         }
+    }
+
+    /// Keeps what comes from now on.
+    pub(super) fn record(&mut self) {
+        self.records = Some(Vec::new());
+    }
+
+    /// What was kept; no more is.
+    pub(super) fn recorded(&mut self) -> Vec<Vec<u8>> {
+        self.records.take().unwrap_or_default()
     }
 
     pub(super) const fn turns(&self) -> u32 {

@@ -164,6 +164,16 @@ impl Link {
         lock(&self.shared.ledger).connections()
     }
 
+    /// From now on, what clients send is kept: all of it, byte for byte.
+    pub fn record(&self) {
+        lock(&self.shared.ledger).record();
+    }
+
+    /// What each connection's client has sent since [`record`](Self::record), which is over now.
+    pub fn recorded(&self) -> Vec<Vec<u8>> {
+        lock(&self.shared.ledger).recorded()
+    }
+
     /// The requests of all connections, in their order; the first [`REQUESTS_KEPT`] of them.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.ledger).requests().to_vec()

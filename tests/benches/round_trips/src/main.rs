@@ -11,7 +11,7 @@ mod librdkafka;
 use std::sync::Arc;
 use std::time::Duration;
 
-use felice_tests::kafka::Kafka;
+use felice_tests::kafka::{Kafka, KafkaVersion};
 use felice_tests::proxy::Link;
 
 const RECORDS: usize = 10_000;
@@ -50,7 +50,7 @@ trait Peer {
 
 fn main() {
     let runs: usize = std::env::args().nth(1).map_or(5, |runs| runs.parse().expect("a number of runs"));
-    assert!(felice_tests::kafka::available(), "this measures real Kafka");
+    assert!(felice_tests::kafka::available(&[KafkaVersion::default()]), "this measures real Kafka");
     let link = Arc::new(Link::new(Duration::ZERO));
     let kafka = Kafka::builder().behind(&link).start();
     let bootstrap = kafka.far_bootstrap();

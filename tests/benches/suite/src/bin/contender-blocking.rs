@@ -57,10 +57,9 @@ fn at_full_speed(producer: &Producer, options: &Options, payloads: &Payloads, th
     let mut keys = Keys::of_thread(thread);
     let mut handles = Handles::default();
     let called = Arc::new(AtomicU64::new(0));
-    let (first, end) = (options.records * thread, options.records * (thread + 1));
-    let indexes = first / options.threads..end / options.threads;
-    let count = indexes.end - indexes.start;
-    for index in indexes {
+    let mut count = 0;
+    for index in options.turns(thread) {
+        count += 1;
         let record = ProducerRecord::new(&options.topic, payloads.get(index));
         let key = options.keys.then(|| keys.key());
         let record = record.key(key.as_ref().map(|key| &key[..]));
@@ -116,9 +115,10 @@ fn one_at_a_time(producer: &Producer, options: &Options, payloads: &Payloads, me
 fn evenly(producer: &Producer, options: &Options, payloads: &Payloads) -> u64 {
     let begun = Instant::now();
     for index in 0..options.records {
-        let due = begun + Duration::from_nanos(1_000_000_000 * index / options.rate);
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        drop(producer.send(ProducerRecord::new(&options.topic, payloads.get(index))).expect("it is accepted"));
+        thread::sleep((begun + options.due(index)).saturating_duration_since(Instant::now()));
+        drop(
+            producer.send(ProducerRecord::new(&options.topic, payloads.get(index))).expect("it is accepted"),
+        );
     }
     options.records
 }

@@ -96,7 +96,7 @@ async fn one_at_a_time(producer: &Producer, options: &Options, payloads: &Payloa
 async fn evenly(producer: &Producer, options: &Options, payloads: &Payloads) {
     let begun = Instant::now();
     for index in 0..options.records {
-        Timer::at(begun + Duration::from_nanos(1_000_000_000 * index / options.rate)).await;
+        Timer::at(begun + options.due(index)).await;
         let record = ProducerRecord::new(&options.topic, payloads.get(index));
         drop(producer.send(record).await.expect("it is accepted"));
     }

@@ -1,0 +1,3 @@
+//! What the programs of the benchmark share: Produce requests that were recorded on their way to a broker.
+
+pub mod requests;
