@@ -184,6 +184,10 @@ impl<S: Storage> Cluster<S> {
                 brokers.iter().position(|slot| !slot.bootstrap && !slot.listed && slot.connection.is_idle())
             })?;
         let name = heapless::String::try_from(host).ok()?;
+        if !same(&brokers[index]) {
+            // Whoever had the slot before was not reached, perhaps: that says nothing of this one.
+            brokers[index].connection.forget_failures();
+        }
         brokers[index].node_id = node_id;
         brokers[index].host = name;
         brokers[index].port = port;
@@ -198,6 +202,12 @@ impl<S: Storage> Cluster<S> {
         broker.node_id = -1 - i32::from(slot);
         broker.listed = false;
         self.forget_leader(slot);
+    }
+
+    /// The cluster does not name whoever is in the slot, and neither did the user: it is there for what is in flight.
+    pub(crate) fn is_gone(&self, slot: u16) -> bool {
+        let broker = &self.brokers.as_ref()[usize::from(slot)];
+        !broker.listed && !broker.bootstrap
     }
 
     pub(crate) fn broker_of_node(&self, node_id: i32) -> Option<u16> {

@@ -12,6 +12,12 @@ impl<S: Storage> Cluster<S> {
         (leader != NOBODY).then_some(leader)
     }
 
+    /// Whether whoever is in a slot leads anything, as far as is known.
+    pub(crate) fn leads(&self, slot: u16) -> bool {
+        let topics = (0..self.topics.as_ref().len() as u16).map(TopicId);
+        topics.flat_map(|topic| self.leaders_of(topic)).any(|&leader| leader as u16 == slot)
+    }
+
     /// The leaders of a topic's partitions from `first` on.
     pub(crate) fn leaders(&self, topic: TopicId, first: i32) -> impl Iterator<Item = Option<BrokerId>> {
         let leaders = self.leaders_of(topic).get(usize::try_from(first).unwrap_or(0)..).unwrap_or_default();
@@ -94,19 +100,28 @@ impl<S: Storage> Cluster<S> {
         }
         *entry = u32::from(leader) | (epoch.cast_unsigned() << 16);
         self.mark_changed(topic);
+        // Whoever leads is there, though the latest metadata may not have named it yet.
+        if let Some(broker) = self.brokers.as_mut().get_mut(usize::from(leader)) {
+            broker.listed = true;
+        }
         true
     }
 
     /// The leader of a partition, unless the word is older than what is known already. Where topics have no ids, and nobody
-    /// is known to lead, any word is better than none: the topic may be another one of that name, whose epochs begin anew.
+    /// is known to lead, or one that is gone, any word is better: the topic may be another one of that name, whose epochs
+    /// begin anew.
     pub(crate) fn set_leader(&mut self, topic: TopicId, partition: i32, leader: Option<u16>, epoch: i32) {
         let has_id = self.has_id(topic);
+        let gone = self.leader(topic, partition).is_some_and(|leader| {
+            let broker = &self.brokers.as_ref()[usize::from(leader)];
+            !broker.listed && !broker.connection.is_ready()
+        });
         let Some(entry) = self.leader_mut(topic, partition) else { return };
         let known = (*entry >> 16) as u16;
         // Half of the epoch is enough to order two words that are less than 32,768 elections apart. Without an epoch
         // (-1), and for the first word, everything is believed.
         let older = (epoch as u16).wrapping_sub(known) as i16;
-        let needed = !has_id && *entry as u16 == NOBODY;
+        let needed = !has_id && (gone || *entry as u16 == NOBODY);
         if epoch >= 0 && known != 0 && older < 0 && !needed {
             return;
         }

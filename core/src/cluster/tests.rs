@@ -76,6 +76,9 @@ fn an_older_leader_epoch_is_not_believed() {
     let mut cluster = cluster();
     cluster.add_topic(TopicId(0), "t");
     cluster.set_partitions(TopicId(0), 1);
+    for (slot, host) in ["a", "b", "c"].into_iter().enumerate() {
+        assert_eq!(cluster.list_broker(slot as i32, host, 1), Some(slot as u16));
+    }
     cluster.set_leader(TopicId(0), 0, Some(1), 70_000);
     cluster.set_leader(TopicId(0), 0, Some(2), 69_999);
     assert_eq!(cluster.leader(TopicId(0), 0), Some(1));

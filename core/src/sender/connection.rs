@@ -213,6 +213,19 @@ impl Connection {
         let _ = self.requests.push_back(request);
     }
 
+    /// It leads to another broker from now on, of which nothing is known.
+    pub(crate) fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.retry_at = Instant::ZERO;
+        self.last_cause = None;
+        self.wanted = false;
+    }
+
+    /// Whether something is asked, or being asked.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.requests.is_empty() || !matches!(self.outgoing, Outgoing::Nothing)
+    }
+
     /// The socket is gone, or not wanted any more: everything about it is forgotten but its failures.
     pub(crate) fn reset(&mut self, now: Instant) {
         self.generation = self.generation.wrapping_add(1);

@@ -80,8 +80,8 @@ impl<S: Storage> Sender<S> {
         slot != NONE
     }
 
-    /// Whether all numbers from this batch's on belong to batches of the queue. Else one was given up that may be stored:
-    /// it may be the one that the broker remembers.
+    /// Whether all numbers from this batch's on belong to batches of the queue, or to what certainly is not stored. Else one
+    /// was given up that may be: it may be the one that the broker remembers.
     fn holds_numbers_from(&self, partition: u32, batch: u32) -> bool {
         let state = self.partitions.get(partition);
         let (mut slot, mut expected) = (batch, None);
@@ -91,7 +91,7 @@ impl<S: Storage> Sender<S> {
                 if expected.is_some_and(|expected| expected != stamp.base_sequence) {
                     return false;
                 }
-                expected = Some(advance(stamp.base_sequence, entry.count()));
+                expected = Some(advance(stamp.base_sequence, entry.count() + entry.void));
             }
             slot = entry.next;
         }
@@ -147,7 +147,7 @@ impl<S: Storage> Sender<S> {
         let mut slot = state.first;
         while slot != NONE {
             let entry = self.batches.get_mut(slot);
-            entry.stamp = None;
+            (entry.stamp, entry.void) = (None, 0);
             entry.refused = false;
             entry.implied = false;
             (entry.ambiguous, entry.adrift) = (false, false);

@@ -36,6 +36,8 @@ pub struct InFlightSlot<B: Block> {
     pub(crate) corrupt: u8,
     /// Its numbering, from the first time that it was sent.
     pub(crate) stamp: Option<Stamp>,
+    /// How many numbers behind its own belonged to records of it that failed, and certainly are not stored.
+    pub(crate) void: u32,
     /// The partition's, when it was numbered.
     pub(crate) incarnation: u8,
     /// An attempt has no answer that says whether it was stored.
@@ -99,6 +101,7 @@ impl<B: Block> InFlightSlot<B> {
         attempts: 0,
         corrupt: 0,
         stamp: None,
+        void: 0,
         incarnation: 0,
         ambiguous: false,
         adrift: false,

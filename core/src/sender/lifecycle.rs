@@ -165,12 +165,21 @@ impl<S: Storage> Sender<S> {
     /// flight there is answered: its slot is needed.
     pub(super) fn close_unlisted(&mut self) {
         for slot in 0..self.cluster.brokers().len() as u16 {
-            let broker = &self.cluster.brokers()[usize::from(slot)];
-            let connection = &broker.connection;
-            let busy = !connection.requests.is_empty() || !matches!(connection.outgoing, Outgoing::Nothing);
-            if !broker.listed && !broker.bootstrap && !connection.is_idle() && !busy {
+            if self.cluster.is_gone(slot) && !self.connection(slot).is_busy() {
                 self.disconnect(slot, Disconnect::Idle, true);
             }
+        }
+    }
+
+    /// The same where the last thing in flight has its answer, unless somebody else has named it as a leader since, as one
+    /// that has not heard of it does. In the middle of a Metadata answer it is not known who is named.
+    pub(super) fn close_if_gone(&mut self, slot: u16) {
+        if self.cluster.is_gone(slot)
+            && !self.connection(slot).is_busy()
+            && !self.is_reading_metadata()
+            && !self.cluster.leads(slot)
+        {
+            self.disconnect(slot, Disconnect::Idle, true);
         }
     }
 
@@ -191,7 +200,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// A broker counts as away while somebody waits for it and the last attempts to reach it have failed. Where nobody
-    /// waits nobody tries, so nothing is known: the next record may find out.
+    /// waits nobody tries, so nothing is known: the next record may find out. One that is not named any more takes no records.
     pub(super) fn broker_event(&mut self) -> Option<Event<S::Block>> {
         if self.is_reading_metadata() {
             return None;
@@ -201,7 +210,7 @@ impl<S: Storage> Sender<S> {
             let connection = &mut broker.connection;
             let sought = connection.wanted || !connection.is_idle();
             let away = connection.failures > 0 && sought && !connection.is_ready();
-            let available = broker.node_id >= 0 && !away;
+            let available = broker.node_id >= 0 && broker.listed && !away;
             if core::mem::replace(&mut connection.told_available, available) != available {
                 return Some(Event::Broker { broker: BrokerId(slot as u16), available });
             }

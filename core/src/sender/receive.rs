@@ -34,6 +34,7 @@ impl<S: Storage> Sender<S> {
             }
             self.connection_mut(slot).incoming = next;
         }
+        self.close_if_gone(slot);
         Ok(())
     }
 

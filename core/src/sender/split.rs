@@ -33,6 +33,9 @@ impl<S: Storage> Sender<S> {
         let persisted = if entry.ambiguous { Persisted::Possibly } else { Persisted::No };
         let (attempts, last_cause) = (entry.attempts, entry.last_cause);
         entry.ambiguous = entry.whole_unknown;
+        if persisted == Persisted::No {
+            entry.void += part.count;
+        }
         let failure = Failure { kind: ErrorKind::Broker(code), persisted, attempts, last_cause };
         self.batches.complete_part(slot, part.count, Err(failure));
         self.move_up(slot, part, 0);

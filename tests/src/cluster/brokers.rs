@@ -108,6 +108,27 @@ impl Cluster {
         broker.port = port;
     }
 
+    /// Replaces a broker by one with another id, where the old one listened: its replicas, and what it led, are the new
+    /// one's. Who takes over from a broker that runs has read all of its logs, as a follower, and remembers of producers
+    /// what those tell; of one that is down it has the disk, and with it the memory. Connections are the business of
+    /// whoever carries them: those of [`TcpCluster`](super::TcpCluster) know no other ids than the first.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such broker, or one has the new id.
+    pub fn replace_broker(&mut self, old: i32, new: i32) {
+        assert!(self.brokers.iter().all(|broker| broker.id != new), "a broker has the id {new} already");
+        let broker = self.broker_mut(old);
+        let was_up = broker.up;
+        (broker.id, broker.frozen) = (new, false);
+        (broker.open_connections, broker.accepted_connections) = (0, 0);
+        self.stale.remove(&old);
+        for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
+            partition.broker_replaced(old, new);
+            partition.producers.broker_replaced(old, new, was_up);
+        }
+    }
+
     /// Stops a broker. Its partitions get a new leader among the replicas in sync, or none; what the broker remembers
     /// of producers shrinks to their last batch, as Kafka's own does over a restart.
     ///

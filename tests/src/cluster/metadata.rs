@@ -20,24 +20,29 @@ use super::{
 /// The first version that can ask for a topic by its id.
 const BY_ID_VERSION: i16 = 12;
 
-/// Who leads which partition under which epoch, as a broker last heard.
-pub(super) type Leaders = BTreeMap<(Uuid, usize), (i32, i32)>;
+/// What a broker last heard of the cluster.
+#[derive(Debug)]
+pub(super) struct Heard {
+    brokers: Vec<Broker>,
+    /// Who leads which partition, under which epoch.
+    leaders: BTreeMap<(Uuid, usize), (i32, i32)>,
+}
 
 impl Cluster {
-    /// A broker hears nothing of leaders that change from now on, as one that the controller does not reach; or hears
+    /// A broker hears nothing of brokers and leaders that change from now on, as one that the controller does not reach; or hears
     /// all of it again.
     pub fn set_stale(&mut self, broker_id: i32, stale: bool) {
         if !stale {
             self.stale.remove(&broker_id);
             return;
         }
-        let mut leaders = Leaders::new();
+        let mut leaders = BTreeMap::new();
         for topic in self.topics.values() {
             for (index, partition) in topic.partitions.iter().enumerate() {
                 leaders.insert((topic.id, index), (partition.leader, partition.leader_epoch));
             }
         }
-        self.stale.insert(broker_id, leaders);
+        self.stale.insert(broker_id, Heard { brokers: self.brokers.clone(), leaders });
     }
 
     pub(super) fn metadata(&mut self, call: &Call<'_>, request: &MetadataRequest<'_>) -> Response {
@@ -61,8 +66,9 @@ impl Cluster {
         } else if let Some(error_code) = call.bend.error_code() {
             topics.iter_mut().for_each(|topic| *topic = fail(topic, error_code));
         }
+        let brokers = self.stale.get(&call.broker_id).map_or(&self.brokers, |heard| &heard.brokers);
         let brokers: Vec<_> =
-            self.brokers.iter().filter(|broker| broker.is_listed()).map(describe_broker).collect();
+            brokers.iter().filter(|broker| broker.is_listed()).map(describe_broker).collect();
         let reply = call.respond(&MetadataResponse {
             throttle_time_ms: self.throttle_time_ms,
             controller_id: brokers.first().map_or(-1, |broker| broker.node_id),
@@ -133,7 +139,8 @@ impl Cluster {
             is_internal: false,
             partitions: partitions
                 .map(|(index, partition)| {
-                    let led = self.stale.get(&broker_id).and_then(|stale| stale.get(&(topic.id, index)));
+                    let led =
+                        self.stale.get(&broker_id).and_then(|heard| heard.leaders.get(&(topic.id, index)));
                     let led = led.copied().unwrap_or((partition.leader, partition.leader_epoch));
                     self.describe_partition(index, partition, led)
                 })

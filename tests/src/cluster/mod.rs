@@ -110,8 +110,8 @@ pub struct Cluster {
     requests: RequestLog,
     throttle_time_ms: i32,
     controllerless: bool,
-    /// What brokers that hear no more know of leaders.
-    stale: BTreeMap<i32, metadata::Leaders>,
+    /// What brokers that hear no more know.
+    stale: BTreeMap<i32, metadata::Heard>,
 }
 
 impl Cluster {

@@ -31,8 +31,8 @@ struct Remembered {
     last_sequence: i32,
     base_offset: i64,
     max_timestamp: i64,
-    /// One bit for each broker that was restarted since, and remembers only a producer's last batch.
-    forgotten_by: u64,
+    /// Brokers that were restarted since, and remember only a producer's last batch.
+    forgotten_by: Vec<i32>,
 }
 
 /// A batch that was appended before.
@@ -78,7 +78,7 @@ impl Producers {
             last_sequence: batch.last_sequence(),
             base_offset,
             max_timestamp: batch.max_timestamp,
-            forgotten_by: 0,
+            forgotten_by: Vec::new(),
         });
     }
 
@@ -96,7 +96,21 @@ impl Producers {
         for producer in self.by_id.values_mut() {
             let older = producer.batches.len().saturating_sub(1);
             for batch in producer.batches.iter_mut().take(older) {
-                batch.forgotten_by |= broker_bit(broker_id);
+                if !batch.forgotten_by.contains(&broker_id) {
+                    batch.forgotten_by.push(broker_id);
+                }
+            }
+        }
+    }
+
+    /// A broker takes the place of another one: it has read all of the log, or has what was left of the other's memory.
+    pub(super) fn broker_replaced(&mut self, old: i32, new: i32, has_read: bool) {
+        for batch in self.by_id.values_mut().flat_map(|producer| &mut producer.batches) {
+            let forgotten = batch.forgotten_by.iter().position(|id| *id == old);
+            match forgotten {
+                Some(place) if has_read => _ = batch.forgotten_by.swap_remove(place),
+                Some(place) => batch.forgotten_by[place] = new,
+                None => {}
             }
         }
     }
@@ -108,14 +122,9 @@ impl Producer {
         let same = |remembered: &&Remembered| {
             remembered.first_sequence == batch.base_sequence
                 && remembered.last_sequence == batch.last_sequence()
-                && remembered.forgotten_by & broker_bit(leader) == 0
+                && !remembered.forgotten_by.contains(&leader)
         };
         let found = self.batches.iter().find(same)?;
         Some(Duplicate { base_offset: found.base_offset, max_timestamp: found.max_timestamp })
     }
-}
-
-/// Broker ids are 1 to 64.
-fn broker_bit(broker_id: i32) -> u64 {
-    1 << ((broker_id - 1) & 63)
 }

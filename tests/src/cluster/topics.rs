@@ -111,6 +111,15 @@ impl Partition {
         }
     }
 
+    pub(super) fn broker_replaced(&mut self, old: i32, new: i32) {
+        for id in self.replicas.iter_mut().chain(&mut self.isr).filter(|id| **id == old) {
+            *id = new;
+        }
+        if self.leader == old {
+            self.set_leader(new);
+        }
+    }
+
     pub(super) fn broker_started(&mut self, broker_id: i32) {
         if !self.replicas.contains(&broker_id) {
             return;

@@ -1,5 +1,7 @@
 //! What goes wrong, and right again: the cluster's and the network's troubles, as the plan allows them.
 
+mod identity;
+
 use super::agenda::Event;
 use super::dice::Dice;
 use super::network::Piece;
@@ -55,11 +57,12 @@ const ASLEEP_US_MAX: u64 = 10_000_000;
 #[derive(Debug)]
 pub(super) struct Chaos {
     dice: Dice,
+    ids: identity::Ids,
 }
 
 impl Chaos {
-    pub(super) fn new(dice: Dice) -> Self {
-        Self { dice }
+    pub(super) fn new(dice: Dice, brokers: i32) -> Self {
+        Self { dice, ids: identity::Ids::new(brokers) }
     }
 }
 
@@ -93,9 +96,7 @@ impl World {
             Trouble::Silence => self.silence(&mut dice),
             Trouble::Refusals => self.network.refusing = dice.one_in(2),
             Trouble::Names => self.network.nameless = dice.one_in(2),
-            Trouble::StaleNames => {
-                self.network.misdirecting = dice.one_in(2).then_some(self.plan.brokers);
-            }
+            Trouble::StaleNames => self.network.misdirecting = dice.one_in(2),
             Trouble::Slow => self.network.slow = read_slowly(&mut dice),
             Trouble::Restarts => self.restart(&mut dice, false),
             Trouble::Losses => self.restart(&mut dice, true),
@@ -110,6 +111,7 @@ impl World {
             Trouble::Busy => self.keep_busy(&mut dice),
             Trouble::Topics => self.change_topic(&mut dice),
             Trouble::Addresses => self.change_address(&mut dice),
+            Trouble::Ids => self.change_ids(&mut dice),
         }
         self.agenda.add(self.now + dice.between(1, self.plan.chaos_us), Event::Chaos);
         self.chaos.dice = dice;
@@ -139,7 +141,7 @@ impl World {
 
     fn restart(&mut self, dice: &mut Dice, loses: bool) {
         if dice.one_in(8) {
-            for broker in 1..=self.plan.brokers {
+            for broker in self.network.brokers.clone() {
                 self.toggle(dice, broker, loses);
             }
         } else {
@@ -310,25 +312,8 @@ impl World {
         }
     }
 
-    fn change_address(&mut self, dice: &mut Dice) {
-        if dice.one_in(3) {
-            self.tell(format_args!("start again from the bootstrap servers"));
-            self.cluster.inject(Fault::error(ApiKey::METADATA, ErrorCode::REBOOTSTRAP_REQUIRED));
-            return;
-        }
-        let broker = self.any_broker(dice);
-        let port = 9_093 + dice.below(20) as u16;
-        let place = (format!("broker-{broker}"), port);
-        self.tell(format_args!("broker {broker} listens on {port}, too"));
-        self.cluster.set_address(broker, &place.0, i32::from(port));
-        self.addresses.insert(place, broker);
-        if dice.one_in(2) {
-            self.network.broker_gone(self.now, &mut self.agenda, broker, false);
-        }
-    }
-
     fn any_broker(&self, dice: &mut Dice) -> i32 {
-        dice.between(1, self.plan.brokers as u64) as i32
+        *dice.pick(&self.network.brokers)
     }
 
     fn any_partition(&self, dice: &mut Dice) -> Option<(String, i32)> {
@@ -345,7 +330,8 @@ impl World {
         self.cluster.set_throttle_time_ms(0);
         self.cluster.set_controller(true);
         self.network.calm();
-        for broker in 1..=self.plan.brokers {
+        self.mend_bootstrap_names();
+        for broker in self.network.brokers.clone() {
             self.set_frozen(broker, false);
             self.cluster.start_broker(broker);
             self.cluster.set_stale(broker, false);

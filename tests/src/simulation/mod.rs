@@ -150,8 +150,8 @@ impl World {
         agenda.add(plan.stormy_us, Event::Calm);
         Self {
             now: 0,
-            network: Network::new(plan.network.clone(), dice.split()),
-            chaos: Chaos::new(dice.split()),
+            network: Network::new(plan.network.clone(), dice.split(), plan.brokers),
+            chaos: Chaos::new(dice.split(), plan.brokers),
             plan,
             agenda,
             cluster,

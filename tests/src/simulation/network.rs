@@ -11,6 +11,9 @@ use super::dice::Dice;
 use super::plan::NetworkPlan;
 use crate::cluster::Connection;
 
+/// No broker's id.
+pub(super) const NOBODY: i32 = -1;
+
 /// What comes out of a direction.
 #[derive(Debug)]
 pub(super) enum Piece {
@@ -116,14 +119,16 @@ pub(super) struct Network {
     pub(super) refusing: bool,
     /// No name can be resolved.
     pub(super) nameless: bool,
-    /// Of three names one is resolved to where one of so many brokers listens, or nobody.
-    pub(super) misdirecting: Option<i32>,
+    /// Of three names one is resolved to where any broker listens, or nobody.
+    pub(super) misdirecting: bool,
+    /// The ids of those that there are.
+    pub(super) brokers: Vec<i32>,
     /// Brokers read so many bytes at once, and then nothing for so many microseconds.
     pub(super) slow: Option<(usize, u64)>,
 }
 
 impl Network {
-    pub(super) fn new(plan: NetworkPlan, dice: Dice) -> Self {
+    pub(super) fn new(plan: NetworkPlan, dice: Dice, brokers: i32) -> Self {
         Self {
             links: Vec::new(),
             plan,
@@ -133,7 +138,8 @@ impl Network {
             silent: false,
             refusing: false,
             nameless: false,
-            misdirecting: None,
+            misdirecting: false,
+            brokers: (1..=brokers).collect(),
             slow: None,
         }
     }
@@ -142,7 +148,7 @@ impl Network {
     pub(super) fn calm(&mut self) {
         self.fragile = None;
         (self.silent, self.refusing, self.nameless) = (false, false, false);
-        (self.misdirecting, self.slow) = (None, None);
+        (self.misdirecting, self.slow) = (false, None);
     }
 
     /// Begins to connect; `Event::Connect` says how it went.
@@ -155,10 +161,9 @@ impl Network {
         mut broker_id: i32,
     ) -> usize {
         let index = self.links.len();
-        if let Some(brokers) = self.misdirecting
-            && self.dice.one_in(3)
-        {
-            broker_id = self.dice.between(0, brokers as u64) as i32;
+        if self.misdirecting && self.dice.one_in(3) {
+            let any = self.dice.between(0, self.brokers.len() as u64) as usize;
+            broker_id = any.checked_sub(1).map_or(NOBODY, |index| self.brokers[index]);
         }
         let cut = |dice: &mut Dice, fragile: Option<u64>| {
             fragile.filter(|_| dice.one_in(2)).map(|most| dice.magnitude(1, most) as usize)
@@ -247,6 +252,16 @@ impl Network {
         self.broker_gone(now, agenda, broker_id, silently);
         for link in self.links.iter_mut().filter(|link| link.broker_id == broker_id) {
             link.orphaned |= link.state != State::Connecting;
+        }
+    }
+
+    /// A broker's place is taken by another one, or is empty: whoever is just connecting there finds that out.
+    pub(super) fn broker_replaced(&mut self, old: i32, new: i32, at_its_address: bool) {
+        self.brokers.iter_mut().filter(|id| **id == old).for_each(|id| *id = new);
+        let there = if at_its_address { new } else { NOBODY };
+        let coming = |link: &&mut Link| link.broker_id == old && link.state == State::Connecting;
+        for link in self.links.iter_mut().filter(coming) {
+            (link.broker_id, link.broker) = (there, Connection::new(there));
         }
     }
 

@@ -102,7 +102,7 @@ pub(super) enum Trouble {
     Losses,
     /// Leaders that move, or are missing for a while.
     Leaders,
-    /// Brokers that do not hear of leaders that move.
+    /// Brokers that do not hear of leaders that move, nor of other brokers.
     Stale,
     /// Too few replicas in sync.
     Replicas,
@@ -118,10 +118,12 @@ pub(super) enum Trouble {
     Topics,
     /// Brokers that change their address, or ask to start again from the bootstrap servers.
     Addresses,
+    /// Brokers that are replaced by others, under other ids: where they were, or elsewhere.
+    Ids,
 }
 
 impl Trouble {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Cuts,
         Self::Silence,
         Self::Refusals,
@@ -141,6 +143,7 @@ impl Trouble {
         Self::Busy,
         Self::Topics,
         Self::Addresses,
+        Self::Ids,
     ];
 
     /// None at all in one run of eight; else each with a chance that the run has drawn.

@@ -11,10 +11,10 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-const TWO: [(i32, &str, i32); 2] = [(1, "one", 9092), (2, "two", 9093)];
+pub(super) const TWO: [(i32, &str, i32); 2] = [(1, "one", 9092), (2, "two", 9093)];
 
 /// Both brokers connected; broker 2, in slot 1, leads the only partition.
-fn led_by_two() -> Rig {
+pub(super) fn led_by_two() -> Rig {
     let mut rig = Rig::new(SenderConfig::default());
     rig.turn();
     rig.connect();

@@ -304,3 +304,22 @@ fn a_record_that_is_too_large_does_not_take_its_neighbours_with_it() {
     let (given, back) = rig.blocks_given();
     assert_eq!(given, back, "every block came back");
 }
+
+#[test]
+fn numbers_of_a_record_that_is_too_large_are_not_those_of_a_batch_that_was_given_up() {
+    let (mut rig, _) = with_in_flight(0);
+    offer_records(&mut rig, 3);
+    assert!(rig.offer(0, 1));
+    let (first, _) = rig.produced(0);
+    let (behind, _) = rig.produced(0);
+    rig.answer(0, &first, &answers::produce(&[(0, 10, -1)]));
+    rig.answer(0, &behind, &answers::produce(&[(0, 45, -1)]));
+    // The first record alone is too large: the rest takes its number, and there is a gap before the batch behind.
+    answer_next(&mut rig, (0, 1), 10, -1);
+    assert_eq!(rig.outcomes()[0].1.unwrap_err().kind, ErrorKind::Broker(ErrorCode::MESSAGE_TOO_LARGE));
+    // The topic may be another one from here on, and the broker says that the rest is not in its log.
+    answer_next(&mut rig, (0, 1), 3, -1);
+    answer_next(&mut rig, (0, 1), 45, -1);
+    assert_eq!(rig.outcomes(), vec![], "nobody can have stored anything behind it");
+    answer_next(&mut rig, (1, 0), 0, 0);
+}

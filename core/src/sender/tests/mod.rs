@@ -6,6 +6,7 @@ mod cluster;
 mod fates;
 mod faults;
 mod hostile;
+mod ids;
 mod lessons;
 mod pieces;
 mod plain;

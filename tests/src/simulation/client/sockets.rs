@@ -5,13 +5,13 @@ use felice_core::id::ConnectionId;
 use felice_core::time::Instant;
 
 use super::{Client, Surroundings};
-use crate::simulation::network::{Piece, State};
+use crate::simulation::network::{NOBODY, Piece, State};
 
 impl Client {
     pub(super) fn connect(&mut self, around: &mut Surroundings<'_>, connection: ConnectionId) {
         let address = self.sender.address(connection).expect("a connection that is asked for has an address");
         let place = (address.host.to_owned(), address.port);
-        let broker_id = around.addresses.get(&place).copied().unwrap_or(-1);
+        let broker_id = around.addresses.get(&place).copied().unwrap_or(NOBODY);
         self.forget(around, connection.slot);
         let link = around.network.connect(around.now, around.agenda, self.index, connection, broker_id);
         let found = around.network.links[link].broker_id;
