@@ -17,12 +17,12 @@ use felice_core::memory::{Block, Storage};
 /// The least bytes of record memory in one block. With the pointer to the next one, the allocator's overhead is 16 to 32 bytes.
 pub(crate) const BLOCK_BYTES_MIN: usize = 1_024;
 /// The most: what is written and sent in one stretch is met by the processor's prefetching, and more gains nothing.
-const BLOCK_BYTES_MAX: usize = 16 * 1_024;
+const BLOCK_BYTES_MAX: usize = 32 * 1_024;
 
 /// How long blocks are: as long as they can be without being idle. A batch's last block is half empty on average, so
-/// it is a quarter of a batch at most; and there are two for every partition that may be in use at once.
+/// it is a quarter of a batch at most; and there is one for every partition that may be in use at once.
 pub(crate) fn block_bytes(buffer_memory: usize, batch_bytes: usize, partitions_max: usize) -> usize {
-    let most = (batch_bytes / 4).min(buffer_memory / (2 * partitions_max.max(1)));
+    let most = (batch_bytes / 4).min(buffer_memory / partitions_max.max(1));
     let mut bytes = BLOCK_BYTES_MIN;
     while bytes < BLOCK_BYTES_MAX && 2 * bytes <= most {
         bytes *= 2;
@@ -55,7 +55,8 @@ impl HeapBlock {
             0..2_048 => Self::of::<BLOCK_BYTES_MIN>(),
             2_048..4_096 => Self::of::<2_048>(),
             4_096..8_192 => Self::of::<4_096>(),
-            8_192..BLOCK_BYTES_MAX => Self::of::<8_192>(),
+            8_192..16_384 => Self::of::<8_192>(),
+            16_384..BLOCK_BYTES_MAX => Self::of::<16_384>(),
             _ => Self::of::<BLOCK_BYTES_MAX>(),
         }
     }
@@ -111,9 +112,12 @@ mod tests {
             (MIB, 16 * 1_024, 64, 4_096),
             (32 * MIB, 0, 1_024, 1_024),
             (32 * MIB, 16 * 1_024, 1_024, 4_096),
-            (32 * MIB, 128 * 1_024, 1_024, 16 * 1_024),
-            (32 * MIB, 128 * 1_024, 10_000, 1_024),
-            (1_024 * MIB, MIB, 1, 16 * 1_024),
+            (4 * MIB, 128 * 1_024, 1_024, 4_096),
+            (8 * MIB, 128 * 1_024, 1_024, 8_192),
+            (16 * MIB, 128 * 1_024, 1_024, 16_384),
+            (32 * MIB, 128 * 1_024, 1_024, 32 * 1_024),
+            (32 * MIB, 128 * 1_024, 10_000, 2_048),
+            (1_024 * MIB, MIB, 1, 32 * 1_024),
         ] {
             let bytes = block_bytes(buffer_memory, batch_bytes, partitions_max);
             assert_eq!(bytes, expected, "{buffer_memory}, {batch_bytes}, {partitions_max}");

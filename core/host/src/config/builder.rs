@@ -97,7 +97,7 @@ settings! {
     /// (4 ms) of it may be missing.
     linger: Duration => |s| s.linger = linger;
     /// `buffer.memory` in bytes: all record memory there is, allocated when the producer is built, in blocks of 1 to
-    /// 16 KiB: the more there is for each partition, the longer. Default 1 MiB (Java: 32 MiB); from 16 KiB to 1 GiB.
+    /// 32 KiB: the more there is for each partition, the longer. Default 1 MiB (Java: 32 MiB); from 16 KiB to 1 GiB.
     buffer_memory: usize => |s| s.buffer_memory = buffer_memory;
     /// `max.request.size` in bytes: the largest batch, so also the largest record. Default: a quarter of
     /// `buffer.memory`, 1 MiB at most; at most half of `buffer.memory`.

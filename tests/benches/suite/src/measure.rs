@@ -56,7 +56,7 @@ impl Bench {
 
     fn topic(&mut self, partitions: i32) -> String {
         self.topics += 1;
-        let topic = format!("bench-{}", self.topics);
+        let topic = format!("bench-{:04}", self.topics);
         self.kafka.oracle().create_topic(&topic, partitions);
         topic
     }

@@ -45,8 +45,8 @@ pub struct Produce {
     pub version: i16,
     /// Its id.
     pub correlation_id: i32,
-    /// The topic, from version 13 on.
-    pub topic_id: Uuid,
+    /// Where its topic's id is, or before version 13 its name.
+    pub topic: Range<usize>,
     /// The batches.
     pub batches: Vec<Range<usize>>,
 }
@@ -59,10 +59,13 @@ impl Produce {
             return None;
         }
         let request: ProduceRequest<'_> = body.message(header.api_version).ok()?;
+        let topic = request.topics.first()?;
+        let key = if header.api_version >= 13 { &topic.topic_id[..] } else { topic.name.as_bytes() };
+        let start = frame.windows(key.len()).position(|window| window == key)?;
         let mut produce = Self {
             version: header.api_version,
             correlation_id: header.correlation_id,
-            topic_id: request.topics.first()?.topic_id,
+            topic: start..start + key.len(),
             batches: Vec::new(),
         };
         for records in request.topics.iter().flat_map(|topic| &topic.partitions).filter_map(|it| it.records) {
@@ -85,12 +88,12 @@ pub fn shape(streams: &[Vec<u8>], records: u64) -> Shape {
     shape
 }
 
-/// Makes a request another producer's, for another topic. Its numbering stays: it begins at 0 as the first one's did.
-pub fn readdress(frame: &mut [u8], topic_id: &Uuid, producer_id: i64, producer_epoch: i16) {
+/// Makes a request another producer's, for another topic, whose name is as long as the first one's. Its numbering
+/// stays: it begins at 0 as the first one's did.
+pub fn readdress(frame: &mut [u8], (name, id): (&str, &Uuid), producer_id: i64, producer_epoch: i16) {
     let produce = Produce::find(frame).expect("it is a Produce request");
-    assert!(produce.version >= 13, "its topics have ids");
-    let place = frame.windows(16).position(|window| window == produce.topic_id).expect("it is in there");
-    frame[place..place + 16].copy_from_slice(topic_id);
+    let key = if produce.version >= 13 { &id[..] } else { name.as_bytes() };
+    frame[produce.topic].copy_from_slice(key);
     for batch in produce.batches {
         let batch = &mut frame[batch];
         batch[43..51].copy_from_slice(&producer_id.to_be_bytes());

@@ -36,7 +36,7 @@ fn main() {
     let heads: Vec<Produce> = requests.iter().filter_map(|frame| Produce::find(frame)).collect();
     assert_eq!(heads.len(), requests.len());
     for frame in &mut requests {
-        readdress(frame, &topic_id, id.producer_id, id.producer_epoch);
+        readdress(frame, (&options.topic, &topic_id), id.producer_id, id.producer_epoch);
     }
 
     let in_flight = if options.mode == Mode::Sync { 1 } else { IN_FLIGHT };
