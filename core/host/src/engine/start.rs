@@ -20,9 +20,6 @@ const NAME_BYTES: usize = 64;
 /// Where heads of batches are written while they are sent: room for about a hundred in one request.
 const HEADS_BYTES: usize = 16 * 1024;
 
-/// So many batches there may always be, if there are blocks for them.
-const BATCHES_MIN: usize = 1024;
-
 /// What one turn usually carries: room made at the start.
 const CARRIED: usize = 128;
 
@@ -36,9 +33,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
     let sender = sender(&checked, batches);
-    // Full batches, and as many that are not.
-    let held = (2 * checked.settings.buffer_memory / checked.accumulator.batch_bytes.max(1_024) as usize)
-        .min(batches);
+    let held = (full_batches(&checked) / 8).min(batches);
     let undelivered = checked.settings.callbacks.undelivered.clone();
     let topics_max = checked.settings.topics_max;
     let state = State {
@@ -73,10 +68,16 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     Ok((shared, engine))
 }
 
-/// A batch has a block at least, so there are never more batches than blocks. With much memory there are far fewer:
-/// partitions in use have one open and a few in flight, and full batches have many blocks.
+/// A batch has a block at least, so there are never more batches than blocks. With much memory there are far fewer: all
+/// of it twice over in full batches, or every other partition that may be in use with one. Where more is wanted, a record
+/// waits for a batch as it waits for memory.
 fn batches(checked: &Checked) -> usize {
-    checked.blocks.min(BATCHES_MIN.max(2 * checked.settings.partitions_max)).max(2)
+    checked.blocks.min(full_batches(checked).max(checked.settings.partitions_max / 2)).max(2)
+}
+
+/// Twice as many full batches as there is memory for.
+fn full_batches(checked: &Checked) -> usize {
+    2 * checked.settings.buffer_memory / checked.accumulator.batch_bytes.max(1_024) as usize
 }
 
 fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
