@@ -140,3 +140,18 @@ fn threads_that_wait_while_the_outcome_is_set_all_hear_of_it() {
         });
     }
 }
+
+#[test]
+fn handles_are_counted_in_whatever_order_they_are_dropped() {
+    let orders: [&[u32]; 4] = [&[0, 1, 2, 3, 4], &[4, 3, 2, 1, 0], &[1, 0, 3, 2, 4], &[0, 2, 3, 4]];
+    for order in orders {
+        for told in 0..=order.len() {
+            let cell = tracked();
+            let (before, after) = order.split_at(told);
+            before.iter().for_each(|index| assert_eq!(cell.drop_unobserved(*index), None));
+            let counted = complete(&cell, failed(0, 5), true);
+            let reported = after.iter().filter(|index| cell.drop_unobserved(**index).is_some()).count();
+            assert_eq!((counted as usize, reported), (told, order.len() - told), "{order:?}");
+        }
+    }
+}

@@ -98,6 +98,24 @@ fn a_failure_whose_handle_is_dropped_is_heard_of_once() {
     });
 }
 
+/// Red where a handle that is dropped in its turn looks for the outcome first, and where one that was dropped before its
+/// turn is passed a second time.
+#[test]
+fn handles_dropped_in_any_order_are_counted_once() {
+    model(None, || {
+        let hook = Undelivered::new(Box::new(|_| ()));
+        let cell = Arc::new(Cell::new("t".into(), Home::here(), Some(Arc::new(hook))));
+        let drop_one = |index| {
+            let cell = Arc::clone(&cell);
+            spawn(move || u32::from(cell.drop_unobserved(index).is_some()))
+        };
+        let (first, second) = (drop_one(0), drop_one(1));
+        let counted = tell(&cell, Outcome { count: 2, ..failed() }, true);
+        let reported = first.join().unwrap() + second.join().unwrap();
+        assert_eq!(counted + reported, 2);
+    });
+}
+
 /// Red where the cell of a batch that is done stays with its slot. To make one new that a handle holds, safe code does not
 /// offer.
 #[test]

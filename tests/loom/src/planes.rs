@@ -27,6 +27,8 @@ impl Planes {
         let settings = Settings {
             bootstrap_servers: vec!["kafka:9092".into()],
             linger: Duration::ZERO,
+            // Blocks of 1 KiB.
+            batch_size: Some(4 * 1024),
             buffer_memory: 16 * 1024,
             max_request_size: Some(8 * 1024),
             topics_max: 2,
