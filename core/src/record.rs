@@ -152,6 +152,7 @@ impl<K: Serialize, V: Serialize> ProducerRecord<'_, K, V> {
     ///
     /// What a serializer reports; [`SerializeError::SCRATCH_FULL`] where a scratch of fixed size is too small. It is
     /// about this record only.
+    #[inline]
     pub fn serialize<'r>(
         &'r self,
         key_scratch: &'r mut dyn Scratch,
@@ -195,6 +196,7 @@ impl Placement {
     /// assert_eq!(Placement::of(None, &Murmur2, "readings", None), Placement::Any);
     /// ```
     #[must_use]
+    #[inline]
     pub fn of<P>(partition: Option<i32>, partitioner: &P, topic: &str, key: Option<&[u8]>) -> Self
     where
         P: Partitioner + ?Sized,

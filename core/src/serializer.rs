@@ -122,6 +122,7 @@ impl core::error::Error for SerializeError {}
 macro_rules! bytes_already {
     ($([$($generics:tt)*] $type:ty => $bytes:expr;)*) => {
         $(impl<$($generics)*> Serialize for $type {
+            #[inline]
             fn serialize<'a>(&'a self, _: &'a mut dyn Scratch) -> Result<Option<&'a [u8]>, SerializeError> {
                 let bytes: fn(&$type) -> &[u8] = $bytes;
                 Ok(Some(bytes(self)))
@@ -172,12 +173,14 @@ impl Serialize for fmt::Arguments<'_> {
 
 /// Null.
 impl Serialize for () {
+    #[inline]
     fn serialize<'a>(&'a self, _: &'a mut dyn Scratch) -> Result<Option<&'a [u8]>, SerializeError> {
         Ok(None)
     }
 }
 
 impl<T: Serialize> Serialize for Option<T> {
+    #[inline]
     fn serialize<'a>(&'a self, scratch: &'a mut dyn Scratch) -> Result<Option<&'a [u8]>, SerializeError> {
         match self {
             Some(value) => value.serialize(scratch),
@@ -187,6 +190,7 @@ impl<T: Serialize> Serialize for Option<T> {
 }
 
 impl<T: Serialize + ?Sized> Serialize for &T {
+    #[inline]
     fn serialize<'a>(&'a self, scratch: &'a mut dyn Scratch) -> Result<Option<&'a [u8]>, SerializeError> {
         (**self).serialize(scratch)
     }

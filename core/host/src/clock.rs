@@ -42,6 +42,7 @@ mod os {
 
         /// The wall clock now or up to one tick of the kernel ago: 4 ns.
         #[must_use]
+        #[inline]
         pub fn timestamp(&self) -> Timestamp {
             let time = clock_gettime(ClockId::RealtimeCoarse);
             Timestamp::from_millis(time.tv_sec * 1_000 + time.tv_nsec / 1_000_000)

@@ -104,6 +104,7 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
+    #[inline]
     pub(crate) fn of(key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
         let size =
             |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).unwrap_or(i32::MAX));

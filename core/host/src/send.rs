@@ -170,13 +170,12 @@ impl<'p> Sending<'p> {
             *refusal = Some(Refusal::Error(SendError::NoCallback));
             return None;
         }
-        let now = self.shared.clock.coarse();
         let Some(mut state) = self.shared.lock_here() else {
             *refusal = Some(Refusal::Error(SendError::Forked));
             return None;
         };
         let refused = if state.memory.is_open() {
-            match state.accept(now, record, &mut self.interest) {
+            match state.accept(self.shared.clock, record, &mut self.interest) {
                 Ok((handle, wake)) => {
                     drop(state);
                     if wake && let Err(error) = self.shared.wake_driver() {
@@ -231,13 +230,13 @@ impl<'p> Sending<'p> {
         if self.shared.is_forked() {
             return Poll::Ready(Err(SendError::Forked));
         }
-        let now = self.shared.clock.coarse();
+        let clock = self.shared.clock;
         let Some(place) = self.place.take() else { return Poll::Ready(Err(SendError::WouldBlock)) };
         let (result, wake) = self.shared.with(|state, wakers| {
             let refusal = if state.phase != Phase::Open {
                 Refusal::Error(state.ended())
             } else if state.memory.is_turn(&place) {
-                match state.accept(now, record, &mut self.interest) {
+                match state.accept(clock, record, &mut self.interest) {
                     Ok((handle, wake)) => {
                         state.leave(&place, wakers);
                         return (Poll::Ready(Ok(handle.map(|handle| record.delivery(handle)))), wake);
@@ -385,6 +384,7 @@ thread_local! {
 }
 
 impl Shared {
+    #[inline]
     fn placement(&self, partition: Option<i32>, topic: &str, key: Option<&[u8]>) -> Placement {
         let key = if self.ignore_keys { None } else { key };
         Placement::of(partition, &*self.partitioner, topic, key)

@@ -217,7 +217,7 @@ impl State {
     #[inline]
     pub(crate) fn accept(
         &mut self,
-        now: Instant,
+        clock: Clock,
         record: &Prepared<'_>,
         interest: &mut Option<Interest>,
     ) -> Result<(Option<Handle>, bool), Refusal> {
@@ -227,9 +227,13 @@ impl State {
         let (topic, new) = self.topic(record.topic)?;
         let Prepared { placement, key, value, headers, timestamp, .. } = *record;
         let record = Record { topic, placement, key, value, headers, timestamp };
-        let appended = match self.accumulator.append(now, &record) {
-            Ok(appended) => appended,
-            Err(error) => return Err(refusal(error, topic)),
+        let appended = match self.accumulator.append_open(&record) {
+            Some(appended) => appended,
+            // Only a record that begins a batch must know what time it is.
+            None => match self.accumulator.append(clock.coarse(), &record) {
+                Ok(appended) => appended,
+                Err(error) => return Err(refusal(error, topic)),
+            },
         };
         let name = &self.topics[usize::from(topic.0)].name;
         let Appended { ticket, pending, wake } = appended;

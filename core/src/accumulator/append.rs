@@ -42,22 +42,42 @@ impl<S: Storage> Accumulator<S> {
     /// Nothing of a refused record is kept. At [`AppendError::NoMemory`], [`AppendError::NoShare`] and
     /// [`AppendError::TooManyPartitions`] what can leave was made ready, so the driver must be woken. A topic that was not interned here has no partition:
     /// [`AppendError::UnknownPartition`].
-    #[inline]
     pub fn append(&mut self, now: Instant, record: &Record<'_>) -> Result<Appended, AppendError> {
+        if let Some(appended) = self.append_open(record) {
+            return Ok(appended);
+        }
         if self.closed {
             return Err(AppendError::Closed);
         }
+        self.advance(now);
         let payload = record.payload_bytes();
-        match self.append_more(record, payload) {
-            Some(appended) => Ok(appended),
-            None => self.append_anew(now, record, payload),
+        let alone = record_bytes(payload, 0, 0);
+        if alone > u64::from(self.record_bytes_max) {
+            return Err(self.too_large(alone));
+        }
+        let topic = record.topic;
+        match self.route(record)? {
+            Route::Partition(partition) => self
+                .append_to(TopicPartition { topic, partition }, record, payload)
+                .map_err(|refused| self.refuse(refused, topic, Some(partition))),
+            Route::Spread { partitions } => self
+                .append_any(partitions, record, payload, alone as u32)
+                .map_err(|refused| self.refuse(refused, topic, None)),
+            Route::Queue => self
+                .append_queued(record, payload, alone as u32)
+                .map_err(|refused| self.refuse(refused, topic, None)),
         }
     }
 
     /// The way that nearly every record takes, and that must be short: into the last block of its partition's open batch.
-    /// `None` where there is anything else to do; then nothing was done.
+    /// `None` where there is anything else to do, or to refuse: then nothing was done, and [`append`](Self::append) does
+    /// it. Whoever must ask a clock for `now` need not, before that.
     #[inline]
-    fn append_more(&mut self, record: &Record<'_>, payload: u64) -> Option<Appended> {
+    pub fn append_open(&mut self, record: &Record<'_>) -> Option<Appended> {
+        if self.closed {
+            return None;
+        }
+        let payload = record.payload_bytes();
         let topic = self.topics.slot(record.topic)?;
         let TopicView::Known { partitions } = topic.view else { return None };
         if !topic.queue.is_empty() {
@@ -102,32 +122,6 @@ impl<S: Storage> Accumulator<S> {
         }
         self.partitions.schedule(slot, State::Ready);
         self.wake(true)
-    }
-
-    /// A record that needs a block, a batch, or a partition first, or is refused.
-    fn append_anew(
-        &mut self,
-        now: Instant,
-        record: &Record<'_>,
-        payload: u64,
-    ) -> Result<Appended, AppendError> {
-        self.advance(now);
-        let alone = record_bytes(payload, 0, 0);
-        if alone > u64::from(self.record_bytes_max) {
-            return Err(self.too_large(alone));
-        }
-        let topic = record.topic;
-        match self.route(record)? {
-            Route::Partition(partition) => self
-                .append_to(TopicPartition { topic, partition }, record, payload)
-                .map_err(|refused| self.refuse(refused, topic, Some(partition))),
-            Route::Spread { partitions } => self
-                .append_any(partitions, record, payload, alone as u32)
-                .map_err(|refused| self.refuse(refused, topic, None)),
-            Route::Queue => self
-                .append_queued(record, payload, alone as u32)
-                .map_err(|refused| self.refuse(refused, topic, None)),
-        }
     }
 
     /// Whether a partition is within its share of the memory. A record that was refused with
@@ -211,7 +205,7 @@ impl<S: Storage> Accumulator<S> {
             && let Some(place) =
                 place(self.batches.at(open), record.timestamp, payload, self.batch_bytes_max(key.topic))
         {
-            return self.append_open(slot, open, record, place);
+            return self.append_behind(slot, open, record, place);
         }
         let bytes = record_bytes(payload, 0, 0) as u32;
         let blocks = blocks_needed(&OpenChain::<S::Block>::new(), bytes, self.pool.block_bytes());
@@ -247,7 +241,7 @@ impl<S: Storage> Accumulator<S> {
     }
 
     /// Appends to a partition's open batch.
-    fn append_open(
+    fn append_behind(
         &mut self,
         slot: u32,
         open: u32,
