@@ -110,9 +110,11 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        let accepted =
-            accept(record.borrow(), Sending::handle(&self.inner.shared), self.inner.shared.max_block());
-        Sending::delivery(accepted.await).map(Delivery)
+        let (record, mut sending) = (record.borrow(), Sending::handle(&self.inner.shared));
+        match sending.attempt(record) {
+            Ok(Some(delivery)) => Ok(Delivery(delivery)),
+            refused => Sending::delivery(self.accept(refused, record, sending).await).map(Delivery),
+        }
     }
 
     /// Accepts a record if that needs no waiting.
@@ -157,8 +159,9 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        let sending = Sending::closure(&self.inner.shared, callback);
-        accept(record.borrow(), sending, self.inner.shared.max_block()).await.map(drop)
+        let (record, mut sending) = (record.borrow(), Sending::closure(&self.inner.shared, callback));
+        let attempted = sending.attempt(record);
+        if attempted.is_ok() { Ok(()) } else { self.accept(attempted, record, sending).await.map(drop) }
     }
 
     /// As [`send_with`](Self::send_with), for the builder's `callback` object: it hears of `token`. No allocation per
@@ -182,8 +185,9 @@ impl Producer {
         K: Serialize,
         V: Serialize,
     {
-        let sending = Sending::token(&self.inner.shared, token);
-        accept(record.borrow(), sending, self.inner.shared.max_block()).await.map(drop)
+        let (record, mut sending) = (record.borrow(), Sending::token(&self.inner.shared, token));
+        let attempted = sending.attempt(record);
+        if attempted.is_ok() { Ok(()) } else { self.accept(attempted, record, sending).await.map(drop) }
     }
 
     /// Sends what is held without waiting for its linger, and waits until every record that was accepted before has its
@@ -255,15 +259,21 @@ impl Producer {
     pub fn failed(&self) -> u64 {
         self.inner.shared.failed()
     }
-}
 
-async fn accept<K: Serialize, V: Serialize>(
-    record: &ProducerRecord<'_, K, V>,
-    mut sending: Sending<'_>,
-    max_block: Duration,
-) -> Result<Option<felice_host::Delivery>, SendError> {
-    let poll = |context: &Context<'_>| sending.poll((!in_callback()).then_some(context), record);
-    within(max_block, poll).await.unwrap_or(Err(SendError::NoMemory { waited: max_block }))
+    /// After the first attempt: a record that was refused for now waits, unless this is a callback.
+    async fn accept<K: Serialize, V: Serialize>(
+        &self,
+        attempted: Result<Option<felice_host::Delivery>, SendError>,
+        record: &ProducerRecord<'_, K, V>,
+        mut sending: Sending<'_>,
+    ) -> Result<Option<felice_host::Delivery>, SendError> {
+        if !matches!(attempted, Err(SendError::WouldBlock)) {
+            return attempted;
+        }
+        let max_block = self.inner.shared.max_block();
+        let poll = |context: &Context<'_>| sending.poll((!in_callback()).then_some(context), record);
+        within(max_block, poll).await.unwrap_or(Err(SendError::NoMemory { waited: max_block }))
+    }
 }
 
 /// Polls until it is ready; `None` after `patience`. What is ready at once needs no timer.
