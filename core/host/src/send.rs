@@ -174,7 +174,7 @@ impl<'p> Sending<'p> {
             *refusal = Some(Refusal::Error(SendError::Forked));
             return None;
         };
-        let refused = if state.memory.is_open() {
+        let refused = if state.memory.is_open() || state.has_room(record) {
             match state.accept(self.shared.clock, record, &mut self.interest) {
                 Ok((handle, wake)) => {
                     drop(state);
@@ -186,7 +186,7 @@ impl<'p> Sending<'p> {
                 Err(refused) => refused,
             }
         } else if state.phase == Phase::Open {
-            Refusal::Shortage(Shortage::Memory)
+            Refusal::Shortage(Shortage::Memory { blocks: state.blocks_of(record) })
         } else {
             Refusal::Error(state.ended())
         };
@@ -235,7 +235,7 @@ impl<'p> Sending<'p> {
         let (result, wake) = self.shared.with(|state, wakers| {
             let refusal = if state.phase != Phase::Open {
                 Refusal::Error(state.ended())
-            } else if state.memory.is_turn(&place) {
+            } else if state.is_turn(&place) {
                 match state.accept(clock, record, &mut self.interest) {
                     Ok((handle, wake)) => {
                         state.leave(&place, wakers);

@@ -226,13 +226,14 @@ impl State {
         }
         let (topic, new) = self.topic(record.topic)?;
         let Prepared { placement, key, value, headers, timestamp, .. } = *record;
+        let prepared = record;
         let record = Record { topic, placement, key, value, headers, timestamp };
         let appended = match self.accumulator.append_open(&record) {
             Some(appended) => appended,
             // Only a record that begins a batch must know what time it is.
             None => match self.accumulator.append(clock.coarse(), &record) {
                 Ok(appended) => appended,
-                Err(error) => return Err(refusal(error, topic)),
+                Err(error) => return Err(refusal(error, topic, || self.blocks_of(prepared))),
             },
         };
         let name = &self.topics[usize::from(topic.0)].name;
@@ -261,26 +262,48 @@ impl State {
 
     /// A waiter waits on.
     pub(crate) fn stay(&mut self, place: &Place, waker: &Waker, shortage: Shortage, wakers: &mut Vec<Waker>) {
-        let accumulator = &self.accumulator;
-        self.memory.stay(place, waker, shortage, |partition| accumulator.has_share(partition), wakers);
+        let (accumulator, room) = (&self.accumulator, self.accumulator.room());
+        self.memory.stay(place, waker, shortage, room, |partition| accumulator.has_share(partition), wakers);
     }
 
     /// A waiter leaves.
     pub(crate) fn leave(&mut self, place: &Place, wakers: &mut Vec<Waker>) {
-        let accumulator = &self.accumulator;
-        self.memory.leave(place, |partition| accumulator.has_share(partition), wakers);
+        let (accumulator, room) = (&self.accumulator, self.accumulator.room());
+        self.memory.leave(place, room, |partition| accumulator.has_share(partition), wakers);
     }
 
     /// Memory came back, or shares have changed.
-    pub(crate) fn freed(&self, wakers: &mut Vec<Waker>) {
-        self.memory.freed(|partition| self.accumulator.has_share(partition), wakers);
+    pub(crate) fn freed(&mut self, wakers: &mut Vec<Waker>) {
+        let (accumulator, room) = (&self.accumulator, self.accumulator.room());
+        self.memory.freed(room, |partition| accumulator.has_share(partition), wakers);
+    }
+
+    /// Whether there is room for a newcomer beside those who wait.
+    #[cold]
+    pub(crate) fn has_room(&self, record: &Prepared<'_>) -> bool {
+        self.memory.has_room(self.accumulator.room(), self.blocks_of(record))
+    }
+
+    /// Whether the waiter may try.
+    pub(crate) fn is_turn(&self, place: &Place) -> bool {
+        self.memory.is_turn(place, self.accumulator.room())
+    }
+
+    /// The most blocks that a record takes.
+    pub(crate) fn blocks_of(&self, record: &Prepared<'_>) -> u32 {
+        /// Lengths and deltas beside a record's own bytes, and beside each header's.
+        const AROUND: usize = 64;
+        let bytes = |bytes: Option<&[u8]>| AROUND + bytes.map_or(0, <[u8]>::len);
+        let headers: usize = record.headers.iter().map(|header| header.key.len() + bytes(header.value)).sum();
+        let all = bytes(record.key) + bytes(record.value) + headers;
+        u32::try_from(all.div_ceil(self.accumulator.block_bytes().max(1) as usize)).unwrap_or(u32::MAX)
     }
 }
 
 #[cold]
-fn refusal(error: AppendError, topic: TopicId) -> Refusal {
+fn refusal(error: AppendError, topic: TopicId, blocks: impl FnOnce() -> u32) -> Refusal {
     Refusal::Error(match error {
-        AppendError::NoMemory => return Refusal::Shortage(Shortage::Memory),
+        AppendError::NoMemory => return Refusal::Shortage(Shortage::Memory { blocks: blocks() }),
         AppendError::NoShare { partition } => {
             let partition = partition.map(|partition| TopicPartition { topic, partition });
             return Refusal::Shortage(Shortage::Share(partition));

@@ -236,6 +236,14 @@ impl<S: Storage> Accumulator<S> {
         self.pool.free()
     }
 
+    /// How many blocks can be taken now, also where each is for a batch of its own.
+    #[must_use]
+    pub const fn room(&self) -> u32 {
+        let (blocks, batches) = (self.pool.free(), self.batches.free_count());
+        let free = if blocks < batches { blocks } else { batches };
+        free.saturating_sub(RESERVE)
+    }
+
     /// All blocks, wherever they are.
     #[must_use]
     pub const fn total_blocks(&self) -> u32 {

@@ -16,6 +16,10 @@ pub(crate) struct Results {
     pub(crate) handover: Handover,
     /// A program that does nothing: its RSS in KiB.
     pub(crate) empty_kib: f64,
+    /// How long an accepted `try_send` takes at full load.
+    pub(crate) append: Option<Report>,
+    /// A producer without anything to do, for a minute.
+    pub(crate) idle: Option<Report>,
 }
 
 impl Results {
@@ -97,6 +101,16 @@ fn lines(results: &Results) -> Vec<Line> {
     let smol = results.of("sync", SMOL, |run| run.p50_us);
     let best = results.best("sync", true, |run| run.p50_us);
     lines.push(("sync p50, smol, to the best async peer".into(), 1.0, ratio(smol, best)));
+    lines.push(("append at full load, p99.9, µs".into(), 5.0, results.append.map(|run| run.p999_us)));
+    // The program's own sleep is one of its waits.
+    let idle = results.idle.map(|run| run.waits - 1.0);
+    lines.push(("wake-ups in a minute without connections".into(), 0.0, idle));
+    let rate = results.of("rate", FELICE, |run| run.waits / run.records - 1.0);
+    lines.push((
+        "100 records a second: wake-ups of the I/O thread per record (per linger: one)".into(),
+        2.0,
+        rate,
+    ));
     let one = results.of("small", FELICE, |run| 1.0 / run.per_second());
     for threads in ["threads-4", "threads-16"] {
         let many = results.of(threads, FELICE, |run| 1.0 / run.per_second());

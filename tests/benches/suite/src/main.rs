@@ -38,6 +38,8 @@ fn main() {
         pairs: Vec::new(),
         handover: Handover::measure(),
         empty_kib: bench.run_alone(own("empty")).peak_kib,
+        append: None,
+        idle: None,
     };
     let mut text = machine();
     for workload in WORKLOADS {
@@ -52,6 +54,10 @@ fn main() {
     }
     if plan.pairs > 0 {
         results.pairs = pairs(&mut bench, plan.pairs, &replay);
+    }
+    if plan.only.is_none() {
+        results.append = Some(bench.run(own("append"), &WORKLOADS[0]));
+        results.idle = Some(bench.run(own("idle"), &Workload { records: 10, ..WORKLOADS[0] }));
     }
     let _ = fs::remove_file(&replay);
     let goals = goals::table(&results);
