@@ -4,7 +4,9 @@
 //! ever, also for a lock that another thread held at that moment. So the process is looked at wherever a thread would
 //! wait, and never where it would not: asking costs a system call.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::lock::patiently;
 
 /// The process that built a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +25,10 @@ impl Home {
 
     /// The lock; `None` in another process, where it is held: nobody will ever give it back.
     pub(crate) fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-        match mutex.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if self.is_elsewhere() => None,
-            Err(TryLockError::WouldBlock) => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
+        match patiently(mutex) {
+            None if self.is_elsewhere() => None,
+            None => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
+            guard => guard,
         }
     }
 }

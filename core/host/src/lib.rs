@@ -25,6 +25,7 @@ mod engine;
 mod epochs;
 mod error;
 mod fork;
+mod lock;
 mod memory_queue;
 mod network;
 mod observers;

@@ -12,8 +12,8 @@ use crate::RecordMetadata;
 use crate::callback::{Closure, Observer};
 use crate::delivery::{Delivery, Handle, Interest};
 use crate::error::{ProduceError, SendError};
-use crate::memory_queue::{Place, Shortage};
-use crate::shared::{Phase, Prepared, Refusal, Shared};
+use crate::memory_queue::Place;
+use crate::shared::{Prepared, Refusal, Shared};
 
 /// A record on its way in: who wants to hear of it, and its place in the queue for memory.
 ///
@@ -174,21 +174,15 @@ impl<'p> Sending<'p> {
             *refusal = Some(Refusal::Error(SendError::Forked));
             return None;
         };
-        let refused = if state.memory.is_open() || state.has_room(record) {
-            match state.accept(self.shared.clock, record, &mut self.interest) {
-                Ok((handle, wake)) => {
-                    drop(state);
-                    if wake && let Err(error) = self.shared.wake_driver() {
-                        *refusal = Some(Refusal::Error(error));
-                    }
-                    return handle;
+        let refused = match state.accept(self.shared.clock, record, &mut self.interest, None) {
+            Ok((handle, wake)) => {
+                drop(state);
+                if wake && let Err(error) = self.shared.wake_driver() {
+                    *refusal = Some(Refusal::Error(error));
                 }
-                Err(refused) => refused,
+                return handle;
             }
-        } else if state.phase == Phase::Open {
-            Refusal::Shortage(Shortage::Memory { blocks: state.blocks_of(record) })
-        } else {
-            Refusal::Error(state.ended())
+            Err(refused) => refused,
         };
         if let (Refusal::Shortage(shortage), Some(context)) = (&refused, context) {
             self.place = Some(state.memory.enter(context.waker(), *shortage));
@@ -215,8 +209,8 @@ impl<'p> Sending<'p> {
         // What is held was made ready, so that memory comes back.
         match (refusal, self.shared.wake_driver()) {
             (Refusal::Error(error), _) | (_, Err(error)) => Poll::Ready(Err(error)),
-            (Refusal::Shortage(_), Ok(())) if self.place.is_some() => Poll::Pending,
-            (Refusal::Shortage(_), Ok(())) => Poll::Ready(Err(SendError::WouldBlock)),
+            (_, Ok(())) if self.place.is_some() => Poll::Pending,
+            (_, Ok(())) => Poll::Ready(Err(SendError::WouldBlock)),
         }
     }
 
@@ -233,28 +227,23 @@ impl<'p> Sending<'p> {
         let clock = self.shared.clock;
         let Some(place) = self.place.take() else { return Poll::Ready(Err(SendError::WouldBlock)) };
         let (result, wake) = self.shared.with(|state, wakers| {
-            let refusal = if state.phase != Phase::Open {
-                Refusal::Error(state.ended())
-            } else if state.is_turn(&place) {
-                match state.accept(clock, record, &mut self.interest) {
-                    Ok((handle, wake)) => {
-                        state.leave(&place, wakers);
-                        return (Poll::Ready(Ok(handle.map(|handle| record.delivery(handle)))), wake);
-                    }
-                    Err(refusal) => refusal,
+            let refusal = match state.accept(clock, record, &mut self.interest, Some(&place)) {
+                Ok((handle, wake)) => {
+                    state.leave(&place, wakers);
+                    return (Poll::Ready(Ok(handle.map(|handle| record.delivery(handle)))), wake);
                 }
-            } else if let Some(context) = context {
-                state.memory.rewake(&place, context.waker());
-                self.place = Some(place);
-                return (Poll::Pending, false);
-            } else {
-                Refusal::Error(SendError::WouldBlock)
+                Err(refusal) => refusal,
             };
             match (refusal, context) {
                 (Refusal::Shortage(shortage), Some(context)) => {
                     state.stay(&place, context.waker(), shortage, wakers);
                     self.place = Some(place);
                     (Poll::Pending, true)
+                }
+                (Refusal::Turn, Some(context)) => {
+                    state.memory.rewake(&place, context.waker());
+                    self.place = Some(place);
+                    (Poll::Pending, false)
                 }
                 (refusal, _) => {
                     state.leave(&place, wakers);

@@ -5,7 +5,7 @@
 
 use std::cell::Cell as Kept;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::delivery::{Delivery, Handle, Interest, Sizes, Table};
 use crate::dispatcher::Dispatcher;
 use crate::error::SendError;
 use crate::fork::Home;
+use crate::lock::lock;
 use crate::memory_queue::{MemoryQueue, Place, Shortage};
 use crate::storage::Heap;
 use crate::waiters::Waiters;
@@ -101,6 +102,8 @@ impl Prepared<'_> {
 pub(crate) enum Refusal {
     /// It can be when memory comes back.
     Shortage(Shortage),
+    /// It is not this waiter's turn.
+    Turn,
     /// The caller is told.
     Error(SendError),
 }
@@ -127,9 +130,9 @@ impl Shared {
         }
     }
 
-    /// The lock. Nothing that runs under it panics halfway through a change, so a poisoned one is as good.
+    /// The lock.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The lock, for whoever may be in another process by now: `None` where it would wait for a thread of the parent's.
@@ -214,12 +217,16 @@ impl std::fmt::Debug for Shared {
 
 impl State {
     /// Takes a record, and says whether the driver must be woken. `interest` is taken only then.
+    ///
+    /// What takes a block waits for its turn, at its `place` in the queue if it has one. A record that fits behind others
+    /// takes none, and nothing from those who wait.
     #[inline]
     pub(crate) fn accept(
         &mut self,
         clock: Clock,
         record: &Prepared<'_>,
         interest: &mut Option<Interest>,
+        place: Option<&Place>,
     ) -> Result<(Option<Handle>, bool), Refusal> {
         if self.phase != Phase::Open {
             return Err(Refusal::Error(self.ended()));
@@ -230,11 +237,7 @@ impl State {
         let record = Record { topic, placement, key, value, headers, timestamp };
         let appended = match self.accumulator.append_open(&record) {
             Some(appended) => appended,
-            // Only a record that begins a batch must know what time it is.
-            None => match self.accumulator.append(clock.coarse(), &record) {
-                Ok(appended) => appended,
-                Err(error) => return Err(refusal(error, topic, || self.blocks_of(prepared))),
-            },
+            None => self.append(clock, &record, prepared, place)?,
         };
         let name = &self.topics[usize::from(topic.0)].name;
         let Appended { ticket, pending, wake } = appended;
@@ -242,6 +245,23 @@ impl State {
         let Some(interest) = interest.take() else { return Ok((None, wake)) };
         let sizes = Sizes::of(key, value);
         Ok((self.deliveries.accept(ticket, pending, (topic, name), interest, sizes, timestamp), wake))
+    }
+
+    fn append(
+        &mut self,
+        clock: Clock,
+        record: &Record<'_>,
+        prepared: &Prepared<'_>,
+        place: Option<&Place>,
+    ) -> Result<Appended, Refusal> {
+        match place {
+            None if self.memory.is_open() || self.has_room(prepared) => {}
+            None => return Err(Refusal::Shortage(Shortage::Memory { blocks: self.blocks_of(prepared) })),
+            Some(place) if self.memory.is_turn(place, self.accumulator.room()) => {}
+            Some(_) => return Err(Refusal::Turn),
+        }
+        let appended = self.accumulator.append(clock.coarse(), record);
+        appended.map_err(|error| refusal(error, record.topic, || self.blocks_of(prepared)))
     }
 
     /// Why no record is taken any more.
@@ -280,13 +300,8 @@ impl State {
 
     /// Whether there is room for a newcomer beside those who wait.
     #[cold]
-    pub(crate) fn has_room(&self, record: &Prepared<'_>) -> bool {
+    fn has_room(&self, record: &Prepared<'_>) -> bool {
         self.memory.has_room(self.accumulator.room(), self.blocks_of(record))
-    }
-
-    /// Whether the waiter may try.
-    pub(crate) fn is_turn(&self, place: &Place) -> bool {
-        self.memory.is_turn(place, self.accumulator.room())
     }
 
     /// The most blocks that a record takes.

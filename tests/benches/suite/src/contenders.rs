@@ -15,6 +15,8 @@ pub(crate) struct Contender {
     pub(crate) modes: &'static [&'static str],
     /// Whether it is a client whose calls are futures.
     pub(crate) is_async: bool,
+    /// Whether several threads can send.
+    pub(crate) has_threads: bool,
     program: Program,
 }
 
@@ -31,6 +33,7 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
         note: "",
         modes: &["handle", "callback"],
         is_async: false,
+        has_threads: true,
         program: Program::Suite("contender-blocking"),
     },
     Contender {
@@ -38,6 +41,7 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
         note: "",
         modes: &["callback", "future"],
         is_async: true,
+        has_threads: false,
         program: Program::Suite("contender-smol"),
     },
     Contender {
@@ -45,6 +49,7 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
         note: "rdkafka 0.39; one at a time by its futures",
         modes: &["callback", "future"],
         is_async: true,
+        has_threads: true,
         program: Program::Peer("peer-rdkafka"),
     },
     Contender {
@@ -52,6 +57,7 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
         note: "1.22.2",
         modes: &["callback"],
         is_async: false,
+        has_threads: true,
         program: Program::Peer("franz-go"),
     },
     Contender {
@@ -59,6 +65,7 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
         note: "0.6.0; not idempotent",
         modes: &["future"],
         is_async: true,
+        has_threads: true,
         program: Program::Peer("peer-rskafka"),
     },
     Contender {
@@ -66,6 +73,7 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
         note: "0.28",
         modes: &["future"],
         is_async: true,
+        has_threads: true,
         program: Program::Peer("peer-krafka"),
     },
     Contender {
@@ -73,6 +81,7 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
         note: "4.3.1, not warmed up",
         modes: &["callback", "handle"],
         is_async: false,
+        has_threads: true,
         program: Program::Java,
     },
 ];

@@ -98,6 +98,7 @@ fn measure(bench: &mut Bench, workload: &Workload, plan: &Plan, replay: &str) ->
     let able: Vec<_> = CONTENDERS
         .iter()
         .filter(|contender| contender.can(workload.mode) && (contender.is_felice() || !workload.own))
+        .filter(|contender| workload.threads == 1 || contender.has_threads)
         .collect();
     let mut rows: Vec<Row> =
         able.iter().map(|it| row(it.name, it.note, it.is_async, it.is_felice(), false)).collect();
