@@ -1,0 +1,3 @@
+//! Nothing: what the standard library weighs alone.
+
+fn main() {}
