@@ -33,7 +33,8 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
     let sender = sender(&checked, batches);
-    let held = (full_batches(&checked) / 8).min(batches);
+    // Full batches, and as many that are not.
+    let held = full_batches(&checked).min(batches);
     let undelivered = checked.settings.callbacks.undelivered.clone();
     let topics_max = checked.settings.topics_max;
     let state = State {
