@@ -53,3 +53,31 @@ fn look_again<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     patiently(mutex).unwrap_or_else(|| mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_held_for_long_is_left_alone_and_then_waited_for() {
+        let mutex = Mutex::new(7);
+        let held = mutex.lock().unwrap();
+        thread::scope(|scope| {
+            assert!(scope.spawn(|| patiently(&mutex).is_none()).join().unwrap());
+            let waits = scope.spawn(|| *lock(&mutex));
+            drop(held);
+            assert_eq!(waits.join().unwrap(), 7);
+        });
+    }
+
+    #[test]
+    fn a_poisoned_one_is_as_good() {
+        let mutex = Mutex::new(7);
+        let poisons = || {
+            let _held = mutex.lock();
+            panic!("as a thread that dies");
+        };
+        thread::scope(|scope| assert!(scope.spawn(poisons).join().is_err()));
+        assert_eq!(patiently(&mutex).map(|guard| *guard), Some(7));
+    }
+}

@@ -48,9 +48,9 @@ struct Node<B: ?Sized> {
 }
 
 impl HeapBlock {
-    /// A block of zeros, of a length that [`block_bytes`] gives.
+    /// A block of zeros, of 1, 2, 4, 8, 16 or 32 KiB: the longest that is not longer than `bytes`, and at least the shortest.
     #[must_use]
-    pub(crate) fn new(bytes: usize) -> Self {
+    pub fn new(bytes: usize) -> Self {
         match bytes {
             0..2_048 => Self::of::<BLOCK_BYTES_MIN>(),
             2_048..4_096 => Self::of::<2_048>(),

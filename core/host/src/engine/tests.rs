@@ -2,6 +2,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Wake};
 
 use felice_core::error::{ErrorKind, Persisted};
+use felice_core::event::TopicView;
 use felice_core::record::ProducerRecord;
 
 use super::*;
@@ -224,4 +225,35 @@ fn who_gives_up_waiting_leaves_nothing_behind() {
         assert_eq!(Arc::strong_count(&task), 1, "no waker is left");
     }
     drop(kept);
+}
+
+#[test]
+fn what_fits_behind_others_does_not_wait_with_those_who_need_memory() {
+    let room = room(|settings| {
+        settings.buffer_memory = 16 * 1024;
+        settings.batch_size = Some(4 * 1024);
+    });
+    let send = |partition, value: &[u8], context| {
+        let record = ProducerRecord::new("t", value).partition(partition);
+        let mut sending = Sending::handle(&room.shared);
+        let result = sending.poll(context, &record);
+        (result.map(|result| result.map(Option::unwrap)), sending)
+    };
+    // The topic is known, so the first record has a batch of its partition's own.
+    let partitions = TopicView::Known { partitions: 4 };
+    room.shared.with(|state, _| {
+        let topic = state.topic("t").map(|(topic, _)| topic).unwrap_or(TopicId(0));
+        state.accumulator.handle_topic(topic, partitions);
+    });
+    assert!(matches!(send(0, b"21.5", None).0, Poll::Ready(Ok(_))));
+    // Half of the memory is one's share.
+    for partition in [1, 2] {
+        while matches!(send(partition, &[7; 900], None).0, Poll::Ready(Ok(_))) {}
+    }
+    let context = Context::from_waker(Waker::noop());
+    let waits = send(2, &[7; 900], Some(&context));
+    assert!(waits.0.is_pending());
+
+    assert!(matches!(send(0, b"21.6", None).0, Poll::Ready(Ok(_))), "there is room behind the first");
+    assert_eq!(send(3, b"21.7", None).0.map(Result::unwrap_err), Poll::Ready(SendError::WouldBlock));
 }

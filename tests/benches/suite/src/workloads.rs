@@ -33,6 +33,17 @@ const BASE: Workload = Workload {
     own: false,
 };
 
+/// Small batches of many partitions, or of few.
+const SPREAD: Workload = Workload {
+    keys: true,
+    records: 1_000_000,
+    batch_bytes: 2 * 1024,
+    linger_ms: 1_000,
+    buffer_bytes: 64 * 1024 * 1024,
+    own: true,
+    ..BASE
+};
+
 pub(crate) const WORKLOADS: [Workload; 14] = [
     Workload { name: "small", title: "100 B, fire and forget", ..BASE },
     Workload { name: "large", title: "1 KiB, fire and forget", size: 1_024, records: 500_000, ..BASE },
@@ -80,26 +91,15 @@ pub(crate) const WORKLOADS: [Workload; 14] = [
     Workload {
         name: "spread-6",
         title: "100 B, random keys over 6 partitions, batches of 2 KiB",
-        keys: true,
-        records: 1_000_000,
-        batch_bytes: 2 * 1024,
-        linger_ms: 1_000,
-        buffer_bytes: 64 * 1024 * 1024,
-        own: true,
-        ..BASE
+        partitions: 6,
+        ..SPREAD
     },
     Workload {
         name: "spread-9900",
         title: "100 B, random keys over 9,900 partitions, batches of 2 KiB",
-        keys: true,
         // Kafka creates no more than 10,000 in one step.
         partitions: 9_900,
-        records: 1_000_000,
-        batch_bytes: 2 * 1024,
-        linger_ms: 1_000,
-        buffer_bytes: 64 * 1024 * 1024,
-        own: true,
-        ..BASE
+        ..SPREAD
     },
     Workload {
         name: "small-4MiB",

@@ -9,9 +9,9 @@ use felice_core::batch::Batch;
 use felice_core::config::AccumulatorConfig;
 use felice_core::event::TopicView;
 use felice_core::id::TopicId;
-use felice_core::memory::{Block, Storage};
 use felice_core::record::{Placement, Record};
 use felice_core::time::Instant;
+use felice_host::{Heap, HeapBlock};
 
 use crate::{TIMESTAMP, counted};
 
@@ -71,7 +71,7 @@ impl Plane {
         };
         let mut accumulator = Accumulator::new(config, tables);
         for _ in 0..64 {
-            assert!(accumulator.add_block(HeapBlock::new()).is_ok());
+            assert!(accumulator.add_block(HeapBlock::new(BLOCK_BYTES)).is_ok());
         }
         let topic = accumulator.topic("readings").expect("a topic's slot");
         accumulator.handle_topic(topic, TopicView::Known { partitions: 6 });
@@ -98,49 +98,6 @@ impl Plane {
         seal(&mut batch);
         batch.seal();
         self.accumulator.recycle(batch.id, ready, batch.into_chain());
-    }
-}
-
-/// Memory as felice-host has it, whose blocks only its planes can make.
-enum Heap {}
-
-impl Storage for Heap {
-    type Block = HeapBlock;
-    type Table<T: 'static> = Box<[T]>;
-}
-
-struct HeapBlock(Box<Node<[u8]>>);
-
-struct Node<B: ?Sized> {
-    next: Option<HeapBlock>,
-    bytes: B,
-}
-
-impl HeapBlock {
-    fn new() -> Self {
-        Self(Box::new(Node { next: None, bytes: [0; BLOCK_BYTES] }))
-    }
-}
-
-impl AsRef<[u8]> for HeapBlock {
-    fn as_ref(&self) -> &[u8] {
-        &self.0.bytes
-    }
-}
-
-impl AsMut<[u8]> for HeapBlock {
-    fn as_mut(&mut self) -> &mut [u8] {
-        &mut self.0.bytes
-    }
-}
-
-impl Block for HeapBlock {
-    fn next(&mut self) -> &mut Option<Self> {
-        &mut self.0.next
-    }
-
-    fn peek(&self) -> Option<&Self> {
-        self.0.next.as_ref()
     }
 }
 

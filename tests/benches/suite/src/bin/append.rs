@@ -9,13 +9,7 @@ use felice_blocking::{Producer, ProducerRecord, SendError};
 
 fn main() {
     let options = Options::parse();
-    let producer = Producer::builder()
-        .bootstrap_servers(&options.bootstrap)
-        .linger(Duration::from_millis(options.linger_ms))
-        .batch_size(options.batch_bytes)
-        .buffer_memory(options.buffer_bytes)
-        .build()
-        .expect("the settings fit");
+    let producer: Producer = bench_suite::producer(&options);
     assert_eq!(producer.partitions_for(&options.topic), Ok(options.partitions));
     let payloads = Payloads::new(options.size);
     let mut meter = Meter::start(&options);

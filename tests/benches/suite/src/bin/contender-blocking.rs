@@ -14,22 +14,7 @@ const HANDLES: usize = 100_000;
 
 fn main() {
     let options = Options::parse();
-    let undelivered = Arc::new(AtomicU64::new(0));
-    let failures = Arc::clone(&undelivered);
-    let producer = Producer::builder()
-        .bootstrap_servers(&options.bootstrap)
-        .linger(Duration::from_millis(options.linger_ms))
-        .batch_size(options.batch_bytes)
-        .buffer_memory(options.buffer_bytes)
-        .partitions_max(1_024.max(options.partitions as usize))
-        .partitions_known_max(4_096.max(options.partitions as usize))
-        .on_undelivered(move |error| {
-            if failures.fetch_add(1, Ordering::Relaxed) == 0 {
-                eprintln!("{error}");
-            }
-        })
-        .build()
-        .expect("the settings fit");
+    let producer: Producer = bench_suite::producer(&options);
     assert_eq!(producer.partitions_for(&options.topic), Ok(options.partitions));
     let payloads = Payloads::new(options.size);
 
