@@ -46,6 +46,7 @@ pub(crate) enum SimStorage {}
 
 impl Storage for SimStorage {
     type Block = SimBlock;
+    type Codec = NoCodec;
     type Table<T: 'static> = Box<[T]>;
 }
 
