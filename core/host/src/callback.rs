@@ -14,6 +14,7 @@ use crate::cell::{Cell, Outcome};
 use crate::delivery::Sizes;
 use crate::error::ProduceError;
 use crate::observers::Observers;
+use crate::warning::Warning;
 
 /// One object that hears of every record sent with a token: no closure, and no allocation, per record.
 ///
@@ -71,10 +72,18 @@ pub(crate) struct Call {
 pub(crate) struct Callbacks {
     pub(crate) object: Option<Arc<dyn Callback>>,
     pub(crate) undelivered: Option<Arc<Undelivered>>,
+    pub(crate) warning: Option<Box<dyn Fn(Warning) + Send + Sync>>,
     pub(crate) panics: AtomicU64,
 }
 
 impl Callbacks {
+    /// Calls the hook for warnings.
+    pub(crate) fn warn(&self, warning: Warning) {
+        if let Some(hook) = &self.warning {
+            contain(&self.panics, || hook(warning));
+        }
+    }
+
     /// Calls the observers in order.
     pub(crate) fn run(&self, call: &mut Call) {
         let Call { topic, outcome, registered } = call;

@@ -18,6 +18,7 @@ mod callback;
 mod cell;
 mod checksum;
 mod clock;
+mod compression;
 mod config;
 mod delivery;
 mod dispatcher;
@@ -37,10 +38,12 @@ pub mod surface;
 mod transport;
 mod wait;
 mod waiters;
+mod warning;
 
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
+pub use compression::Codecs;
 pub use config::{Builder, ConfigError, Server, Settings, Start, StartWithDriver};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
@@ -52,6 +55,7 @@ pub use shared::Shared;
 pub use storage::{Heap, HeapBlock};
 pub use transport::{Readiness, Socket};
 pub use wait::{CALLBACK_GRACE, Closing, Flushing, Partitions};
+pub use warning::Warning;
 
 /// Where a record was stored. The topic's name is shared, so it is cheap to clone.
 pub type RecordMetadata = felice_core::record::RecordMetadata<std::sync::Arc<str>>;

@@ -1,5 +1,6 @@
 //! What the front-ends show beside their own types: a user of theirs names no other crate.
 
+pub use felice_core::compression::Compression;
 pub use felice_core::config::{Acks, Spread};
 pub use felice_core::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
 pub use felice_core::partitioner::{self, Partitioner};
@@ -13,3 +14,4 @@ pub use crate::RecordMetadata;
 pub use crate::callback::Callback;
 pub use crate::config::ConfigError;
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+pub use crate::warning::Warning;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
+use felice_core::compression::Compression;
 use felice_core::sender::{self, InFlightSlot, Sender, SenderTables};
 
 use super::{Engine, TAKEN_AT_ONCE};
+use crate::compression::Codecs;
 use crate::config::{Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
 use crate::memory_queue::MemoryQueue;
@@ -48,6 +50,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         close_waiters: Waiters::default(),
         topic_waiters: Waiters::default(),
     };
+    let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
     let engine = Engine {
@@ -59,6 +62,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         actions: VecDeque::with_capacity(CARRIED),
         wakers: Vec::with_capacity(CARRIED),
         out: 0,
+        compression,
         topics: Vec::with_capacity(topics_max),
         timeout: None,
         deadline: None,
@@ -111,10 +115,16 @@ fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {
         partition_index: table(partitions_max * 2, u32::default),
         batches: table(batches, || InFlightSlot::EMPTY),
         heads: table(HEADS_BYTES, u8::default),
+        codec: Codecs::new(&checked.codecs),
     };
     let mut sender = Sender::new(checked.sender, &checked.settings.client_id, tables);
-    // The first one is never handed back.
-    let _ = sender.add_block(HeapBlock::new(checked.block_bytes));
+    // One to send a batch in parts; to compress, as many as the largest batch has.
+    let compresses = checked.codecs.types.iter().any(|wanted| *wanted != Compression::None);
+    let largest = (checked.accumulator.request_bytes_max as usize).div_ceil(checked.block_bytes);
+    for _ in 0..if compresses { largest } else { 1 } {
+        // All are as long as the first: none is handed back.
+        let _ = sender.add_block(HeapBlock::new(checked.block_bytes));
+    }
     for server in &checked.servers {
         // There is a slot for each: the settings were checked.
         sender.add_bootstrap(&server.host, server.port);
