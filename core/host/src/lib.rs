@@ -43,7 +43,7 @@ mod warning;
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
-pub use compression::Codecs;
+pub use compression::{Codecs, Wanted};
 pub use config::{Builder, ConfigError, Server, Settings, Start, StartWithDriver};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};

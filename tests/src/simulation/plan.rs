@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use felice_core::compression::Compression;
 use felice_core::config::{AccumulatorConfig, Acks, SenderConfig, Spread};
 
 use super::dice::Dice;
@@ -233,6 +234,24 @@ impl TopicPlan {
 }
 
 impl ClientPlan {
+    /// The blocks that the sender has of its own: one, or as many as a batch that is compressed.
+    pub(super) fn sender_blocks(&self) -> usize {
+        match self.sender.compression {
+            Compression::None => 1,
+            _ => (self.sender.request_bytes_max as usize).div_ceil(self.block_bytes),
+        }
+    }
+
+    /// Every third client compresses, by any of the types. This takes nothing from the dice: without it a seed is the run
+    /// that it always was.
+    fn compressing(mut self) -> Self {
+        let draw = self.sender.seed;
+        if draw.is_multiple_of(3) {
+            self.sender.compression = Compression::ALL[1 + (draw / 3 % 4) as usize];
+        }
+        self
+    }
+
     fn new(dice: &mut Dice, network: &NetworkPlan) -> Self {
         let micros = |dice: &mut Dice, low, high| Duration::from_micros(dice.magnitude(low, high));
         let idempotence = !dice.one_in(8);
@@ -296,5 +315,6 @@ impl ClientPlan {
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),
         }
+        .compressing()
     }
 }

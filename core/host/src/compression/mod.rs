@@ -37,12 +37,23 @@ pub(crate) const AVAILABLE: &[Compression] = &[
 
 /// Which codecs a producer needs, and how hard they are to try.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) types: Vec<Compression>,
-    pub(crate) gzip_level: i32,
-    pub(crate) zstd_level: i32,
-    /// The longest batch.
-    pub(crate) bytes_max: u32,
+pub struct Wanted {
+    /// The types.
+    pub types: Vec<Compression>,
+    /// `compression.gzip.level`.
+    pub gzip_level: i32,
+    /// `compression.zstd.level`.
+    pub zstd_level: i32,
+    /// The longest batch, in bytes.
+    pub bytes_max: u32,
+}
+
+impl Wanted {
+    /// One type, at its default level, for batches up to a length.
+    #[must_use]
+    pub fn one(compression: Compression, bytes_max: u32) -> Self {
+        Self { types: vec![compression], gzip_level: GZIP_LEVEL, zstd_level: ZSTD_LEVEL, bytes_max }
+    }
 }
 
 /// The codecs of one producer.
@@ -60,7 +71,8 @@ pub struct Codecs {
 impl Codecs {
     /// Those that are wanted, with all their memory.
     #[allow(unused_variables, reason = "without some codec")]
-    pub(crate) fn new(Wanted { types, gzip_level, zstd_level, bytes_max }: &Wanted) -> Self {
+    #[must_use]
+    pub fn new(Wanted { types, gzip_level, zstd_level, bytes_max }: &Wanted) -> Self {
         let wants = |compression| types.contains(&compression);
         Self {
             #[cfg(feature = "gzip")]
