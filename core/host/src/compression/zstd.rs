@@ -99,3 +99,41 @@ impl Zstd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use felice_core::memory::Pool;
+
+    use super::*;
+    use crate::storage::HeapBlock;
+
+    /// What the library allocates no counter of ours sees: it says itself.
+    #[test]
+    fn nothing_is_allocated_after_the_beginning() {
+        let mut zstd = Zstd::new(3, 256 * 1_024);
+        let before = (zstd.compressor.sizeof(), zstd.decompressor.sizeof());
+        let mut pool = Pool::new();
+        for _ in 0..800 {
+            pool.add(HeapBlock::new(1_024)).unwrap();
+        }
+        // Long enough for the library to notice that it has more memory than it needs.
+        for length in (1..300).map(|round| if round % 100 == 0 { 256 * 1_024 } else { 40 * round }) {
+            let text: Vec<u8> = (0..length).map(|at| (at % 251 * (at / 700)) as u8).collect();
+            let mut plain = Output::new(&mut pool, length);
+            plain.write(&text).unwrap();
+            let plain = plain.into_chain();
+            let mut packed = Output::new(&mut pool, 2 * length + 100);
+            zstd.compress(plain.pieces(), &mut packed).unwrap();
+            let packed = packed.into_chain();
+            let mut again = Output::new(&mut pool, length);
+            zstd.decompress(packed.pieces(), &mut again).unwrap();
+            let again = again.into_chain();
+            pool.recycle(again);
+            pool.recycle(packed);
+            pool.recycle(plain);
+            assert_eq!((zstd.compressor.sizeof(), zstd.decompressor.sizeof()), before, "{length} bytes");
+        }
+        println!("{before:?} bytes");
+        assert!(before.0 + before.1 < 3 * 1_024 * 1_024);
+    }
+}
