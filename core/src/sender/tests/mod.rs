@@ -12,3 +12,4 @@ mod lessons;
 mod pieces;
 mod plain;
 mod rig;
+mod stale;
