@@ -47,6 +47,11 @@ impl Codec for Runs {
     }
 }
 
+/// What [`Runs`] has compressed, by whatever type.
+pub(crate) fn expand(packed: &[u8]) -> Vec<u8> {
+    packed[1..].chunks(2).flat_map(|pair| core::iter::repeat_n(pair[1], pair[0].into())).collect()
+}
+
 /// A pool of so many blocks.
 fn pool(block_bytes: usize, blocks: usize) -> Pool<BoxBlock> {
     let mut pool = Pool::new();

@@ -37,7 +37,7 @@ impl Data {
 
     fn value(self, number: u64, bytes: usize) -> Vec<u8> {
         let mut value = Witness::value(number, bytes);
-        if self == Self::Noise || (self == Self::Mixed && number / 40 % 2 == 0) {
+        if self == Self::Noise || (self == Self::Mixed && (number / 40).is_multiple_of(2)) {
             let mut state = number ^ 0x9e37_79b9_7f4a_7c15;
             for byte in &mut value[8..] {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

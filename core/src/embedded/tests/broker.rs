@@ -10,6 +10,7 @@ use std::vec::Vec;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 
 use crate::checksum::crc32c;
+use crate::compression::tests::expand;
 use crate::embedded::Network;
 use crate::error::Disconnect;
 use crate::sender::Address;
@@ -45,6 +46,8 @@ pub(super) struct Broker {
     /// Its first answer never ends.
     pub(super) endless: bool,
     pub(super) produce_requests: u32,
+    /// Batches that came compressed.
+    pub(super) compressed: u32,
     pub(super) log: BTreeMap<(String, i32), Vec<Stored>>,
     sequences: BTreeMap<(String, i32), i32>,
 }
@@ -64,6 +67,7 @@ impl Broker {
             silent: false,
             endless: false,
             produce_requests: 0,
+            compressed: 0,
             log: BTreeMap::new(),
             sequences: BTreeMap::new(),
         }))
@@ -148,6 +152,8 @@ impl Broker {
     fn store(&mut self, partition: (String, i32), batch: &[u8]) -> i64 {
         let log = self.log.entry(partition.clone()).or_default();
         let mut input = Input(batch);
+        let plain = if batch[22] & 7 == 0 { batch[61..].to_vec() } else { expand(&batch[61..]) };
+        self.compressed += u32::from(batch[22] & 7 != 0);
         assert_eq!((input.take(8), input.i32() as usize), (&[0; 8][..], batch.len() - 12));
         input.take(5);
         assert_eq!(input.i32() as u32, crc32c(0, &batch[21..]), "the checksum");
@@ -162,6 +168,7 @@ impl Broker {
         assert_eq!(sequence, *expected, "the sequence");
         *expected += count;
         let offset = log.len() as i64;
+        let mut input = Input(&plain);
         for index in 0..count {
             input.varint();
             input.take(1);

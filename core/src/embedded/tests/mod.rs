@@ -11,6 +11,8 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::{Driver, Memory, Outcome, Static};
+use crate::compression::Compression;
+use crate::compression::tests::Runs;
 use crate::config::{AccumulatorConfig, SenderConfig};
 use crate::error::{AppendError, ErrorKind, Failure, TopicError};
 use crate::id::Ticket;
@@ -102,6 +104,27 @@ fn a_record_goes_all_the_way() {
     assert_eq!(stored[0].key.as_deref(), Some(&b"sensor-7"[..]));
     assert_eq!(stored[0].value.as_deref(), Some(&b"21.5"[..]));
     assert_eq!(device.driver.producer().free_blocks(), BLOCKS);
+}
+
+#[test]
+fn a_device_may_compress() {
+    let broker = Broker::new();
+    let memory: &'static mut Small = Box::leak(Box::new(Memory::new()));
+    let config = SenderConfig { compression: Compression::Lz4, ..SenderConfig::default() };
+    let mut producer = memory.compressing_producer("device", AccumulatorConfig::default(), config, Runs);
+    assert_eq!(producer.free_blocks(), BLOCKS - 4, "a fifth is for compressed batches");
+    assert!(producer.add_bootstrap("broker", 9092));
+    let mut driver = Driver::new(producer, Loop(broker.clone()));
+    let (mut now, value) = (Instant::from_micros(1_000), "x".repeat(500));
+    for _ in 0..3 {
+        driver.send(now, plain(&value)).unwrap();
+        while !driver.producer().is_empty() {
+            while driver.poll(now).is_some() {}
+            now = driver.poll_timeout().unwrap_or(now).max(now + Duration::from_micros(1));
+        }
+    }
+    assert_eq!(broker.borrow().values("readings", 0), [&*value; 3]);
+    assert_eq!((broker.borrow().compressed, driver.producer().free_blocks()), (3, BLOCKS - 4));
 }
 
 #[test]

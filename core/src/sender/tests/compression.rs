@@ -4,13 +4,12 @@ extern crate std;
 
 use super::answers;
 use super::rig::{Rig, Sent, TOPIC, decode_values, numbering};
-use crate::compression::tests::Runs;
-use crate::compression::{Codec, Compression, Output};
+use crate::compression::Compression;
+use crate::compression::tests::expand;
 use crate::config::SenderConfig;
 use crate::error::{ErrorCode, ErrorKind};
 use crate::event::Ack;
 use crate::id::TopicPartition;
-use crate::memory::Pool;
 use crate::test_storage::BoxBlock;
 use core::time::Duration;
 use std::vec;
@@ -49,17 +48,7 @@ fn values(batch: &[u8]) -> Vec<Vec<u8>> {
     if attributes(batch) == 0 {
         return decode_values(&batch[61..], count);
     }
-    let mut pool = Pool::new();
-    for _ in 0..10_000 {
-        pool.add(BoxBlock::new(100)).unwrap();
-    }
-    let mut packed = Output::new(&mut pool, usize::MAX);
-    packed.write(&batch[61..]).unwrap();
-    let packed = packed.into_chain();
-    let mut plain = Output::new(&mut pool, usize::MAX);
-    Runs.decompress(Compression::Zstd, packed.pieces(), &mut plain).unwrap();
-    let plain: Vec<u8> = plain.into_chain().pieces().flatten().copied().collect();
-    decode_values(&plain, count)
+    decode_values(&expand(&batch[61..]), count)
 }
 
 /// A broker that takes batches up to a length, in order. What it has stored, and how many it refused.
