@@ -41,7 +41,7 @@ mod waiters;
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
-pub use config::{Builder, ConfigError, Server, Settings, Start, StartWithDriver};
+pub use config::{Builder, ConfigError, SecurityProtocol, Server, Settings, Start, StartWithDriver};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};

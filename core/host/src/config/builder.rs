@@ -9,7 +9,7 @@ use std::time::Duration;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 
-use super::{ConfigError, Settings, bootstrap, file, properties};
+use super::{ConfigError, SecurityProtocol, Settings, bootstrap, file, properties};
 use crate::callback::{Callback, Undelivered};
 use crate::error::{BuildError, ProduceError};
 
@@ -90,6 +90,9 @@ macro_rules! settings {
 settings! {
     /// `client.id`: a name for the broker's logs and quotas, at most 64 bytes. Default `felice`.
     client_id: &str => |s| s.client_id = client_id.to_owned();
+    /// `security.protocol`: how brokers are talked to. Default [`SecurityProtocol::Plaintext`]; what this program was
+    /// not built with is refused by `build`.
+    security_protocol: SecurityProtocol => |s| s.security_protocol = security_protocol;
     /// `batch.size` in bytes: a batch of this size leaves before its linger is over. It may grow further while it
     /// waits for its turn. Default 16,384; at most `max.request.size`; 0 sends each record as soon as it can.
     batch_size: usize => |s| s.batch_size = Some(batch_size);

@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod foreign;
 mod properties;
+mod security;
 mod syntax;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use felice_core::partitioner::Murmur2;
 pub use self::bootstrap::Server;
 pub use self::builder::{Builder, Start, StartWithDriver};
 pub use self::error::ConfigError;
+pub use self::security::SecurityProtocol;
 
 use crate::callback::Callbacks;
 use crate::checksum;
@@ -30,6 +32,7 @@ pub(crate) type SharedPartitioner = Arc<dyn felice_core::partitioner::Partitione
 pub struct Settings {
     pub(crate) bootstrap_servers: Vec<String>,
     pub(crate) client_id: String,
+    pub(crate) security_protocol: SecurityProtocol,
     pub(crate) batch_size: Option<usize>,
     pub(crate) linger: Duration,
     pub(crate) buffer_memory: usize,
@@ -65,6 +68,7 @@ impl Default for Settings {
         Self {
             bootstrap_servers: Vec::new(),
             client_id: "felice".into(),
+            security_protocol: SecurityProtocol::Plaintext,
             batch_size: None,
             linger: accumulator.linger,
             buffer_memory: 1024 * 1024,
@@ -121,6 +125,7 @@ impl Settings {
     }
 
     fn check_all(self) -> Result<Checked, ConfigError> {
+        self.security_protocol.check()?;
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
 
-use super::{ConfigError, Settings, bootstrap, foreign};
+use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
 
 type Set = fn(&mut Settings, &str) -> Result<(), &'static str>;
 
@@ -51,8 +51,8 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("retries", retries),
     ("retry.backoff.max.ms", |s, v| millis(v).map(|d| s.retry_backoff_max = d)),
     ("retry.backoff.ms", |s, v| millis(v).map(|d| s.retry_backoff = d)),
-    ("security.protocol", |_, v| {
-        only(v.eq_ignore_ascii_case("PLAINTEXT"), "PLAINTEXT: felice speaks nothing else, so far")
+    ("security.protocol", |s, v| {
+        SecurityProtocol::of(v).map(|protocol| s.security_protocol = protocol).ok_or(security::NAMES)
     }),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
     ("topics.max", |s, v| number(v).map(|n| s.topics_max = n)),

@@ -85,7 +85,11 @@ fn what_is_wrong_is_found_by_file_line_and_name() {
         ("compression.type=zstd", r#", line 1: compression.type = "zstd" cannot be used: it must be none: "#),
         (
             "security.protocol=SSL",
-            r#", line 1: security.protocol = "SSL" cannot be used: it must be PLAINTEXT: "#,
+            r#", line 1: security.protocol = SSL cannot be used: it must be PLAINTEXT: "#,
+        ),
+        (
+            "security.protocol=TLS",
+            r#", line 1: security.protocol = "TLS" cannot be used: it must be PLAINTEXT, SSL, "#,
         ),
         ("retries=3", r#", line 1: retries = "3" cannot be used: it must be 1000000 or more: "#),
         (
