@@ -59,8 +59,8 @@ impl SecurityProtocol {
         if self.is_sasl() {
             return refused("PLAINTEXT or SSL: felice has no SASL, so far");
         }
-        if self.is_tls() {
-            return refused("PLAINTEXT: felice has no TLS, so far");
+        if self.is_tls() && cfg!(not(feature = "__tls")) {
+            return refused("PLAINTEXT: this program was built without felice's feature `tls`");
         }
         Ok(())
     }
@@ -84,7 +84,11 @@ mod tests {
     #[test]
     fn what_is_not_there_is_refused_by_name() {
         assert_eq!(SecurityProtocol::Plaintext.check(), Ok(()));
-        for protocol in [SecurityProtocol::Ssl, SecurityProtocol::SaslPlaintext, SecurityProtocol::SaslSsl] {
+        let tls = SecurityProtocol::ALL
+            .into_iter()
+            .filter(|protocol| protocol.is_tls() && cfg!(not(feature = "__tls")));
+        let sasl = SecurityProtocol::ALL.into_iter().filter(|protocol| protocol.is_sasl());
+        for protocol in tls.chain(sasl) {
             let error = protocol.check().unwrap_err().to_string();
             assert!(error.starts_with(&format!("security.protocol = {} ", protocol.name())), "{error}");
         }
