@@ -11,3 +11,4 @@ mod lessons;
 mod pieces;
 mod plain;
 mod rig;
+mod stale;
