@@ -58,9 +58,9 @@ impl Rig {
             .security_protocol(SecurityProtocol::Ssl)
             .ssl_truststore_certificates(&authority.certificate())
             .linger(Duration::ZERO)
-            .reconnect_backoff(Duration::from_millis(1))
+            .reconnect_backoff(Duration::ZERO)
             .reconnect_backoff_max(Duration::from_millis(1))
-            .retry_backoff(Duration::from_millis(1))
+            .retry_backoff(Duration::ZERO)
             .retry_backoff_max(Duration::from_millis(1));
         let Made(shared, engine) = set(builder).build().unwrap();
         let network = Network::new(engine, Waker::noop().clone(), broker.clone());
