@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use felice_core::config::Acks;
 use felice_core::error::{Cause, Disconnect, TlsFailure};
 use felice_core::record::ProducerRecord;
 use felice_host::{BuildError, Builder, Engine, Network, SecurityProtocol, Sending, Settings, Shared, Start};
@@ -88,14 +89,14 @@ impl Rig {
         let begun = Instant::now();
         let mut idle = 0;
         loop {
+            let happened = self.turn();
             if let Some(outcome) = delivery.try_get() {
                 outcome.unwrap_or_else(|error| panic!("{error}"));
                 return;
             }
-            if self.turn() {
-                idle = 0;
-            } else {
-                idle += 1;
+            assert!(begun.elapsed() < PATIENCE, "{:?}", self.network);
+            idle = if happened { 0 } else { idle + 1 };
+            if !happened {
                 // Backoffs take a millisecond or two. Where a wake-up was lost the next deadline is a request's.
                 let wait = self.network.poll_timeout().expect("a record waits for something");
                 assert!(
@@ -104,7 +105,6 @@ impl Rig {
                 );
                 thread::sleep(wait.min(Duration::from_millis(5)));
             }
-            assert!(begun.elapsed() < PATIENCE, "{:?}", self.network);
         }
     }
 
@@ -188,11 +188,32 @@ fn large_records_pass_in_both_manners() {
         for room in [usize::MAX, 10_000, 333] {
             let manner = Manner { room, once, ..Manner::default() };
             let mut rig = Rig::new(&authority, versions, manner);
-            let value: Vec<u8> = (0..200_000_u32).map(|it| (it * 31 >> 3) as u8).collect();
+            let value: Vec<u8> = (0..200_000_u32).map(|it| ((it * 31) >> 3) as u8).collect();
             rig.send(&value);
             rig.send(b"and a small one");
             assert_eq!(rig.stored(), [&value[..], b"and a small one"]);
             assert_eq!(rig.broker.connections(), 1);
+        }
+    });
+}
+
+/// With `acks=0` a record is done when it is written, and the process may end then: nothing of it may still be held.
+#[test]
+fn without_acks_what_counts_as_written_has_left() {
+    let authority = Authority::new("authority");
+    each(|versions, once| {
+        for room in [usize::MAX, 333] {
+            let manner = Manner { room, once, ..Manner::default() };
+            let mut rig = Rig::with(&authority, versions, manner, |builder| builder.acks(Acks::None));
+            rig.send(&[b'x'; 5_000]);
+            let Rig { network, broker, .. } = rig;
+            drop(network);
+            let mut moved = 0;
+            while broker.moved_by_all() > moved {
+                moved = broker.moved_by_all();
+                broker.step();
+            }
+            assert_eq!(broker.with(|cluster| cluster.record_count("t")), 1, "with room for {room} bytes");
         }
     });
 }
