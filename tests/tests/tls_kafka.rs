@@ -7,7 +7,7 @@ use felice_blocking::Producer as Blocking;
 use felice_core::error::{Cause, Disconnect, TlsFailure};
 use felice_core::record::ProducerRecord;
 use felice_host::{Builder, SecurityProtocol};
-use felice_smol::Producer as Smol;
+use felice_tests::behaviour::Driven as Smol;
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE};
 use felice_tests::certificates::Authority;
 use felice_tests::kafka::{Door, Kafka, console_consumer};

@@ -11,7 +11,7 @@ use felice_blocking::Producer as Blocking;
 use felice_core::error::{Cause, Disconnect, ErrorKind, StoreFault, TlsFailure, UtcSeconds};
 use felice_core::record::ProducerRecord;
 use felice_host::{Builder, SecurityProtocol};
-use felice_smol::Producer as Smol;
+use felice_tests::behaviour::Driven as Smol;
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE};
 use felice_tests::certificates::{Authority, Identity};
 use felice_tests::cluster::{ClusterConfig, TcpCluster};
@@ -122,6 +122,7 @@ macro_rules! both {
         mod blocking {
             $(#[test] fn $name() { super::$name::<super::Blocking>(); })*
         }
+        // With its I/O as a task: on a thread it has the same driver as the other one.
         mod smol {
             $(#[test] fn $name() { super::$name::<super::Smol>(); })*
         }

@@ -47,6 +47,7 @@ use felice_host::{
 };
 
 pub use sample::Sample;
+pub use smol::Driven;
 pub use target::Target;
 pub use witness::{Outcome, Witness};
 
