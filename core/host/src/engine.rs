@@ -26,6 +26,7 @@ use crate::delivery::Entry;
 use crate::dispatcher::{Done, Job};
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock};
+use crate::tls::Tls;
 use crate::warning::Warning;
 
 mod end;
@@ -77,6 +78,8 @@ pub struct Engine {
     gave_up: bool,
     ended: bool,
     connection_setup_timeout: Duration,
+    /// What connections are wrapped in.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// What goes from the sender to the accumulator.

@@ -6,6 +6,9 @@ mod error;
 mod file;
 mod foreign;
 mod properties;
+mod security;
+#[cfg(feature = "__tls")]
+mod ssl;
 mod syntax;
 
 use std::sync::Arc;
@@ -19,11 +22,13 @@ use felice_core::partitioner::Murmur2;
 pub use self::bootstrap::Server;
 pub use self::builder::{Builder, Start, StartWithDriver};
 pub use self::error::ConfigError;
+pub use self::security::SecurityProtocol;
 
 use crate::callback::Callbacks;
 use crate::checksum;
 use crate::compression::{self, GZIP_LEVEL, Wanted, ZSTD_LEVEL};
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
+use crate::tls::Tls;
 
 /// A partitioner that threads can share.
 pub(crate) type SharedPartitioner = Arc<dyn felice_core::partitioner::Partitioner + Send + Sync>;
@@ -32,6 +37,9 @@ pub(crate) type SharedPartitioner = Arc<dyn felice_core::partitioner::Partitione
 pub struct Settings {
     pub(crate) bootstrap_servers: Vec<String>,
     pub(crate) client_id: String,
+    pub(crate) security_protocol: SecurityProtocol,
+    #[cfg(feature = "__tls")]
+    pub(crate) ssl: ssl::Ssl,
     pub(crate) batch_size: Option<usize>,
     pub(crate) linger: Duration,
     pub(crate) buffer_memory: usize,
@@ -71,6 +79,9 @@ impl Default for Settings {
         Self {
             bootstrap_servers: Vec::new(),
             client_id: "felice".into(),
+            security_protocol: SecurityProtocol::Plaintext,
+            #[cfg(feature = "__tls")]
+            ssl: ssl::Ssl::default(),
             batch_size: None,
             linger: accumulator.linger,
             buffer_memory: 1024 * 1024,
@@ -120,6 +131,7 @@ pub(crate) struct Checked {
     pub(crate) accumulator: AccumulatorConfig,
     pub(crate) sender: SenderConfig,
     pub(crate) codecs: Wanted,
+    pub(crate) tls: Option<Tls>,
     pub(crate) blocks: usize,
     pub(crate) block_bytes: usize,
 }
@@ -132,6 +144,7 @@ impl Settings {
     }
 
     fn check_all(self) -> Result<Checked, ConfigError> {
+        self.security_protocol.check()?;
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
@@ -168,7 +181,20 @@ impl Settings {
         };
         let block_bytes = block_bytes(self.buffer_memory, batch_bytes as usize, self.partitions_max);
         let blocks = self.buffer_memory / block_bytes;
-        Ok(Checked { settings: self, servers, accumulator, sender, codecs, blocks, block_bytes })
+        // Last, since it reads files.
+        let tls = self.check_tls()?;
+        Ok(Checked { settings: self, servers, accumulator, sender, codecs, tls, blocks, block_bytes })
+    }
+
+    #[cfg(feature = "__tls")]
+    fn check_tls(&self) -> Result<Option<Tls>, ConfigError> {
+        ssl::Ssl::check(self)
+    }
+
+    #[cfg(not(feature = "__tls"))]
+    #[expect(clippy::unnecessary_wraps, reason = "with TLS it may fail")]
+    const fn check_tls(&self) -> Result<Option<Tls>, ConfigError> {
+        Ok(None)
     }
 
     fn check_limits(&self) -> Result<(), ConfigError> {

@@ -52,6 +52,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     };
     let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
+    let tls = checked.tls.map(Arc::new);
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
     let engine = Engine {
         shared: Arc::clone(&shared),
@@ -69,6 +70,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         gave_up: false,
         ended: false,
         connection_setup_timeout,
+        tls,
     };
     Ok((shared, engine))
 }
