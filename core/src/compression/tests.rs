@@ -68,10 +68,6 @@ fn chain(bytes: &[u8], pool: &mut Pool<BoxBlock>) -> Chain<BoxBlock> {
     output.into_chain()
 }
 
-fn bytes(chain: &Chain<BoxBlock>) -> Vec<u8> {
-    chain.pieces().flatten().copied().collect()
-}
-
 #[test]
 fn an_output_ends_at_its_limit_and_with_its_pool() {
     let mut pool = pool(8, 3);
@@ -109,6 +105,10 @@ mod lz4 {
     use crate::compression::{LZ4_MEMORY_BYTES, Lz4};
     use std::boxed::Box;
     use std::vec;
+
+    fn bytes(chain: &Chain<BoxBlock>) -> Vec<u8> {
+        chain.pieces().flatten().copied().collect()
+    }
 
     /// Text that repeats itself now and then, as telemetry does.
     fn telemetry(bytes: usize) -> Vec<u8> {
