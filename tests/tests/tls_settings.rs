@@ -36,8 +36,11 @@ impl Drop for Files {
     }
 }
 
-const SERVERS: (&str, &str) = ("bootstrap.servers", "localhost:9093");
-const SSL: (&str, &str) = ("security.protocol", "SSL");
+/// A name and its value.
+type Property<'a> = (&'a str, &'a str);
+
+const SERVERS: Property<'static> = ("bootstrap.servers", "localhost:9093");
+const SSL: Property<'static> = ("security.protocol", "SSL");
 
 /// What is said, and that no key is.
 fn refused(properties: &[(&str, &str)], files: &Files) -> String {
@@ -96,7 +99,7 @@ fn what_cannot_be_used_is_refused_by_name() {
     let trust = ("ssl.truststore.location", trusted.as_str());
     let key = ("ssl.keystore.key", files.client.key.as_str());
     let chain = ("ssl.keystore.certificate.chain", files.client.certificate.as_str());
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    let cases: &[(&[Property<'_>], &[&str])] = &[
         (&[SSL], &["ssl.truststore.location", "tls-native-roots"]),
         (&[SSL, ("ssl.truststore.location", "/nowhere/ca.pem")], &["/nowhere/ca.pem", "No such file"]),
         (&[SSL, ("ssl.truststore.location", &huge)], &["huge.pem", "at most 4194304 bytes"]),
