@@ -14,6 +14,7 @@
 //! more is sent until no batch of the partition is in flight, and then one after the other from the front, the same
 //! bytes, until the broker has accepted what it was sent before. That is what keeps the order.
 
+mod authentication;
 pub(crate) mod connection;
 mod evidence;
 mod idempotence;
@@ -35,13 +36,14 @@ mod tests;
 use crate::batch::Batch;
 use crate::cluster::{BrokerSlot, Cluster, TopicSlot};
 use crate::config::SenderConfig;
-use crate::error::{Disconnect, ProtocolError};
+use crate::error::{Disconnect, ErrorCode, ProtocolError};
 use crate::event::{Event, TopicView};
 use crate::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
 use crate::memory::{Pool, Storage};
 use crate::random::Random;
 use crate::time::Instant;
 use crate::transmit::Transmit;
+pub use authentication::{SaslSlot, SaslTables, WORDS_BYTES};
 use idempotence::Idempotence;
 use in_flight::InFlight;
 pub use in_flight::InFlightSlot;
@@ -113,6 +115,7 @@ pub struct Sender<S: Storage> {
     /// The accumulator holds records.
     demand: bool,
     closed: bool,
+    sasl: Option<authentication::Sasl<S>>,
 }
 
 impl<S: Storage> Sender<S> {
@@ -141,6 +144,7 @@ impl<S: Storage> Sender<S> {
             backoff_at: None,
             demand: false,
             closed: false,
+            sasl: None,
         }
     }
 
@@ -179,7 +183,12 @@ impl<S: Storage> Sender<S> {
     /// What the accumulator must know of a topic.
     #[must_use]
     pub fn topic_view(&self, topic: TopicId) -> TopicView {
-        self.cluster.view(topic)
+        match self.cluster.view(topic) {
+            TopicView::Unknown if self.refusal().is_some() => {
+                TopicView::Failed(ErrorCode::SASL_AUTHENTICATION_FAILED)
+            }
+            view => view,
+        }
     }
 
     /// The leaders of a topic's partitions, from `first` on, as far as they are known. Carried to
@@ -196,8 +205,9 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Whether the accumulator holds records. Without records held anywhere nothing is refreshed or reconnected.
-    pub const fn demand(&mut self, held: bool) {
+    pub fn demand(&mut self, held: bool) {
         self.demand = held;
+        self.note_demand();
     }
 
     /// Whether one batch for the partition will be taken now: its leader is known and connected, a place in flight is
@@ -303,7 +313,7 @@ impl<S: Storage> Sender<S> {
         }
         // Last, since looking through those that wait may ask for connections and metadata.
         self.drive_requests();
-        self.connection_event()
+        self.connection_event().or_else(|| self.token_event())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.
