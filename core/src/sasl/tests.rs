@@ -169,7 +169,7 @@ mod scram {
             }
             assert_eq!(client.answer(signature.as_bytes()), Ok(Next::Done));
             assert_eq!(client.answer(signature.as_bytes()), Err(AuthenticationError::InvalidChallenge));
-            let mut client = super::Client::new(client.credentials);
+            let mut client = Client::new(client.credentials);
             assert_ne!(client.message(b"", 512).unwrap(), first.as_bytes(), "each run has a nonce of its own");
         }
     }

@@ -77,7 +77,7 @@ impl Device {
         for outcome in &self.outcomes {
             match outcome {
                 Outcome::Reassigned(moved) if moved.from == ticket => ticket = moved.to,
-                Outcome::Reassigned(_) => {}
+                Outcome::Reassigned(_) | Outcome::Token(_) => {}
                 Outcome::Completed(completed) => found.extend(completed.outcome_of(ticket)),
             }
         }

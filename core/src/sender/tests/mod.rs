@@ -11,3 +11,7 @@ mod lessons;
 mod pieces;
 mod plain;
 mod rig;
+mod sasl;
+#[cfg(feature = "scram")]
+mod scram;
+mod sessions;
