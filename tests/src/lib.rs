@@ -1,6 +1,7 @@
 //! A simulated Kafka cluster, a launcher for the real one, and felice's behaviour suite.
 
 pub mod behaviour;
+pub mod certificates;
 pub mod cluster;
 pub mod conformance;
 pub mod counting;

@@ -1,9 +1,9 @@
-//! What a real cluster of three brokers goes through, each once, the front-ends in turn; in the soak each with both. One
-//! test on one cluster: most of the time is its start.
+//! What a real cluster of three brokers goes through, each once, the front-ends in turn; in the soak each with both, and more
+//! of what other tests have too. One test on one cluster: most of the time is its start.
 
 use felice_blocking::Producer as Blocking;
 use felice_smol::Producer as Smol;
-use felice_tests::behaviour::{links, on, recreated, soak, trouble};
+use felice_tests::behaviour::{links, moves, on, recreated, soak, trouble};
 use felice_tests::require_kafka;
 
 /// Each with the front-ends that are named first, in the soak with the others, too.
@@ -30,6 +30,8 @@ fn a_cluster_in_trouble() {
         trouble::closed_when_idle with [Smol] [Blocking];
         links::a_silent_broker with [Smol] [Blocking];
         links::a_storm with [Blocking, Smol] [];
+        moves::leaders_are_moved with [] [Blocking, Smol];
+        moves::partitions_are_reassigned with [] [Blocking, Smol];
         trouble::all_brokers_down with [Blocking] [Smol];
     }
 }

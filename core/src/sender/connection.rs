@@ -189,6 +189,11 @@ impl Connection {
         matches!(self.state, State::Ready)
     }
 
+    /// Whether it is being made.
+    pub(crate) const fn is_under_way(&self) -> bool {
+        matches!(self.state, State::Connecting | State::Handshake)
+    }
+
     /// Whether a request of this kind waits for its answer.
     pub(crate) fn has_asked(&self, api: ApiKey) -> bool {
         self.requests.iter().any(|request| request.api == api)

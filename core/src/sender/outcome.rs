@@ -13,8 +13,8 @@ use crate::memory::Storage;
 /// A damaged batch is sent again, but not for ever: the damage may be at home.
 const CORRUPT_MAX: u8 = 3;
 
-/// So often in a row a broker may deny that it leads what the metadata says it leads, before its address is looked up anew:
-/// another broker may listen there now.
+/// So often in a row a broker may deny that it leads what the metadata says it leads, before its address is looked up anew
+/// (another broker may listen there now), and another one is asked who leads.
 const DENIALS_MAX: u32 = 4;
 
 /// Stored, at an offset that nobody can tell.
@@ -137,8 +137,10 @@ impl<S: Storage> Sender<S> {
             // Whoever it is, it is not this one: the batch waits for the metadata instead of asking in vain.
             let state = self.partitions.get(partition);
             let (key, broker) = (state.key, state.broker);
-            self.connection_mut(broker).misdirected |=
-                code == ErrorCode::NOT_LEADER_OR_FOLLOWER && state.failures >= DENIALS_MAX;
+            if code == ErrorCode::NOT_LEADER_OR_FOLLOWER && state.failures >= DENIALS_MAX {
+                self.connection_mut(broker).misdirected = true;
+                self.connect_elsewhere();
+            }
             self.cluster.doubt_leader(key.topic, key.partition);
             self.refresh_topic(key.topic, false);
         }

@@ -15,6 +15,9 @@ use crate::wire::{ApiKey, Header, api_versions, init_producer_id, metadata};
 /// The transaction timeout that an InitProducerId request must name; without a transactional id it means nothing.
 const TRANSACTION_TIMEOUT_MS: i32 = 60_000;
 
+/// So many answers in a row without news, and one more broker is connected to, to be asked as well.
+const UNHELPFUL_MAX: u32 = 3;
+
 /// What is known of the metadata as a whole, and the answer that is being read.
 #[derive(Debug)]
 pub(crate) struct Metadata {
@@ -28,6 +31,8 @@ pub(crate) struct Metadata {
     pub(crate) second_look: bool,
     /// The connection that the request is in flight on.
     pub(crate) on: Option<u16>,
+    /// Whose turn it is to be asked: the one behind the one that was asked last.
+    turn: u16,
     retry_at: Instant,
     failures: u32,
     /// What was known when the request was sent: an answer that changes nothing is as good as none.
@@ -56,6 +61,7 @@ impl Metadata {
             asked_for: false,
             second_look: false,
             on: None,
+            turn: 0,
             retry_at: Instant::ZERO,
             failures: 0,
             revision: 0,
@@ -104,7 +110,10 @@ impl<S: Storage> Sender<S> {
                 let connection = self.connection_mut(slot);
                 connection.tell_transmit |= connection.can_begin() && !connection.told_transmit;
             }
-            None => self.connect_somewhere(),
+            None => return self.connect_somewhere(),
+        }
+        if self.metadata.failures >= UNHELPFUL_MAX {
+            self.connect_elsewhere();
         }
     }
 
@@ -144,10 +153,13 @@ impl<S: Storage> Sender<S> {
         earliest(earliest(ahead(retry), ahead(id)), ahead(age))
     }
 
-    /// The connection with the fewest requests in flight.
+    /// The connection with the fewest requests in flight, and of several the next in turn: one that has nothing new to
+    /// tell must not be asked for ever.
     fn least_loaded(&self) -> Option<u16> {
         let load = |slot: &u16| self.connection(*slot).requests.len();
-        (0..self.cluster.brokers().len() as u16)
+        let count = self.cluster.brokers().len() as u16;
+        (self.metadata.turn..count)
+            .chain(0..self.metadata.turn.min(count))
             .filter(|&slot| {
                 self.connection(slot).is_ready() && self.connection(slot).throttled_until.is_none()
             })
@@ -170,6 +182,25 @@ impl<S: Storage> Sender<S> {
         };
         let usable = |slot: &u16| brokers[usize::from(*slot)].listed || brokers[usize::from(*slot)].bootstrap;
         if let Some(slot) = (0..brokers.len() as u16).filter(usable).min_by_key(candidate) {
+            self.want_connection(slot);
+        }
+    }
+
+    /// What those tell who are connected does not help, again and again: one more is connected to, if there is one.
+    pub(super) fn connect_elsewhere(&mut self) {
+        let brokers = self.cluster.brokers();
+        if brokers.iter().any(|slot| slot.connection.wanted || slot.connection.is_under_way()) {
+            return;
+        }
+        let candidate = |slot: &u16| {
+            let connection = &brokers[usize::from(*slot)].connection;
+            (connection.failures, connection.retry_at)
+        };
+        let idle = |slot: &u16| {
+            let broker = &brokers[usize::from(*slot)];
+            broker.listed && broker.connection.is_idle()
+        };
+        if let Some(slot) = (0..brokers.len() as u16).filter(idle).min_by_key(candidate) {
             self.want_connection(slot);
         }
     }
@@ -239,6 +270,7 @@ impl<S: Storage> Sender<S> {
     /// Asks for as many topics as fit into one request; the others follow in the next.
     fn begin_metadata(&mut self, slot: u16) {
         self.metadata.on = Some(slot);
+        self.metadata.turn = slot + 1;
         self.metadata.urgent = false;
         self.metadata.revision = self.cluster.revision();
         let mut asked = 0;

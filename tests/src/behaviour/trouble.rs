@@ -154,15 +154,15 @@ pub fn too_few_in_sync<F: FrontEnd>(target: &Target) {
 
 /// A quota holds the client back for longer than its requests may take.
 pub fn a_quota<F: FrontEnd>(target: &Target) {
-    const BYTES_PER_SECOND: i64 = 10_000;
+    let limit = if soak::is_on() { 500_000 } else { 10_000 };
     let client_id = format!("{}-limited", F::NAME);
-    target.kafka().oracle().limit(&client_id, BYTES_PER_SECOND);
+    target.kafka().oracle().limit(&client_id, limit);
     let begun = Instant::now();
     let stream = Stream::<F>::new(target, "quota", |builder| {
         builder.client_id(&client_id).request_timeout(Duration::from_secs(2)).batch_size(1_000)
     });
     let mut sent = 0;
-    while begun.elapsed() < Duration::from_secs(3) {
+    while begun.elapsed() < Duration::from_secs(3) || sent < soak::records() {
         sent = stream.send(sent..sent + 100);
         wait_until("records go on", || stream.heard() + 300 >= sent);
     }
@@ -170,17 +170,22 @@ pub fn a_quota<F: FrontEnd>(target: &Target) {
     // Of values alone, and a window's worth may go out before the broker counts.
     let lasted = begun.elapsed();
     let bytes_per_second = (sent * 20 / 3) as f64 / lasted.as_secs_f64();
-    assert!(bytes_per_second < 3.0 * BYTES_PER_SECOND as f64, "{bytes_per_second}: nobody held it back");
-    println!("{sent} records in {lasted:.2?} by {BYTES_PER_SECOND} bytes per second and broker");
+    assert!(bytes_per_second < 3.0 * limit as f64, "{bytes_per_second}: nobody held it back");
+    println!("{sent} records in {lasted:.2?} by {limit} bytes per second and broker");
 }
 
 /// Brokers close connections that nobody used for a while.
 pub fn closed_when_idle<F: FrontEnd>(target: &Target) {
     let stream = Stream::<F>::new(target, "idle", |builder| builder.batch_size(300));
-    stream.send(0..SOME);
-    wait_until("all are acknowledged", || stream.heard() == SOME);
-    thread::sleep(IDLE_MAX * 7 / 4);
-    let sent = stream.send(SOME..2 * SOME);
+    let rounds = if soak::is_on() { 20 } else { 1 };
+    let each = SOME.max(soak::records() / rounds);
+    let mut sent = 0;
+    for _ in 0..rounds {
+        sent = stream.send(sent..sent + each);
+        wait_until("all are acknowledged", || stream.heard() == sent);
+        thread::sleep(IDLE_MAX * 7 / 4);
+    }
+    sent = stream.send(sent..sent + SOME);
     stream.finish(sent, 0);
 }
 

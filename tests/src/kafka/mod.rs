@@ -17,6 +17,7 @@
 
 mod cache;
 mod console;
+mod doors;
 mod node;
 mod ports;
 mod probe;
@@ -24,15 +25,17 @@ mod properties;
 mod version;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub(crate) use cache::installation;
 pub use cache::{available, class_path};
 pub use console::{ConsoleOutput, console_consumer, console_producer, verifiable_producer};
+pub use doors::{Certificates, Door, PASSWORD, USER};
 pub use version::KafkaVersion;
 
+use crate::certificates::Authority;
 use crate::java::JavaOracle;
 use crate::proxy::Link;
 use node::{Node, Ports, State};
@@ -61,6 +64,7 @@ pub struct KafkaBuilder {
     broker_properties: BTreeMap<i32, BTreeMap<String, String>>,
     link: Option<Arc<Link>>,
     fast: bool,
+    secured: bool,
 }
 
 /// A broker of a test: small, and soon there.
@@ -110,6 +114,12 @@ impl KafkaBuilder {
         self
     }
 
+    /// Gives every broker a listener behind each [`Door`], beside the plain one.
+    pub fn secured(mut self) -> Self {
+        self.secured = true;
+        self
+    }
+
     /// Starts the brokers and waits until each of them knows all the others.
     ///
     /// Panics with the end of the log when one does not start.
@@ -119,7 +129,9 @@ impl KafkaBuilder {
             "there would be several ZooKeepers"
         );
         let ids: Vec<i32> = (1..=self.brokers).collect();
-        let ports: Vec<Ports> = ids.iter().map(|_| Ports::reserve(self.link.as_deref())).collect();
+        let authority = self.secured.then(|| Authority::new("felice's test authority"));
+        let ports: Vec<Ports> =
+            ids.iter().map(|_| Ports::reserve(self.link.as_deref(), authority.as_ref())).collect();
         let far = ports.iter().filter_map(|it| it.far.as_ref().map(|far| far.advertised)).collect();
         let controllers: Vec<String> = ids
             .iter()
@@ -143,8 +155,9 @@ impl KafkaBuilder {
             node.wait_until_it_works(&ids);
         }
         let addresses = nodes.iter().map(Node::address).collect();
+        let certificates = authority.map(|authority| Certificates::new(&nodes[0].folder, authority));
         let nodes = nodes.into_iter().map(Mutex::new).collect();
-        Kafka { ids, addresses, far, nodes, link: self.link, oracle: OnceLock::new() }
+        Kafka { ids, addresses, far, nodes, link: self.link, certificates, oracle: OnceLock::new() }
     }
 }
 
@@ -156,6 +169,7 @@ pub struct Kafka {
     far: Vec<SocketAddr>,
     nodes: Vec<Mutex<Node>>,
     link: Option<Arc<Link>>,
+    certificates: Option<Certificates>,
     oracle: OnceLock<JavaOracle>,
 }
 
@@ -169,6 +183,7 @@ impl Kafka {
             broker_properties: BTreeMap::new(),
             link: None,
             fast: false,
+            secured: false,
         }
     }
 
@@ -184,6 +199,13 @@ impl Kafka {
         static SHARED: OnceLock<Kafka> = OnceLock::new();
         SHARED
             .get_or_init(|| Self::builder().brokers(3).property("auto.create.topics.enable", "false").start())
+    }
+
+    /// One secured broker, as [`shared`](Self::shared) is a plain one.
+    pub fn shared_secured() -> &'static Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED
+            .get_or_init(|| Self::builder().secured().property("auto.create.topics.enable", "false").start())
     }
 
     /// The node ids, from 1.
@@ -222,6 +244,25 @@ impl Kafka {
     /// If it is behind none.
     pub fn link(&self) -> &Link {
         self.link.as_deref().expect("the cluster is behind a link")
+    }
+
+    /// All addresses behind a door of a [`secured`](KafkaBuilder::secured) cluster.
+    ///
+    /// # Panics
+    ///
+    /// If it is not secured.
+    pub fn door(&self, door: Door) -> String {
+        let ports = self.ids.iter().map(|&id| self.node(id).door(door));
+        joined(&ports.map(|port| (Ipv4Addr::LOCALHOST, port).into()).collect::<Vec<_>>())
+    }
+
+    /// The certificates of a [`secured`](KafkaBuilder::secured) cluster.
+    ///
+    /// # Panics
+    ///
+    /// If it is not secured.
+    pub fn certificates(&self) -> &Certificates {
+        self.certificates.as_ref().expect("the cluster is secured")
     }
 
     /// Kafka's own clients for this cluster, started at the first call.

@@ -13,10 +13,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cache::installation;
+use super::doors::{Door, Doors, scram_users};
 use super::ports::Port;
 use super::probe;
-use super::properties::server_properties;
+use super::properties::{STORAGE, server_properties};
 use super::version::{KafkaVersion, Quorum};
+use crate::certificates::Authority;
 use crate::proxy::Link;
 
 /// One id for all clusters: they have no storage and no port in common. 16 bytes in base64.
@@ -42,7 +44,7 @@ pub(crate) struct Node {
     pub(crate) id: i32,
     pub(crate) state: State,
     pub(crate) log: PathBuf,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     ports: Ports,
     supervisor: Child,
     /// What the supervisor reads; closing it ends the broker and removes the folder.
@@ -63,15 +65,21 @@ impl Node {
     ) -> Self {
         let installation = installation(version);
         let (name, folder) = new_folder();
-        let storage = folder.join("storage");
-        let properties = server_properties(version.quorum(), id, &ports, controllers, &storage, overrides);
+        let storage = folder.join(STORAGE);
+        if let Some(doors) = &ports.doors {
+            doors.write(&folder);
+        }
+        let properties = server_properties(version.quorum(), id, &ports, controllers, &folder, overrides);
         let properties_file = folder.join("server.properties");
         fs::write(&properties_file, properties).expect("the temporary folder can be written");
 
         let log = installation.logs.join(format!("{name}-broker-{id}.log"));
         let mut java = installation.tuned_java(java_options, &log);
         match version.quorum() {
-            Quorum::KRaft => java.arg("Broker").arg(&properties_file).arg(&storage).arg(CLUSTER_ID),
+            Quorum::KRaft => {
+                let users = ports.doors.as_ref().map(|_| scram_users()).unwrap_or_default();
+                java.arg("Broker").arg(&properties_file).arg(&storage).arg(CLUSTER_ID).args(users)
+            }
             Quorum::ZooKeeper => java
                 .arg("ZooKeeperBroker")
                 .arg(&properties_file)
@@ -87,6 +95,11 @@ impl Node {
     /// Where clients reach it.
     pub(crate) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports.listener.number).into()
+    }
+
+    /// The port behind a door.
+    pub(crate) fn door(&self, door: Door) -> u16 {
+        self.ports.doors.as_ref().expect("the cluster is secured").port(door)
     }
 
     /// Starts the process, without waiting until it works.
@@ -199,6 +212,7 @@ pub(crate) struct Ports {
     /// The controller's, or ZooKeeper's.
     pub(crate) controller: Port,
     pub(crate) far: Option<FarPort>,
+    pub(crate) doors: Option<Doors>,
 }
 
 /// A listener that clients reach over a link only.
@@ -210,14 +224,15 @@ pub(crate) struct FarPort {
 }
 
 impl Ports {
-    /// Those of a node, with one over the link if there is one.
-    pub(crate) fn reserve(link: Option<&Link>) -> Self {
+    /// Those of a node, with one over the link if there is one, and those of its doors if there is an authority.
+    pub(crate) fn reserve(link: Option<&Link>, authority: Option<&Authority>) -> Self {
         let far = link.map(|link| {
             let listener = Port::reserve();
             let advertised = link.route_to((Ipv4Addr::LOCALHOST, listener.number).into());
             FarPort { listener, advertised: advertised.expect("the loopback interface has free ports") }
         });
-        Self { listener: Port::reserve(), controller: Port::reserve(), far }
+        let doors = authority.map(Doors::reserve);
+        Self { listener: Port::reserve(), controller: Port::reserve(), far, doors }
     }
 }
 

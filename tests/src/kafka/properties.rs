@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::doors::Doors;
 use super::node::Ports;
 use super::version::Quorum;
+
+/// Where a broker stores records, in its folder.
+pub(crate) const STORAGE: &str = "storage";
 
 /// The names that are put in are ours; overrides have any.
 type Properties<'a> = BTreeMap<&'a str, String>;
@@ -16,27 +20,31 @@ pub(crate) fn server_properties(
     id: i32,
     ports: &Ports,
     controllers: &str,
-    storage: &Path,
+    folder: &Path,
     overrides: &BTreeMap<String, String>,
 ) -> String {
     let mut properties = common(controllers.split(',').count());
-    properties.insert("log.dirs", storage.display().to_string());
+    properties.insert("log.dirs", folder.join(STORAGE).display().to_string());
     properties.extend(match quorum {
         Quorum::KRaft => kraft(id, ports, controllers),
         Quorum::ZooKeeper => zookeeper(id, ports),
     });
+    let mut more = Vec::new();
     if let Some(far) = &ports.far {
         let listener = far.listener.number;
-        let more = [
+        more.extend([
             ("listeners", format!(",FAR://127.0.0.1:{listener}")),
             ("advertised.listeners", format!(",FAR://{}", far.advertised)),
             ("listener.security.protocol.map", ",FAR:PLAINTEXT".to_owned()),
-        ];
-        for (name, value) in more {
-            properties.entry(name).or_default().push_str(&value);
-        }
+        ]);
     }
-    properties.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    more.extend(ports.doors.iter().flat_map(Doors::listeners));
+    for (name, value) in more {
+        properties.entry(name).or_default().push_str(&value);
+    }
+    let secured = ports.doors.as_ref().map(|_| Doors::properties(folder)).unwrap_or_default();
+    let given = secured.iter().chain(overrides);
+    properties.extend(given.map(|(name, value)| (name.as_str(), value.clone())));
     properties.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = writeln!(text, "{name}={value}");
         text

@@ -15,3 +15,4 @@ mod sasl;
 #[cfg(feature = "scram")]
 mod scram;
 mod sessions;
+mod stale;
