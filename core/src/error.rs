@@ -2,10 +2,12 @@
 //! accepted one. Nothing here formats into memory of its own: messages are `Display`.
 
 mod code;
+mod tls;
 
 use core::fmt;
 
 pub use code::{Class, ErrorCode};
+pub use tls::{StoreFault, TlsFailure, UtcSeconds};
 
 /// Whether a record that failed may be in the log all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +226,7 @@ pub enum Disconnect {
     Unresolved,
     /// Nobody listens there, or the connection could not be made.
     Refused,
-    /// The connection was not there within `socket.connection.setup.timeout.ms`.
+    /// The connection was not there within `socket.connection.setup.timeout.ms`, its TLS handshake included.
     ConnectTimeout,
     /// Connected, but the first request, for the broker's versions, had no answer within
     /// `socket.connection.setup.timeout.ms`, or `request.timeout.ms` if that is shorter.
@@ -233,6 +235,8 @@ pub enum Disconnect {
     Closed,
     /// The socket failed.
     Failed,
+    /// There is a connection, but no TLS, or there is none any more.
+    Tls(TlsFailure),
     /// What came was no answer.
     Protocol(ProtocolError),
     /// No answer within `request.timeout.ms`.
@@ -251,13 +255,14 @@ impl fmt::Display for Disconnect {
             Self::Unresolved => write!(f, "the broker's name could not be resolved"),
             Self::Refused => write!(f, "the broker refused the connection"),
             Self::ConnectTimeout => {
-                write!(f, "no connection within socket.connection.setup.timeout.ms")
+                write!(f, "no connection within socket.connection.setup.timeout.ms (with TLS: and handshake)")
             }
             Self::HandshakeTimeout => {
                 write!(f, "connected, but whoever listens there does not answer: is it a Kafka broker?")
             }
             Self::Closed => write!(f, "the broker closed the connection"),
             Self::Failed => write!(f, "the connection failed"),
+            Self::Tls(failure) => failure.fmt(f),
             Self::Protocol(error) => write!(f, "the broker's answer was not understood: {error}"),
             Self::RequestTimeout => write!(f, "no answer within request.timeout.ms"),
             Self::Rebootstrap => write!(f, "a broker asked to start again from the bootstrap servers"),

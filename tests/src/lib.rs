@@ -12,4 +12,5 @@ pub mod kafka;
 pub mod protocol;
 pub mod proxy;
 pub mod simulation;
+pub mod tls;
 pub mod verifiable;

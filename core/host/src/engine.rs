@@ -25,6 +25,7 @@ use crate::delivery::Entry;
 use crate::dispatcher::{Done, Job};
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock};
+use crate::tls::Tls;
 
 mod end;
 mod start;
@@ -73,6 +74,8 @@ pub struct Engine {
     gave_up: bool,
     ended: bool,
     connection_setup_timeout: Duration,
+    /// What connections are wrapped in.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// What goes from the sender to the accumulator.

@@ -34,19 +34,21 @@ mod send;
 mod shared;
 mod storage;
 pub mod surface;
+#[cfg_attr(not(feature = "__tls"), path = "tls/absent.rs")]
+mod tls;
 mod transport;
 mod wait;
 mod waiters;
+mod wire;
 
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
-pub use config::{Builder, ConfigError, Server, Settings, Start, StartWithDriver};
+pub use config::{Builder, ConfigError, SecurityProtocol, Server, Settings, Start, StartWithDriver};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
 pub use network::Network;
-pub use resolve::{Resolved, Resolver};
 pub use send::Sending;
 pub use shared::Shared;
 pub use storage::{Heap, HeapBlock};

@@ -39,8 +39,8 @@ impl<S: Socket> Network<S> {
     #[must_use]
     pub fn new(engine: Engine, driver: Waker, reactor: S::Reactor) -> Self {
         Self {
+            resolver: Resolver::new(driver, engine.tls.clone()),
             engine,
-            resolver: Resolver::new(driver),
             reactor,
             clock: Clock::new(),
             transports: Vec::new(),
@@ -100,7 +100,7 @@ impl<S: Socket> Network<S> {
                 acted = true;
                 match action {
                     Action::Connect(id) => self.connect(id),
-                    Action::Disconnect(id) => drop(self.take(id)),
+                    Action::Disconnect(id) => self.close(id),
                     Action::Transmit(id) => self.write(now, id),
                 }
             }
@@ -129,8 +129,9 @@ impl<S: Socket> Network<S> {
         while let Some(resolved) = self.resolver.poll() {
             any = true;
             let Some(transport) = find(&mut self.transports, resolved.connection) else { continue };
-            if let Err(cause) = transport.resolved(&self.reactor, resolved.addresses, now) {
-                self.disconnected(now, resolved.connection, cause);
+            let id = resolved.connection;
+            if let Err(cause) = transport.resolved(&self.reactor, resolved, now) {
+                self.disconnected(now, id, cause);
             }
         }
         any
@@ -151,17 +152,19 @@ impl<S: Socket> Network<S> {
 
     fn writable(&mut self, now: Instant, id: ConnectionId) {
         let Some(transport) = find(&mut self.transports, id) else { return };
-        match transport.writable(&self.reactor, now) {
-            Ok(true) => self.engine.handle_connected(now, id),
-            Ok(false) => self.write(now, id),
-            Err(cause) => self.disconnected(now, id, cause),
-        }
+        let progress = transport.writable(&mut self.engine, &self.reactor, now);
+        self.progress(now, id, progress);
+        self.write(now, id);
     }
 
     fn read(&mut self, now: Instant, id: ConnectionId, closing: bool) {
         let Some(transport) = find(&mut self.transports, id) else { return };
         let progress = transport.read(&mut self.engine, &mut self.buffer, now, closing);
+        let answers = transport.is_holding();
         self.progress(now, id, progress);
+        if answers {
+            self.write(now, id);
+        }
     }
 
     fn write(&mut self, now: Instant, id: ConnectionId) {
@@ -176,6 +179,13 @@ impl<S: Socket> Network<S> {
             Ok(Progress::Again) if self.again.contains(&id) => {}
             Ok(Progress::Again) => self.again.push_back(id),
             Err(cause) => self.disconnected(now, id, cause),
+        }
+    }
+
+    /// The machine does not need it any more.
+    fn close(&mut self, id: ConnectionId) {
+        if let Some(mut transport) = self.take(id) {
+            transport.close();
         }
     }
 

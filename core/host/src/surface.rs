@@ -11,5 +11,5 @@ pub use felice_core::time::Timestamp;
 
 pub use crate::RecordMetadata;
 pub use crate::callback::Callback;
-pub use crate::config::ConfigError;
+pub use crate::config::{ConfigError, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};

@@ -1,4 +1,5 @@
-//! One connection: a look-up that is under way, a socket that is being connected, or one that is open.
+//! One connection: a look-up that is under way, a socket that is being connected, TLS that shakes hands, or one that is
+//! open. The machine hears of a connection when it is open.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -9,12 +10,15 @@ use felice_core::id::ConnectionId;
 use felice_core::time::Instant;
 
 use crate::engine::Engine;
+use crate::resolve::Resolved;
+use crate::tls::Session;
+use crate::wire::Wire;
 
 /// Pieces handed to one `writev`: with blocks of 1 KiB that is more than a socket usually takes at once.
 const SLICES_MAX: usize = 128;
 
 /// How often one socket is read or written before the others have their turn.
-const ATTEMPTS_MAX: usize = 16;
+pub(crate) const ATTEMPTS_MAX: usize = 16;
 
 /// A front-end's TCP socket, which never waits: its reactor tells the driver when it is ready.
 pub trait Socket: Sized {
@@ -73,6 +77,8 @@ pub struct Readiness {
 pub(crate) struct Transport<S> {
     pub(crate) id: ConnectionId,
     state: State<S>,
+    /// The connection's TLS, until there is a socket for it.
+    session: Option<Box<Session>>,
     /// Addresses that have not been tried, the next one last.
     addresses: Vec<SocketAddr>,
     /// How long one address may take when there are others, and until when this one may.
@@ -83,7 +89,8 @@ pub(crate) struct Transport<S> {
 enum State<S> {
     Resolving,
     Connecting(S),
-    Open { socket: S, writable: bool },
+    Handshake(Wire<S>),
+    Open(Wire<S>),
 }
 
 /// Whether there is more to do although no event will tell so.
@@ -98,19 +105,21 @@ pub(crate) enum Progress {
 impl<S: Socket> Transport<S> {
     /// A connection whose addresses are being looked up. All of them together may take `patience`.
     pub(crate) const fn resolving(id: ConnectionId, patience: Duration) -> Self {
-        Self { id, state: State::Resolving, addresses: Vec::new(), patience, deadline: None }
+        Self { id, state: State::Resolving, session: None, addresses: Vec::new(), patience, deadline: None }
     }
 
     /// The addresses are there: the first is tried.
     pub(crate) fn resolved(
         &mut self,
         reactor: &S::Reactor,
-        mut addresses: Vec<SocketAddr>,
+        resolved: Resolved,
         now: Instant,
     ) -> Result<(), Disconnect> {
+        let mut addresses = resolved.addresses;
         if addresses.is_empty() {
             return Err(Disconnect::Unresolved);
         }
+        self.session = resolved.session.map_err(Disconnect::Tls)?;
         addresses.reverse();
         self.patience /= u32::try_from(addresses.len()).unwrap_or(u32::MAX);
         self.addresses = addresses;
@@ -129,28 +138,50 @@ impl<S: Socket> Transport<S> {
         Err(Disconnect::Refused)
     }
 
-    /// The socket can be written, or has failed. Whether it is open now for the first time.
-    pub(crate) fn writable(&mut self, reactor: &S::Reactor, now: Instant) -> Result<bool, Disconnect> {
-        let connected = match &mut self.state {
-            State::Resolving => return Ok(false),
-            State::Open { writable, .. } => {
-                *writable = true;
-                return Ok(false);
+    /// The socket can be written, or has failed.
+    pub(crate) fn writable(
+        &mut self,
+        engine: &mut Engine,
+        reactor: &S::Reactor,
+        now: Instant,
+    ) -> Result<Progress, Disconnect> {
+        match &mut self.state {
+            State::Resolving => return Ok(Progress::Waits),
+            State::Handshake(wire) | State::Open(wire) => wire.writable = true,
+            State::Connecting(socket) => {
+                let connected = socket.poll_connected().and_then(|connected| {
+                    if connected { socket.await_more().map(|()| true) } else { Ok(false) }
+                });
+                match connected {
+                    Ok(false) => return Ok(Progress::Waits),
+                    Ok(true) => self.connected(),
+                    Err(_) => return self.connect_next(reactor, now).map(|()| Progress::Waits),
+                }
             }
-            State::Connecting(socket) => socket
-                .poll_connected()
-                .and_then(|connected| if connected { socket.await_more().map(|()| true) } else { Ok(false) }),
-        };
-        match connected {
-            Ok(false) => return Ok(false),
-            Ok(true) => {}
-            Err(_) => return self.connect_next(reactor, now).map(|()| false),
         }
+        self.shake(engine, now)
+    }
+
+    fn connected(&mut self) {
         if let State::Connecting(socket) = std::mem::replace(&mut self.state, State::Resolving) {
-            self.state = State::Open { socket, writable: true };
+            self.state = State::Handshake(Wire::new(socket, self.session.take()));
         }
         self.deadline = None;
-        Ok(true)
+    }
+
+    /// Goes on with the handshake if there is one, and tells the machine when it is over.
+    fn shake(&mut self, engine: &mut Engine, now: Instant) -> Result<Progress, Disconnect> {
+        let State::Handshake(wire) = &mut self.state else { return Ok(Progress::Waits) };
+        if let Some(progress) = wire.shake()? {
+            return Ok(progress);
+        }
+        // What has come behind the handshake was no event of its own.
+        let progress = if wire.has_tls() { Progress::Again } else { Progress::Waits };
+        if let State::Handshake(wire) = std::mem::replace(&mut self.state, State::Resolving) {
+            self.state = State::Open(wire);
+        }
+        engine.handle_connected(now, self.id);
+        Ok(progress)
     }
 
     /// Reads what is there, into the driver's one buffer. `closing`: the peer has said that it sends no more.
@@ -161,23 +192,16 @@ impl<S: Socket> Transport<S> {
         now: Instant,
         closing: bool,
     ) -> Result<Progress, Disconnect> {
-        let State::Open { socket, .. } = &mut self.state else { return Ok(Progress::Waits) };
+        let progress = self.shake(engine, now)?;
+        let State::Open(wire) = &mut self.state else { return Ok(progress) };
         for _ in 0..ATTEMPTS_MAX {
-            match socket.read(buffer) {
-                Ok(0) => return Err(Disconnect::Closed),
-                Ok(count) => {
-                    // A protocol error closes the connection in the machine, which then asks for it here.
-                    if engine.handle_received(now, self.id, &buffer[..count]).is_err() {
-                        return Ok(Progress::Waits);
-                    }
-                    // The socket is empty: what comes later is an event of its own.
-                    if count < buffer.len() && !closing {
-                        return socket.await_more().map(|()| Progress::Waits).map_err(|_| Disconnect::Failed);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Waits),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(Disconnect::Failed),
+            let (count, progress) = wire.read(buffer, closing)?;
+            // A protocol error closes the connection in the machine, which then asks for it here.
+            if count > 0 && engine.handle_received(now, self.id, &buffer[..count]).is_err() {
+                return Ok(Progress::Waits);
+            }
+            if progress == Progress::Waits {
+                return Ok(progress);
             }
         }
         Ok(Progress::Again)
@@ -185,23 +209,36 @@ impl<S: Socket> Transport<S> {
 
     /// Writes what the machine has, while the socket takes it.
     pub(crate) fn write(&mut self, engine: &mut Engine, now: Instant) -> Result<Progress, Disconnect> {
-        let State::Open { socket, writable } = &mut self.state else { return Ok(Progress::Waits) };
+        let State::Open(wire) = &mut self.state else { return Ok(Progress::Waits) };
         for _ in 0..ATTEMPTS_MAX {
-            if !*writable {
+            if !wire.writable {
                 return Ok(Progress::Waits);
             }
-            let Some(transmit) = engine.poll_transmit(now, self.id) else { return Ok(Progress::Waits) };
-            let mut chunks: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
-            let count = transmit.chunks(&mut chunks);
-            let slices = chunks.map(IoSlice::new);
-            match socket.write(&slices[..count]) {
-                Ok(0) => return Err(Disconnect::Closed),
-                Ok(written) => engine.handle_transmitted(now, self.id, written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(Disconnect::Failed),
+            let written = if wire.is_holding() {
+                wire.flush()?
+            } else {
+                let Some(transmit) = engine.poll_transmit(now, self.id) else { return Ok(Progress::Waits) };
+                let mut chunks: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
+                let count = transmit.chunks(&mut chunks);
+                let slices = chunks.map(IoSlice::new);
+                wire.write(&slices[..count])?
+            };
+            if written > 0 {
+                engine.handle_transmitted(now, self.id, written);
             }
         }
         Ok(Progress::Again)
+    }
+
+    /// Whether something is to be written that is not the machine's.
+    pub(crate) fn is_holding(&self) -> bool {
+        matches!(&self.state, State::Open(wire) if wire.is_holding())
+    }
+
+    /// It is not needed any more.
+    pub(crate) fn close(&mut self) {
+        if let State::Open(wire) = &mut self.state {
+            wire.close();
+        }
     }
 }

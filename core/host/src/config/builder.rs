@@ -9,9 +9,11 @@ use std::time::Duration;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 
-use super::{ConfigError, Settings, bootstrap, file, properties};
+use super::{ConfigError, SecurityProtocol, Settings, bootstrap, file, properties};
 use crate::callback::{Callback, Undelivered};
 use crate::error::{BuildError, ProduceError};
+#[cfg(feature = "__tls")]
+use crate::tls::Pem;
 
 /// A front-end's producer: what [`Builder::build`] makes.
 pub trait Start: Sized {
@@ -90,6 +92,9 @@ macro_rules! settings {
 settings! {
     /// `client.id`: a name for the broker's logs and quotas, at most 64 bytes. Default `felice`.
     client_id: &str => |s| s.client_id = client_id.to_owned();
+    /// `security.protocol`: how brokers are talked to. Default [`SecurityProtocol::Plaintext`]; what this program was
+    /// not built with is refused by `build`.
+    security_protocol: SecurityProtocol => |s| s.security_protocol = security_protocol;
     /// `batch.size` in bytes: a batch of this size leaves before its linger is over. It may grow further while it
     /// waits for its turn. Default 16,384; at most `max.request.size`; 0 sends each record as soon as it can.
     batch_size: usize => |s| s.batch_size = Some(batch_size);
@@ -149,6 +154,46 @@ settings! {
     /// How long dropping the last clone of the producer may take to send what is held. Default 5 s; zero fails what
     /// is held at once.
     drop_timeout: Duration => |s| s.drop_timeout = drop_timeout;
+}
+
+#[cfg(feature = "__tls")]
+settings! {
+    /// `ssl.truststore.certificates`: the authorities that are trusted, as PEM. The text's lines may be joined by blanks.
+    ssl_truststore_certificates: &str => |s| s.ssl.truststore_certificates = Some(Pem::new(ssl_truststore_certificates));
+    /// `ssl.keystore.certificate.chain`: this client's certificate, and those between it and its authority, as PEM. With
+    /// it goes [`ssl_keystore_key`](Self::ssl_keystore_key).
+    ssl_keystore_certificate_chain: &str =>
+        |s| s.ssl.keystore_certificate_chain = Some(Pem::new(ssl_keystore_certificate_chain));
+    /// `ssl.keystore.key`: the private key of this client's certificate, as PEM, not encrypted.
+    ssl_keystore_key: &str => |s| s.ssl.keystore_key = Some(Pem::new(ssl_keystore_key));
+    /// `ssl.enabled.protocols`: `TLSv1.2`, `TLSv1.3`, or both with a comma between. Default both; the newest that the
+    /// broker speaks is taken.
+    ssl_enabled_protocols: &str => |s| s.ssl.enabled_protocols = ssl_enabled_protocols.to_owned();
+    /// `ssl.endpoint.identification.algorithm`: `https`, the default, where the broker's certificate must name the host
+    /// that was connected to. Empty takes any host's certificate of a trusted authority: who has one such can then read
+    /// and change everything, so it is for an authority that certifies nothing but this cluster.
+    ssl_endpoint_identification_algorithm: &str =>
+        |s| s.ssl.endpoint_identification_algorithm = ssl_endpoint_identification_algorithm.to_owned();
+}
+
+#[cfg(feature = "__tls")]
+impl<P> Builder<P> {
+    /// `ssl.truststore.location`: a PEM file of the authorities that are trusted. It is read by `build`, and again for
+    /// each connection, so that it can be replaced at any time.
+    pub fn ssl_truststore_location(mut self, path: impl AsRef<Path>) -> Self {
+        self.settings.origins.forget("ssl.truststore.location");
+        self.settings.ssl.truststore_location = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// `ssl.keystore.location`: a PEM file of this client's certificate, those between it and its authority, and its
+    /// private key, not encrypted. It is read by `build`, and again for each connection, so that it can be replaced at
+    /// any time.
+    pub fn ssl_keystore_location(mut self, path: impl AsRef<Path>) -> Self {
+        self.settings.origins.forget("ssl.keystore.location");
+        self.settings.ssl.keystore_location = Some(path.as_ref().to_owned());
+        self
+    }
 }
 
 impl<P> Builder<P> {

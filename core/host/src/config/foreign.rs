@@ -2,7 +2,14 @@
 //! the nearest name.
 
 const SERIALIZERS: &str = "records bring their own serializers here: `Serialize`";
-const PLAINTEXT: &str = "felice speaks plaintext only, so far";
+const SASL: &str = "felice has no SASL, so far";
+#[cfg(not(feature = "__tls"))]
+const NO_TLS: &str = "this program was built without felice's feature `tls`";
+#[cfg(feature = "__tls")]
+const PASSWORD: &str = "a PEM file of certificates has no password, and encrypted keys are not supported: \
+    `openssl pkey -in FILE -out PLAIN` decrypts one; keep it readable for this program only";
+#[cfg(feature = "__tls")]
+const CIPHERS: &str = "what is old or weak is not built in";
 const COMPRESSION: &str = "felice does not compress, so far";
 const TRANSACTIONS: &str = "felice has no transactions, so far";
 const JAVA: &str = "it is about Java's own machinery";
@@ -47,13 +54,34 @@ const FOREIGN: &[(&str, &str)] = &[
     ("partitioner.availability.timeout.ms", SPREAD),
     ("partitioner.class", "it names a Java class; see `partitioner`"),
     ("receive.buffer.bytes", BUFFERS),
-    ("sasl.", PLAINTEXT),
-    ("security.providers", PLAINTEXT),
+    ("sasl.", SASL),
+    ("security.providers", JAVA),
     ("send.buffer.bytes", BUFFERS),
     ("session.timeout.ms", CONSUMER),
     ("share.", CONSUMER),
     ("socket.connection.setup.timeout.max.ms", "socket.connection.setup.timeout.ms does not grow here"),
-    ("ssl.", PLAINTEXT),
+    #[cfg(not(feature = "__tls"))]
+    ("ssl.", NO_TLS),
+    #[cfg(feature = "__tls")]
+    ("ssl.cipher.suites", CIPHERS),
+    #[cfg(feature = "__tls")]
+    ("ssl.engine.factory.class", JAVA),
+    #[cfg(feature = "__tls")]
+    ("ssl.key.password", PASSWORD),
+    #[cfg(feature = "__tls")]
+    ("ssl.keymanager.algorithm", JAVA),
+    #[cfg(feature = "__tls")]
+    ("ssl.keystore.password", PASSWORD),
+    #[cfg(feature = "__tls")]
+    ("ssl.protocol", "ssl.enabled.protocols says which versions are spoken, and the newest one is"),
+    #[cfg(feature = "__tls")]
+    ("ssl.provider", JAVA),
+    #[cfg(feature = "__tls")]
+    ("ssl.secure.random.implementation", JAVA),
+    #[cfg(feature = "__tls")]
+    ("ssl.trustmanager.algorithm", JAVA),
+    #[cfg(feature = "__tls")]
+    ("ssl.truststore.password", PASSWORD),
     ("transaction.", TRANSACTIONS),
     ("transactional.id", TRANSACTIONS),
     ("value.deserializer", CONSUMER),
@@ -90,7 +118,8 @@ mod tests {
                 (false, None) => panic!("{name} is neither taken nor explained"),
             }
         }
-        assert_eq!((taken, explained), (23, 117));
+        let tls = if cfg!(feature = "__tls") { 9 } else { 0 };
+        assert_eq!((taken, explained), (23 + tls, 117 - tls));
     }
 
     #[test]

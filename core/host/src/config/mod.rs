@@ -6,6 +6,9 @@ mod error;
 mod file;
 mod foreign;
 mod properties;
+mod security;
+#[cfg(feature = "__tls")]
+mod ssl;
 mod syntax;
 
 use std::sync::Arc;
@@ -18,10 +21,12 @@ use felice_core::partitioner::Murmur2;
 pub use self::bootstrap::Server;
 pub use self::builder::{Builder, Start, StartWithDriver};
 pub use self::error::ConfigError;
+pub use self::security::SecurityProtocol;
 
 use crate::callback::Callbacks;
 use crate::checksum;
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
+use crate::tls::Tls;
 
 /// A partitioner that threads can share.
 pub(crate) type SharedPartitioner = Arc<dyn felice_core::partitioner::Partitioner + Send + Sync>;
@@ -30,6 +35,9 @@ pub(crate) type SharedPartitioner = Arc<dyn felice_core::partitioner::Partitione
 pub struct Settings {
     pub(crate) bootstrap_servers: Vec<String>,
     pub(crate) client_id: String,
+    pub(crate) security_protocol: SecurityProtocol,
+    #[cfg(feature = "__tls")]
+    pub(crate) ssl: ssl::Ssl,
     pub(crate) batch_size: Option<usize>,
     pub(crate) linger: Duration,
     pub(crate) buffer_memory: usize,
@@ -65,6 +73,9 @@ impl Default for Settings {
         Self {
             bootstrap_servers: Vec::new(),
             client_id: "felice".into(),
+            security_protocol: SecurityProtocol::Plaintext,
+            #[cfg(feature = "__tls")]
+            ssl: ssl::Ssl::default(),
             batch_size: None,
             linger: accumulator.linger,
             buffer_memory: 1024 * 1024,
@@ -109,6 +120,7 @@ pub(crate) struct Checked {
     pub(crate) servers: Vec<Server>,
     pub(crate) accumulator: AccumulatorConfig,
     pub(crate) sender: SenderConfig,
+    pub(crate) tls: Option<Tls>,
     pub(crate) blocks: usize,
     pub(crate) block_bytes: usize,
 }
@@ -121,6 +133,7 @@ impl Settings {
     }
 
     fn check_all(self) -> Result<Checked, ConfigError> {
+        self.security_protocol.check()?;
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
@@ -155,7 +168,20 @@ impl Settings {
         };
         let block_bytes = block_bytes(self.buffer_memory, batch_bytes as usize, self.partitions_max);
         let blocks = self.buffer_memory / block_bytes;
-        Ok(Checked { settings: self, servers, accumulator, sender, blocks, block_bytes })
+        // Last, since it reads files.
+        let tls = self.check_tls()?;
+        Ok(Checked { settings: self, servers, accumulator, sender, tls, blocks, block_bytes })
+    }
+
+    #[cfg(feature = "__tls")]
+    fn check_tls(&self) -> Result<Option<Tls>, ConfigError> {
+        ssl::Ssl::check(self)
+    }
+
+    #[cfg(not(feature = "__tls"))]
+    #[expect(clippy::unnecessary_wraps, reason = "with TLS it may fail")]
+    const fn check_tls(&self) -> Result<Option<Tls>, ConfigError> {
+        Ok(None)
     }
 
     fn check_limits(&self) -> Result<(), ConfigError> {

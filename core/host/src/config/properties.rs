@@ -1,13 +1,17 @@
 //! Settings by Kafka's names, as text.
 
 use std::num::IntErrorKind;
+#[cfg(feature = "__tls")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
 
-use super::{ConfigError, Settings, bootstrap, foreign};
+use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
+#[cfg(feature = "__tls")]
+use crate::tls::{PEM_ONLY, Pem};
 
 type Set = fn(&mut Settings, &str) -> Result<(), &'static str>;
 
@@ -51,10 +55,34 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("retries", retries),
     ("retry.backoff.max.ms", |s, v| millis(v).map(|d| s.retry_backoff_max = d)),
     ("retry.backoff.ms", |s, v| millis(v).map(|d| s.retry_backoff = d)),
-    ("security.protocol", |_, v| {
-        only(v.eq_ignore_ascii_case("PLAINTEXT"), "PLAINTEXT: felice speaks nothing else, so far")
+    ("security.protocol", |s, v| {
+        SecurityProtocol::of(v).map(|protocol| s.security_protocol = protocol).ok_or(security::NAMES)
     }),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
+    #[cfg(feature = "__tls")]
+    ("ssl.enabled.protocols", |s, v| {
+        v.clone_into(&mut s.ssl.enabled_protocols);
+        Ok(())
+    }),
+    #[cfg(feature = "__tls")]
+    ("ssl.endpoint.identification.algorithm", |s, v| {
+        v.clone_into(&mut s.ssl.endpoint_identification_algorithm);
+        Ok(())
+    }),
+    #[cfg(feature = "__tls")]
+    ("ssl.keystore.certificate.chain", |s, v| pem(&mut s.ssl.keystore_certificate_chain, v)),
+    #[cfg(feature = "__tls")]
+    ("ssl.keystore.key", |s, v| pem(&mut s.ssl.keystore_key, v)),
+    #[cfg(feature = "__tls")]
+    ("ssl.keystore.location", |s, v| path(&mut s.ssl.keystore_location, v)),
+    #[cfg(feature = "__tls")]
+    ("ssl.keystore.type", |_, v| only(v.eq_ignore_ascii_case("PEM"), PEM_ONLY)),
+    #[cfg(feature = "__tls")]
+    ("ssl.truststore.certificates", |s, v| pem(&mut s.ssl.truststore_certificates, v)),
+    #[cfg(feature = "__tls")]
+    ("ssl.truststore.location", |s, v| path(&mut s.ssl.truststore_location, v)),
+    #[cfg(feature = "__tls")]
+    ("ssl.truststore.type", |_, v| only(v.eq_ignore_ascii_case("PEM"), PEM_ONLY)),
     ("topics.max", |s, v| number(v).map(|n| s.topics_max = n)),
 ];
 
@@ -105,6 +133,21 @@ fn boolean(value: &str) -> Result<bool, &'static str> {
         "false" => Ok(false),
         _ => Err(BOOL),
     }
+}
+
+/// A file: nothing where the setting is empty, as in Kafka.
+#[cfg(feature = "__tls")]
+#[expect(clippy::unnecessary_wraps, reason = "as all others")]
+fn path(place: &mut Option<PathBuf>, value: &str) -> Result<(), &'static str> {
+    *place = (!value.is_empty()).then(|| value.into());
+    Ok(())
+}
+
+#[cfg(feature = "__tls")]
+#[expect(clippy::unnecessary_wraps, reason = "as all others")]
+fn pem(place: &mut Option<Pem>, value: &str) -> Result<(), &'static str> {
+    *place = (!value.is_empty()).then(|| Pem::new(value));
+    Ok(())
 }
 
 fn acks(settings: &mut Settings, value: &str) -> Result<(), &'static str> {

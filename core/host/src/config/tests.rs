@@ -122,7 +122,10 @@ fn shown(settings: Settings) -> String {
     let Settings { partitions_known_max, brokers_max, drop_timeout, .. } = &checked.settings;
     let planes = (&checked.accumulator, &checked.sender, checked.blocks);
     let tables = (topics_max, partitions_max, partitions_known_max, brokers_max);
-    format!("{planes:?} {tables:?} {client_id} {max_block:?} {ignore_keys} {drop_timeout:?}")
+    let security_protocol = checked.settings.security_protocol;
+    format!(
+        "{planes:?} {tables:?} {client_id} {security_protocol:?} {max_block:?} {ignore_keys} {drop_timeout:?}"
+    )
 }
 
 /// Each default that the README tells is the one that counts where nobody sets anything.
@@ -134,7 +137,7 @@ fn the_readmes_defaults_are_the_builders() {
         .take_while(|line| line.starts_with('|'))
         .map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
         .collect();
-    assert_eq!(rows.len(), 26);
+    assert_eq!(rows.len(), 27);
     let connected = || Settings { bootstrap_servers: vec!["a:1".into()], ..Settings::default() };
     let defaults = shown(connected());
     for row in rows.iter().filter(|row| row[1] != "bootstrap.servers") {

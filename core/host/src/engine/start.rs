@@ -49,6 +49,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         topic_waiters: Waiters::default(),
     };
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
+    let tls = checked.tls.map(Arc::new);
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
     let engine = Engine {
         shared: Arc::clone(&shared),
@@ -65,6 +66,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         gave_up: false,
         ended: false,
         connection_setup_timeout,
+        tls,
     };
     Ok((shared, engine))
 }

@@ -1,0 +1,226 @@
+//! TLS byte by byte: felice's own driver over connections that are made up, so that a handshake is cut, stalled and
+//! delivered in pieces at every place there is, and every turn of the driver is counted.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use felice_core::error::{Cause, Disconnect, TlsFailure};
+use felice_core::record::ProducerRecord;
+use felice_host::{BuildError, Builder, Engine, Network, SecurityProtocol, Sending, Settings, Shared, Start};
+use felice_tests::certificates::Authority;
+use felice_tests::cluster::{Cluster, ClusterConfig};
+use felice_tests::tls::{Broker, Manner, ONLY_12, ONLY_13, Pipe, server_config};
+use rustls::SupportedProtocolVersion;
+
+/// How long anything may take that should take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Turns in which nothing happens.
+const IDLE_TURNS: usize = 3;
+
+/// A producer without a front-end.
+struct Made(Arc<Shared>, Engine);
+
+impl Start for Made {
+    fn start(settings: Settings) -> Result<Self, BuildError> {
+        let (shared, engine) = felice_host::start(settings, Waker::noop().clone())?;
+        Ok(Self(shared, engine))
+    }
+}
+
+/// A producer, its driver, and the broker that it sends to.
+struct Rig {
+    shared: Arc<Shared>,
+    network: Network<Pipe>,
+    broker: Broker,
+    turns: usize,
+}
+
+impl Rig {
+    fn new(authority: &Authority, versions: &[&'static SupportedProtocolVersion], manner: Manner) -> Self {
+        Self::with(authority, versions, manner, |builder| builder)
+    }
+
+    fn with(
+        authority: &Authority,
+        versions: &[&'static SupportedProtocolVersion],
+        manner: Manner,
+        set: impl FnOnce(Builder<Made>) -> Builder<Made>,
+    ) -> Self {
+        let mut cluster = Cluster::new(ClusterConfig::default());
+        cluster.set_address(1, "127.0.0.1", 9092);
+        cluster.create_topic("t", 1);
+        let config = server_config(&authority.issue("broker", &["127.0.0.1"]), None, versions);
+        let broker = Broker::new(cluster, config, manner);
+        let builder = Builder::new()
+            .bootstrap_servers("127.0.0.1:9092")
+            .security_protocol(SecurityProtocol::Ssl)
+            .ssl_truststore_certificates(&authority.certificate())
+            .linger(Duration::ZERO)
+            .reconnect_backoff(Duration::from_millis(1))
+            .reconnect_backoff_max(Duration::from_millis(1))
+            .retry_backoff(Duration::from_millis(1))
+            .retry_backoff_max(Duration::from_millis(1));
+        let Made(shared, engine) = set(builder).build().unwrap();
+        let network = Network::new(engine, Waker::noop().clone(), broker.clone());
+        Self { shared, network, broker, turns: 0 }
+    }
+
+    /// What a front-end's loop does once: turn, wait, handle. False where nothing is to be done and nothing is under way.
+    fn turn(&mut self) -> bool {
+        self.network.turn();
+        self.turns += 1;
+        let before = self.broker.moved_by_all();
+        let told = self.broker.step();
+        let happened = !told.is_empty() || self.broker.moved_by_all() > before;
+        for (id, ready) in told {
+            self.network.handle(id, ready);
+        }
+        happened || self.network.poll_timeout() == Some(Duration::ZERO)
+    }
+
+    /// Sends a record, and turns until it has its outcome.
+    fn send(&mut self, value: &[u8]) {
+        let record = ProducerRecord::new("t", value).partition(0);
+        let accepted = Sending::handle(&self.shared).attempt(&record);
+        let mut delivery = Sending::delivery(accepted).unwrap();
+        let begun = Instant::now();
+        let mut idle = 0;
+        loop {
+            if let Some(outcome) = delivery.try_get() {
+                outcome.unwrap_or_else(|error| panic!("{error}"));
+                return;
+            }
+            if self.turn() {
+                idle = 0;
+            } else {
+                idle += 1;
+                // Backoffs take a millisecond or two. Where a wake-up was lost the next deadline is a request's.
+                let wait = self.network.poll_timeout().expect("a record waits for something");
+                assert!(
+                    idle < IDLE_TURNS || wait < Duration::from_millis(100),
+                    "nobody is woken for {wait:?}"
+                );
+                thread::sleep(wait.min(Duration::from_millis(5)));
+            }
+            assert!(begun.elapsed() < PATIENCE, "{:?}", self.network);
+        }
+    }
+
+    fn stored(&self) -> Vec<Vec<u8>> {
+        let records = self.broker.with(|cluster| cluster.records("t", 0));
+        records.into_iter().map(|record| record.value.unwrap_or_default()).collect()
+    }
+}
+
+/// Every version with every kind of event.
+fn each(check: impl Fn(&[&'static SupportedProtocolVersion], bool)) {
+    for versions in [ONLY_12, ONLY_13] {
+        for once in [false, true] {
+            check(versions, once);
+        }
+    }
+}
+
+#[test]
+fn a_handshake_that_breaks_after_any_byte_is_begun_again() {
+    let authority = Authority::new("authority");
+    for versions in [ONLY_12, ONLY_13] {
+        let mut passed = false;
+        let mut cut = 0;
+        // The handshake, and all that follows until the record is stored.
+        while !passed {
+            cut += 1;
+            let manner = Manner { cut: Some(cut), once: cut % 2 == 0, ..Manner::default() };
+            let mut rig = Rig::new(&authority, versions, manner);
+            rig.send(b"value");
+            assert_eq!(rig.stored(), [b"value"], "cut after {cut}");
+            passed = rig.broker.connections() == 1;
+        }
+        assert!(cut > 1_000, "a handshake alone has more than {cut} bytes");
+    }
+}
+
+#[test]
+fn one_byte_at_a_time_is_enough_and_costs_no_empty_turn() {
+    let authority = Authority::new("authority");
+    each(|versions, once| {
+        for (piece, room) in [(1, 1), (1, usize::MAX), (3, 2), (100, 7)] {
+            let manner = Manner { piece, room, once, ..Manner::default() };
+            let mut rig = Rig::new(&authority, versions, manner);
+            rig.send(&[b'x'; 2_000]);
+            assert_eq!(rig.stored(), [[b'x'; 2_000]]);
+            let moved = rig.broker.moved(0);
+            assert_eq!(rig.broker.connections(), 1);
+            assert!(
+                rig.turns <= moved / piece.min(room) + 20,
+                "{} turns for {moved} bytes: {manner:?}",
+                rig.turns
+            );
+        }
+    });
+}
+
+#[test]
+fn a_handshake_that_stands_still_is_given_up_in_time_and_nothing_spins_meanwhile() {
+    let authority = Authority::new("authority");
+    let setup = Duration::from_millis(40);
+    each(|versions, once| {
+        for stall in [1, 100, 400, 700, 1_000] {
+            let manner = Manner { stall: Some(stall), once, ..Manner::default() };
+            let mut rig = Rig::with(&authority, versions, manner, |builder| {
+                builder.socket_connection_setup_timeout(setup)
+            });
+            rig.send(b"value");
+            assert_eq!(rig.broker.connections(), 2, "stalled after {stall}");
+            assert_eq!(rig.stored(), [b"value"]);
+            // It waits 5 ms at most at a time.
+            assert!(rig.turns < 60, "{} turns, stalled after {stall}", rig.turns);
+        }
+    });
+}
+
+#[test]
+fn large_records_pass_in_both_manners() {
+    let authority = Authority::new("authority");
+    each(|versions, once| {
+        for room in [usize::MAX, 10_000, 333] {
+            let manner = Manner { room, once, ..Manner::default() };
+            let mut rig = Rig::new(&authority, versions, manner);
+            let value: Vec<u8> = (0..200_000_u32).map(|it| (it * 31 >> 3) as u8).collect();
+            rig.send(&value);
+            rig.send(b"and a small one");
+            assert_eq!(rig.stored(), [&value[..], b"and a small one"]);
+            assert_eq!(rig.broker.connections(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_ends_in_the_handshake_says_so() {
+    let authority = Authority::new("authority");
+    each(|versions, once| {
+        let manner = Manner { cut: Some(300), once, ..Manner::default() };
+        let mut rig = Rig::with(&authority, versions, manner, |builder| {
+            builder
+                .request_timeout(Duration::from_millis(20))
+                .delivery_timeout(Duration::from_millis(30))
+                .reconnect_backoff(Duration::from_secs(10))
+                .reconnect_backoff_max(Duration::from_secs(10))
+        });
+        let accepted = Sending::handle(&rig.shared).attempt(&ProducerRecord::new("t", "value"));
+        let mut delivery = Sending::delivery(accepted).unwrap();
+        let error = loop {
+            rig.turn();
+            match delivery.try_get() {
+                Some(outcome) => break outcome.unwrap_err(),
+                None => thread::sleep(
+                    rig.network.poll_timeout().unwrap_or_default().min(Duration::from_millis(5)),
+                ),
+            }
+        };
+        let closed = Cause::Disconnected(Disconnect::Tls(TlsFailure::Closed));
+        assert_eq!(error.last_cause(), Some(closed), "{error}");
+    });
+}
