@@ -202,11 +202,15 @@ impl AuthenticationError {
 impl fmt::Display for AuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnsupportedMechanism => write!(f, "the broker does not offer the mechanism (sasl.mechanism)"),
+            Self::UnsupportedMechanism => {
+                write!(f, "the broker does not offer the mechanism (sasl.mechanism)")
+            }
             Self::NoSasl => write!(f, "the broker's listener has no SASL (security.protocol)"),
             Self::Refused(code) => code.fmt(f),
             Self::InvalidChallenge => write!(f, "the broker's answer is not what the mechanism asks for"),
-            Self::Iterations => write!(f, "the broker asks for a number of SCRAM iterations that is not allowed"),
+            Self::Iterations => {
+                write!(f, "the broker asks for a number of SCRAM iterations that is not allowed")
+            }
             Self::WrongSignature => {
                 write!(f, "the broker could not prove that it knows the password: it may be an impostor")
             }
@@ -357,7 +361,10 @@ impl Failure {
         match self.kind {
             ErrorKind::Broker(code) => code.is_retriable(),
             ErrorKind::DeliveryTimeout(_) | ErrorKind::UnknownTopic => true,
-            ErrorKind::Authentication(_) | ErrorKind::Closed | ErrorKind::UnknownPartition | ErrorKind::TooManyPartitions => false,
+            ErrorKind::Authentication(_)
+            | ErrorKind::Closed
+            | ErrorKind::UnknownPartition
+            | ErrorKind::TooManyPartitions => false,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What the front-ends show beside their own types: a user of theirs names no other crate.
 
 pub use felice_core::config::{Acks, Spread};
-pub use felice_core::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
+pub use felice_core::error::{
+    AuthenticationError, Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage,
+};
 pub use felice_core::partitioner::{self, Partitioner};
 pub use felice_core::record::{Header, ProducerRecord};
 #[cfg(feature = "json")]
@@ -13,3 +15,4 @@ pub use crate::RecordMetadata;
 pub use crate::callback::Callback;
 pub use crate::config::{ConfigError, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+pub use crate::token::{BearerToken, TokenError};

@@ -65,7 +65,10 @@ impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidUser { bytes } => {
-                write!(f, "the user name has {bytes} bytes: 1 to {USER_BYTES_MAX} are allowed, none of them zero")
+                write!(
+                    f,
+                    "the user name has {bytes} bytes: 1 to {USER_BYTES_MAX} are allowed, none of them zero"
+                )
             }
             Self::InvalidPassword { bytes } => write!(
                 f,

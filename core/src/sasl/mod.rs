@@ -24,8 +24,8 @@ mod secret;
 mod tests;
 
 pub use bearer::Token;
-pub(crate) use secret::write_harmless;
 pub use credentials::{Credentials, CredentialsError, Mechanism, PASSWORD_BYTES_MAX, USER_BYTES_MAX};
+pub(crate) use secret::write_harmless;
 
 use core::fmt::Write;
 

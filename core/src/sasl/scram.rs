@@ -168,7 +168,9 @@ impl Exchange {
         let mut encoded = [0; HASH_BYTES.div_ceil(3) * 4];
         let encoded = Base64::encode(&proof[..size], &mut encoded).unwrap_or_default();
         let mut out = Text::new(out);
-        [WITHOUT_BINDING, challenge.nonce, b",p=", encoded.as_bytes()].into_iter().for_each(|part| out.put(part));
+        [WITHOUT_BINDING, challenge.nonce, b",p=", encoded.as_bytes()]
+            .into_iter()
+            .for_each(|part| out.put(part));
         Ok(out.finish())
     }
 
@@ -209,9 +211,9 @@ impl<'c> Challenge<'c> {
         if iterations.is_empty() || !iterations.iter().all(u8::is_ascii_digit) {
             return Err(INVALID);
         }
-        let count = iterations.iter().fold(0_u32, |count, digit| {
-            count.saturating_mul(10).saturating_add(u32::from(digit - b'0'))
-        });
+        let count = iterations
+            .iter()
+            .fold(0_u32, |count, digit| count.saturating_mul(10).saturating_add(u32::from(digit - b'0')));
         if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&count) {
             let _ = write!(words, "{count} iterations, allowed are {ITERATIONS_MIN} to {ITERATIONS_MAX}");
             return Err(AuthenticationError::Iterations);

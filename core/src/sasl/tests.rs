@@ -22,8 +22,7 @@ impl Client {
 
     fn message(&mut self, challenge: &[u8], room: usize) -> Result<Vec<u8>, AuthenticationError> {
         let mut out = std::vec![0xee; room];
-        let length =
-            self.exchange.message(&mut self.credentials, challenge, 0, &mut out, &mut self.words)?;
+        let length = self.exchange.message(&mut self.credentials, challenge, 0, &mut out, &mut self.words)?;
         out.truncate(length);
         Ok(out)
     }
@@ -170,7 +169,11 @@ mod scram {
             assert_eq!(client.answer(signature.as_bytes()), Ok(Next::Done));
             assert_eq!(client.answer(signature.as_bytes()), Err(AuthenticationError::InvalidChallenge));
             let mut client = Client::new(client.credentials);
-            assert_ne!(client.message(b"", 512).unwrap(), first.as_bytes(), "each run has a nonce of its own");
+            assert_ne!(
+                client.message(b"", 512).unwrap(),
+                first.as_bytes(),
+                "each run has a nonce of its own"
+            );
         }
     }
 

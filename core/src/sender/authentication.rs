@@ -189,7 +189,8 @@ impl<S: Storage> Sender<S> {
         self.advance(now);
         let slot = connection.slot;
         let current = self.is_current(connection);
-        let Some(sasl) = self.sasl.as_mut().filter(|sasl| current && sasl.slot(slot).token == TokenState::Asked)
+        let Some(sasl) =
+            self.sasl.as_mut().filter(|sasl| current && sasl.slot(slot).token == TokenState::Asked)
         else {
             return;
         };
@@ -304,7 +305,9 @@ impl<S: Storage> Sender<S> {
         let progress = decoder.push(input, |item| {
             match item {
                 Item::Value(wire::Handshake::ErrorCode, Value::I16(code)) => error = ErrorCode(code),
-                Item::Value(wire::Handshake::Mechanism, Value::Text(Some(name))) => self.keep_mechanism(slot, name),
+                Item::Value(wire::Handshake::Mechanism, Value::Text(Some(name))) => {
+                    self.keep_mechanism(slot, name)
+                }
                 _ => {}
             }
             Ok(())
@@ -325,7 +328,9 @@ impl<S: Storage> Sender<S> {
                 self.unauthenticated(slot, AuthenticationError::UnsupportedMechanism);
             }
             // A broker that had SASL before still has it: it is asked too often.
-            ErrorCode::ILLEGAL_SASL_STATE if !renews => self.unauthenticated(slot, AuthenticationError::NoSasl),
+            ErrorCode::ILLEGAL_SASL_STATE if !renews => {
+                self.unauthenticated(slot, AuthenticationError::NoSasl)
+            }
             code => self.unauthenticated(slot, AuthenticationError::Refused(code)),
         }
         Ok(Incoming::START)
@@ -352,8 +357,12 @@ impl<S: Storage> Sender<S> {
         let progress = decoder.push(input, |item| {
             match item {
                 Item::Value(Field::ErrorCode, Value::I16(code)) => answer.error = ErrorCode(code),
-                Item::Value(Field::SessionLifetimeMs, Value::I64(millis)) => answer.session_lifetime_ms = millis,
-                Item::Value(Field::ErrorMessage, Value::Text(Some(message))) => self.keep_words(slot, message),
+                Item::Value(Field::SessionLifetimeMs, Value::I64(millis)) => {
+                    answer.session_lifetime_ms = millis
+                }
+                Item::Value(Field::ErrorMessage, Value::Text(Some(message))) => {
+                    self.keep_words(slot, message)
+                }
                 Item::Value(Field::AuthBytes, Value::Bytes(piece)) => self.keep_challenge(slot, piece)?,
                 _ => {}
             }
@@ -478,7 +487,8 @@ impl<S: Storage> Sender<S> {
 
     fn is_accepted_somewhere(&self) -> bool {
         let accepted = |slot: u16| {
-            let renews = || self.connection(slot).state == State::Authenticating && self.session(slot).is_some();
+            let renews =
+                || self.connection(slot).state == State::Authenticating && self.session(slot).is_some();
             self.connection(slot).is_ready() || renews()
         };
         (0..self.cluster.brokers().len() as u16).any(accepted)
@@ -503,7 +513,8 @@ impl<S: Storage> Sender<S> {
     /// The other plane has heard of all that was to be told, and says whether it still holds records.
     pub(super) fn note_demand(&mut self) {
         let told = !self.demand && !self.cluster.has_changed();
-        if let Some(Refusal { told: before, .. }) = self.sasl.as_mut().and_then(|sasl| sasl.refusal.as_mut()) {
+        if let Some(Refusal { told: before, .. }) = self.sasl.as_mut().and_then(|sasl| sasl.refusal.as_mut())
+        {
             *before = told;
         }
     }

@@ -14,6 +14,7 @@ use crate::callback::{Callback, Undelivered};
 use crate::error::{BuildError, ProduceError};
 #[cfg(feature = "__tls")]
 use crate::tls::Pem;
+use crate::token::{self, BearerToken, TokenError};
 
 /// A front-end's producer: what [`Builder::build`] makes.
 pub trait Start: Sized {
@@ -216,6 +217,44 @@ impl<P> Builder<P> {
     pub fn partitioner(mut self, partitioner: impl Partitioner + Send + Sync + 'static) -> Self {
         self.settings.origins.forget("partitioner");
         self.settings.partitioner = Arc::new(partitioner);
+        self
+    }
+
+    /// SASL with the mechanism PLAIN: `sasl.mechanism`, `sasl.username` and `sasl.password`. Of use inside TLS only
+    /// (`security.protocol=SASL_SSL`): everybody on the way can read the password otherwise.
+    pub fn sasl_plain(self, user: &str, password: &str) -> Self {
+        self.sasl_user("PLAIN", user, password)
+    }
+
+    /// SASL with SCRAM-SHA-256: `sasl.mechanism`, `sasl.username` and `sasl.password`. Broker and client prove to each
+    /// other that they know the password, and neither tells it.
+    #[cfg(feature = "scram")]
+    pub fn sasl_scram_sha_256(self, user: &str, password: &str) -> Self {
+        self.sasl_user("SCRAM-SHA-256", user, password)
+    }
+
+    /// SASL with SCRAM-SHA-512: see [`sasl_scram_sha_256`](Self::sasl_scram_sha_256).
+    #[cfg(feature = "scram")]
+    pub fn sasl_scram_sha_512(self, user: &str, password: &str) -> Self {
+        self.sasl_user("SCRAM-SHA-512", user, password)
+    }
+
+    /// SASL with the mechanism OAUTHBEARER. The function has a token for each connection, and again before a session ends
+    /// (KIP-368). It runs on a thread of its own, one call at a time, and may wait, for `request.timeout.ms` at the most;
+    /// it keeps tokens that are good for more than one connection itself. Where it fails or panics, the connection is
+    /// tried again after `reconnect.backoff.ms`, and records wait.
+    pub fn sasl_oauth_bearer(
+        mut self,
+        tokens: impl Fn() -> Result<BearerToken, TokenError> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.origins.forget_sasl();
+        self.settings.sasl.set_provider(token::provider(tokens));
+        self
+    }
+
+    fn sasl_user(mut self, mechanism: &str, user: &str, password: &str) -> Self {
+        self.settings.origins.forget_sasl();
+        self.settings.sasl.set_user(mechanism, user, password);
         self
     }
 

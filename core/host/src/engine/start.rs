@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
-use felice_core::sender::{self, InFlightSlot, Sender, SenderTables};
+use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 
 use super::{Engine, TAKEN_AT_ONCE};
-use crate::config::{Checked, ConfigError, Settings};
+use crate::config::{Authentication, Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
@@ -32,7 +32,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let checked = settings.check()?;
     let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
-    let sender = sender(&checked, batches);
+    let mut sender = sender(&checked, batches);
     // Full batches, and as many that are not.
     let held = full_batches(&checked).min(batches);
     let undelivered = checked.settings.callbacks.undelivered.clone();
@@ -50,6 +50,11 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     };
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
     let tls = checked.tls.map(Arc::new);
+    let token_provider = checked.authentication.as_ref().and_then(|found| found.provider.clone());
+    if let Some(authentication) = checked.authentication {
+        // The tables are as long as they must be.
+        let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
+    }
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
     let engine = Engine {
         shared: Arc::clone(&shared),
@@ -67,6 +72,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         ended: false,
         connection_setup_timeout,
         tls,
+        token_provider,
     };
     Ok((shared, engine))
 }
@@ -100,6 +106,15 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
         let _ = accumulator.add_block(HeapBlock::new(checked.block_bytes));
     }
     accumulator
+}
+
+fn sasl(authentication: Authentication, brokers_max: usize) -> SaslTables<Heap> {
+    let buffer_bytes = authentication.buffer_bytes();
+    SaslTables {
+        credentials: Box::new([authentication.credentials]),
+        slots: table(brokers_max, || SaslSlot::EMPTY),
+        buffers: table(brokers_max * buffer_bytes, u8::default),
+    }
 }
 
 fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {

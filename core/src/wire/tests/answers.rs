@@ -36,8 +36,7 @@ fn is_beginning<F: PartialEq>(part: &[Told<F>], whole: &[Told<F>]) -> bool {
     match part.split_last() {
         Some((Told::Bytes(_, bytes), before)) => {
             let all = whole.get(before.len());
-            whole.starts_with(before)
-                && matches!(all, Some(Told::Bytes(_, all)) if all.starts_with(bytes))
+            whole.starts_with(before) && matches!(all, Some(Told::Bytes(_, all)) if all.starts_with(bytes))
         }
         _ => whole.starts_with(part),
     }
