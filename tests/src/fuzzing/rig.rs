@@ -225,6 +225,7 @@ impl Rig {
                 }
                 ProducerEvent::Disconnect(connection) => self.forget(connection.slot),
                 ProducerEvent::Transmit(connection) => self.write(connection.slot),
+                ProducerEvent::Token(_) => panic!("there is no SASL"),
                 ProducerEvent::Completed(completed) => self.complete(&completed),
                 ProducerEvent::Reassigned(reassigned) => {
                     let number = self.open.remove(&reassigned.from).expect("what moves was accepted");

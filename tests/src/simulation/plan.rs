@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use felice_core::config::{AccumulatorConfig, Acks, SenderConfig, Spread};
+use felice_core::sasl::Credentials;
 
 use super::dice::Dice;
-use crate::cluster::Release;
+use crate::cluster::{Release, SaslConfig};
 
 /// The latest that an answer may be, in microseconds.
 pub(super) const LATE_US: u64 = 10_000_000;
@@ -30,6 +31,54 @@ pub(super) struct Plan {
     pub(super) release: Release,
     pub(super) leader_hints: bool,
     pub(super) auto_create: bool,
+    /// How clients prove who they are; `None` where they need not.
+    pub(super) sasl: Option<SaslPlan>,
+}
+
+/// SASL in a run.
+#[derive(Debug, Clone)]
+pub(super) struct SaslPlan {
+    /// How long a session lasts, in milliseconds; 0 without an end.
+    pub(super) session_lifetime_ms: i64,
+}
+
+impl SaslPlan {
+    fn new(dice: &mut Dice) -> Self {
+        // A broker takes no second authentication within a second, which begins before the end of the first.
+        let session_lifetime_ms = if dice.one_in(4) { 0 } else { dice.magnitude(1_300, 20_000) as i64 };
+        Self { session_lifetime_ms }
+    }
+
+    pub(super) fn config(&self) -> SaslConfig {
+        SaslConfig {
+            users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
+            token: TOKEN.to_owned(),
+            session_lifetime_ms: self.session_lifetime_ms,
+        }
+    }
+}
+
+const USER: &str = "u=,";
+const PASSWORD: &str = "password";
+pub(super) const TOKEN: &str = "header.payload.signature";
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    Plain,
+    Scram,
+    Token,
+}
+
+impl Proof {
+    pub(super) fn credentials(self) -> Credentials {
+        match self {
+            Self::Plain => Credentials::plain(USER, PASSWORD),
+            Self::Scram => Credentials::scram_sha_256(USER, PASSWORD, [7; 32]),
+            Self::Token => Ok(Credentials::oauth_bearer()),
+        }
+        .expect("credentials as they should be")
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +116,8 @@ pub(super) struct ClientPlan {
     pub(super) closes: bool,
     /// Whether its wall clock jumps.
     pub(super) clock_jumps: bool,
+    /// How it proves who it is, where it must.
+    pub(super) sasl: Option<Proof>,
 }
 
 #[derive(Debug, Clone)]
@@ -120,10 +171,12 @@ pub(super) enum Trouble {
     Addresses,
     /// Brokers that are replaced by others, under other ids: where they were, or elsewhere.
     Ids,
+    /// Credentials that are refused for a while.
+    Credentials,
 }
 
 impl Trouble {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Cuts,
         Self::Silence,
         Self::Refusals,
@@ -144,6 +197,7 @@ impl Trouble {
         Self::Topics,
         Self::Addresses,
         Self::Ids,
+        Self::Credentials,
     ];
 
     /// None at all in one run of eight; else each with a chance that the run has drawn.
@@ -170,9 +224,10 @@ impl Plan {
             Release::V4_3,
         ];
         let network = NetworkPlan::new(dice);
+        let sasl = dice.one_in(3).then(|| SaslPlan::new(dice));
         Self {
             brokers,
-            clients: (0..clients).map(|_| ClientPlan::new(dice, &network)).collect(),
+            clients: (0..clients).map(|_| ClientPlan::new(dice, &network, sasl.is_some())).collect(),
             topics,
             network,
             troubles: Trouble::some(dice),
@@ -181,6 +236,7 @@ impl Plan {
             release: *dice.pick(&releases),
             leader_hints: dice.one_in(2),
             auto_create: dice.one_in(2),
+            sasl,
         }
     }
 }
@@ -233,7 +289,7 @@ impl TopicPlan {
 }
 
 impl ClientPlan {
-    fn new(dice: &mut Dice, network: &NetworkPlan) -> Self {
+    fn new(dice: &mut Dice, network: &NetworkPlan, sasl: bool) -> Self {
         let micros = |dice: &mut Dice, low, high| Duration::from_micros(dice.magnitude(low, high));
         let idempotence = !dice.one_in(8);
         let acks = match dice.below(8) {
@@ -295,6 +351,10 @@ impl ClientPlan {
             read_bytes_max: dice.magnitude(1, 10_000),
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),
+            // Of SCRAM there is less: hashing a password takes as long as all the rest of a run.
+            sasl: sasl.then(|| {
+                *dice.pick(&[Proof::Plain, Proof::Plain, Proof::Plain, Proof::Token, Proof::Token, Proof::Scram])
+            }),
         }
     }
 }
