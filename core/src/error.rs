@@ -385,7 +385,9 @@ impl fmt::Display for Failure {
             }
         }
         write!(f, "; sent {} times", self.attempts)?;
-        if let Some(cause) = self.last_cause {
+        let again = matches!((self.kind, self.last_cause),
+            (ErrorKind::Authentication(kind), Some(Cause::Disconnected(Disconnect::Authentication(cause)))) if kind == cause);
+        if let Some(cause) = self.last_cause.filter(|_| !again) {
             write!(f, "; before that: {cause}")?;
         }
         match self.persisted {

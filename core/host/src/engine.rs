@@ -12,7 +12,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use felice_core::batch::Batch;
-use felice_core::error::{Disconnect, ProtocolError};
+use felice_core::error::{Disconnect, ErrorKind, ProtocolError};
 use felice_core::event::{Completed, Event};
 use felice_core::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
 use felice_core::sasl::Token;
@@ -235,8 +235,13 @@ impl Engine {
     /// Some records of a batch have their outcome.
     fn complete(&mut self, completed: &Completed) {
         let Completed { batch, partition, first, count, result } = *completed;
-        if result.is_err() {
+        if let Err(failure) = result {
             self.shared.failed.fetch_add(count.into(), Ordering::Relaxed);
+            if let (ErrorKind::Authentication(_), Some(failures)) =
+                (failure.kind, &self.shared.callbacks.failures)
+            {
+                failures.set_words(self.sender.authentication_words());
+            }
         }
         let outcome = Outcome { partition: partition.partition, first, count, result };
         let Some(topic) = self.topics.get(usize::from(partition.topic.0)) else { return };
@@ -337,7 +342,8 @@ fn complete(
         && let Err(failure) = outcome.result
     {
         entry.routed = true;
-        let error = callback::error(topic, outcome.partition, failure);
+        let failures = shared.callbacks.failures.as_deref();
+        let error = callback::error(topic, failures, outcome.partition, failure);
         shared.dispatcher.push(shared, Job::Undelivered { error, records: dropped });
     }
 }

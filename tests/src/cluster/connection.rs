@@ -42,7 +42,14 @@ pub enum Progress {
 impl Connection {
     /// A new connection to a broker.
     pub fn new(broker_id: i32) -> Self {
-        Self { broker_id, input: FrameBuffer::new(), held_back: None, muted_until: 0, state: State::Open, session: Session::default() }
+        Self {
+            broker_id,
+            input: FrameBuffer::new(),
+            held_back: None,
+            muted_until: 0,
+            state: State::Open,
+            session: Session::default(),
+        }
     }
 
     /// Bytes of the client, cut anywhere.

@@ -56,7 +56,11 @@ enum State {
     Idle,
     Agreed(String),
     /// The client's first message without its head, and the server's.
-    Challenged { user: String, bare: String, challenge: String },
+    Challenged {
+        user: String,
+        bare: String,
+        challenge: String,
+    },
     /// The token was refused: the client is to say that it has heard.
     Refused,
 }
@@ -70,7 +74,9 @@ impl Session {
                     || api_key == ApiKey::SASL_AUTHENTICATE
                     || accepted.until_us.is_none_or(|until| now_us <= until)
             }
-            None => [ApiKey::API_VERSIONS, ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE].contains(&api_key),
+            None => {
+                [ApiKey::API_VERSIONS, ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE].contains(&api_key)
+            }
         }
     }
 }

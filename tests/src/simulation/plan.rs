@@ -353,7 +353,14 @@ impl ClientPlan {
             clock_jumps: dice.one_in(6),
             // Of SCRAM there is less: hashing a password takes as long as all the rest of a run.
             sasl: sasl.then(|| {
-                *dice.pick(&[Proof::Plain, Proof::Plain, Proof::Plain, Proof::Token, Proof::Token, Proof::Scram])
+                *dice.pick(&[
+                    Proof::Plain,
+                    Proof::Plain,
+                    Proof::Plain,
+                    Proof::Token,
+                    Proof::Token,
+                    Proof::Scram,
+                ])
             }),
         }
     }

@@ -10,7 +10,7 @@ use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, file, properties};
-use crate::callback::{Callback, Undelivered};
+use crate::callback::{Callback, Failures};
 use crate::error::{BuildError, ProduceError};
 #[cfg(feature = "__tls")]
 use crate::tls::Pem;
@@ -268,7 +268,7 @@ impl<P> Builder<P> {
     /// every lock. It runs on the thread that serves the callbacks, or on the one that drops such a handle after the
     /// record has failed. It may `send` (as `try_send` does); a panic in it is contained and counted.
     pub fn on_undelivered(mut self, hook: impl Fn(ProduceError) + Send + Sync + 'static) -> Self {
-        self.settings.callbacks.undelivered = Some(Arc::new(Undelivered::new(Box::new(hook))));
+        self.settings.callbacks.failures = Some(Arc::new(Failures::new(Box::new(hook))));
         self
     }
 

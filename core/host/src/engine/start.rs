@@ -8,6 +8,7 @@ use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
 use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 
 use super::{Engine, TAKEN_AT_ONCE};
+use crate::callback::Failures;
 use crate::config::{Authentication, Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
 use crate::memory_queue::MemoryQueue;
@@ -29,17 +30,21 @@ const CARRIED: usize = 128;
 ///
 /// [`ConfigError`] names the setting, its value and the limit.
 pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine), ConfigError> {
-    let checked = settings.check()?;
+    let mut checked = settings.check()?;
+    if checked.authentication.is_some() {
+        // Brokers may have something to say of the client.
+        checked.settings.callbacks.failures.get_or_insert_with(|| Arc::new(Failures::unheard()));
+    }
     let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
     let mut sender = sender(&checked, batches);
     // Full batches, and as many that are not.
     let held = full_batches(&checked).min(batches);
-    let undelivered = checked.settings.callbacks.undelivered.clone();
+    let failures = checked.settings.callbacks.failures.clone();
     let topics_max = checked.settings.topics_max;
     let state = State {
         accumulator,
-        deliveries: Table::new(batches, held, undelivered),
+        deliveries: Table::new(batches, held, failures),
         memory: MemoryQueue::default(),
         topics: Vec::with_capacity(topics_max),
         phase: Phase::Open,
