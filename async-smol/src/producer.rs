@@ -6,7 +6,6 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread;
 use std::time::Duration;
 use std::{fmt, mem};
 
@@ -14,8 +13,9 @@ use async_io::Timer;
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, Partitions, PartitionsError,
-    ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start, StartWithDriver, in_callback,
+    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, IoThread, Partitions,
+    PartitionsError, ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start,
+    StartWithDriver, in_callback,
 };
 
 use crate::delivery::Delivery;
@@ -312,9 +312,11 @@ impl StartWithDriver for Producer {
 
 impl Start for Producer {
     fn start(settings: Settings) -> Result<Self, BuildError> {
-        let (producer, driver) = Self::start_with_driver(settings)?;
-        thread::Builder::new().name("felice-io".into()).spawn(move || async_io::block_on(driver))?;
-        Ok(producer)
+        let io = IoThread::new()?;
+        let (shared, engine) = felice_host::start(settings, io.waker())?;
+        // Nobody waits for it: it ends by itself.
+        io.spawn(engine)?;
+        Ok(Self { inner: Arc::new(Inner { shared }) })
     }
 }
 

@@ -33,10 +33,8 @@
 //! * Callbacks run on a thread of their own, outside every lock. They may `send`; what would wait in them is refused.
 
 mod delivery;
-mod driver;
 mod parker;
 mod producer;
-mod socket;
 
 pub use delivery::{Delivery, GetError};
 pub use producer::{Builder, Producer};

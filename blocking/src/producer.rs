@@ -3,19 +3,18 @@
 use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, mem};
 
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, Partitions, PartitionsError,
-    ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start, in_callback,
+    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, IoThread, Partitions,
+    PartitionsError, ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start, in_callback,
 };
 
 use crate::delivery::Delivery;
-use crate::driver::Driver;
 use crate::parker;
 
 /// Settings on their way to a [`Producer`].
@@ -279,10 +278,9 @@ impl Drop for Inner {
 
 impl Start for Producer {
     fn start(settings: Settings) -> Result<Self, BuildError> {
-        let driver = Driver::new()?;
-        let (shared, engine) = felice_host::start(settings, driver.waker())?;
-        let run = move || driver.run(engine);
-        let thread = thread::Builder::new().name("felice-io".into()).spawn(run)?;
+        let io = IoThread::new()?;
+        let (shared, engine) = felice_host::start(settings, io.waker())?;
+        let thread = io.spawn(engine)?;
         Ok(Self { inner: Arc::new(Inner { shared, thread: Mutex::new(Some(thread)) }) })
     }
 }

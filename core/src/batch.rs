@@ -4,6 +4,7 @@
 //! 61 bytes of its header are not in a block: the sender writes them when the batch is stamped.
 
 pub(crate) mod append;
+mod compress;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod tests;
 use crate::id::{BatchId, TopicPartition};
 use crate::memory::{Block, Chain, OpenChain, Pieces};
 use crate::time::{Instant, Timestamp};
+pub(crate) use compress::Compressed;
 pub(crate) use split::Part;
 
 /// Bytes of a record batch before its first record.
@@ -45,6 +47,8 @@ pub struct Batch<B: Block> {
     pub records: Records<B>,
     /// Only its first records are sent now: it was too large for the broker.
     pub(crate) part: Option<Part>,
+    /// Its records are compressed.
+    pub(crate) compressed: Option<Compressed>,
 }
 
 /// A batch's encoded records: as the accumulator wrote them, or in order.

@@ -8,6 +8,7 @@ mod leaders;
 mod tests;
 mod topics;
 
+use crate::compression::Compression;
 use crate::error::ErrorCode;
 use crate::id::TopicId;
 use crate::memory::Storage;
@@ -65,6 +66,10 @@ pub struct TopicSlot {
     pub(crate) asked: bool,
     /// What the broker has shown to take: no larger batches, header included.
     pub(crate) batch_bytes_max: u32,
+    /// How its batches are compressed.
+    pub(crate) compression: Compression,
+    /// `Event::CompressionRefused` is due.
+    pub(crate) compression_refused: Option<Compression>,
     /// `Event::Topic` is due.
     changed: bool,
     /// Since when every answer has been that it does not exist.
@@ -97,6 +102,8 @@ impl TopicSlot {
         refresh: false,
         asked: false,
         batch_bytes_max: u32::MAX,
+        compression: Compression::None,
+        compression_refused: None,
         changed: false,
         unknown_since: None,
         compose: u32::MAX,

@@ -3,6 +3,8 @@
 
 use core::time::Duration;
 
+use crate::compression::Compression;
+
 /// How a record without key and partition finds its partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Spread {
@@ -72,6 +74,8 @@ pub struct SenderConfig {
     pub in_flight_max: u8,
     /// Kafka's `max.request.size`.
     pub request_bytes_max: u32,
+    /// Kafka's `compression.type`. A type that the codec does not know leaves batches plain.
+    pub compression: Compression,
     /// Kafka's `request.timeout.ms`.
     pub request_timeout: Duration,
     /// Kafka's `delivery.timeout.ms`, counted from acceptance.
@@ -105,6 +109,7 @@ impl Default for SenderConfig {
             idempotence: true,
             in_flight_max: 5,
             request_bytes_max: 256 * 1024,
+            compression: Compression::None,
             request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_secs(120),
             retry_backoff: Duration::from_millis(100),

@@ -1,5 +1,6 @@
 //! What the machine tells its driver, as values that own what they carry.
 
+use crate::compression::Compression;
 use crate::error::{ErrorCode, Failure};
 use crate::id::{BatchId, BrokerId, ConnectionId, Ticket, TopicId, TopicPartition};
 use crate::memory::{Block, Chain};
@@ -38,6 +39,14 @@ pub enum Event<B: Block> {
         broker: BrokerId,
         /// Whether it can be reached, as far as is known.
         available: bool,
+    },
+    /// A broker does not know how a topic's batches are compressed (error 76): all of them go out plain from now on. Comes
+    /// once for each topic.
+    CompressionRefused {
+        /// Whose.
+        topic: TopicId,
+        /// What was refused.
+        compression: Compression,
     },
     /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
     Completed(Completed),

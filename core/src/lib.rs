@@ -11,6 +11,7 @@ pub mod accumulator;
 pub mod batch;
 pub mod checksum;
 mod cluster;
+pub mod compression;
 pub mod config;
 pub mod embedded;
 pub mod error;

@@ -9,6 +9,7 @@ mod tests;
 
 use core::fmt;
 
+use crate::compression::Codec;
 pub(crate) use drain::Drain;
 
 /// A fixed piece of the caller's memory behind an owning pointer that can own the next one.
@@ -22,10 +23,12 @@ pub trait Block: AsRef<[u8]> + AsMut<[u8]> + Sized + 'static {
     fn peek(&self) -> Option<&Self>;
 }
 
-/// Where a producer's memory lives: its blocks, and the tables of its slots.
+/// Where a producer's memory lives: its blocks, and the tables of its slots. And what compresses in that memory.
 pub trait Storage: 'static {
     /// The record memory.
     type Block: Block;
+    /// What compresses batches: [`NoCodec`](crate::compression::NoCodec) where none is.
+    type Codec: Codec;
     /// A table of slots, of the length that it was made with: `Box<[T]>`, or `&'static mut [T]`.
     type Table<T: 'static>: AsRef<[T]> + AsMut<[T]>;
 }
@@ -73,14 +76,10 @@ impl<B: Block> OpenChain<B> {
 
     /// Writes as much of `bytes` as fits into the last block and returns how much that was.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
-        let Some(last) = &mut self.last else { return 0 };
-        let block = last.as_mut();
-        let free = (self.room as usize).min(block.len());
-        let count = free.min(bytes.len());
-        let start = block.len() - free;
-        block[start..start + count].copy_from_slice(&bytes[..count]);
-        self.room -= count as u32;
-        self.bytes += count as u32;
+        let rest = self.rest();
+        let count = rest.len().min(bytes.len());
+        rest[..count].copy_from_slice(&bytes[..count]);
+        self.wrote(count as u32);
         count
     }
 
@@ -95,6 +94,21 @@ impl<B: Block> OpenChain<B> {
         self.room -= bytes as u32;
         self.bytes += bytes as u32;
         block.get_mut(start..start + bytes)
+    }
+
+    /// What is free of the last block. [`wrote`](Self::wrote) says how much of it was written.
+    pub(crate) fn rest(&mut self) -> &mut [u8] {
+        let Some(last) = &mut self.last else { return &mut [] };
+        let block = last.as_mut();
+        let free = (self.room as usize).min(block.len());
+        let start = block.len() - free;
+        &mut block[start..]
+    }
+
+    /// So many bytes of the [`rest`](Self::rest) were written: no more than there are.
+    pub(crate) const fn wrote(&mut self, bytes: u32) {
+        self.room -= bytes;
+        self.bytes += bytes;
     }
 
     /// The chain in the order in which it was written. Walks the blocks once: never under a lock.
@@ -227,6 +241,14 @@ pub struct Pieces<'c, B> {
 impl<B> Clone for Pieces<'_, B> {
     fn clone(&self) -> Self {
         Self { block: self.block, bytes: self.bytes }
+    }
+}
+
+impl<B> Pieces<'_, B> {
+    /// The bytes of all pieces that are left.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

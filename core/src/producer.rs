@@ -7,6 +7,7 @@ use core::borrow::Borrow;
 use core::fmt;
 
 use crate::accumulator::Accumulator;
+use crate::compression::Compression;
 use crate::error::{AppendError, Disconnect, Failure, ProtocolError, TopicError};
 use crate::event::{Completed, Event, Reassigned};
 use crate::id::{ConnectionId, Ticket, TopicId};
@@ -181,6 +182,9 @@ impl<S: Storage> Producer<S> {
                 Event::Transmit(connection) => return Some(ProducerEvent::Transmit(connection)),
                 Event::Token(connection) => return Some(ProducerEvent::Token(connection)),
                 Event::Completed(completed) => return Some(ProducerEvent::Completed(completed)),
+                Event::CompressionRefused { topic, compression } => {
+                    return Some(ProducerEvent::CompressionRefused { topic, compression });
+                }
                 Event::Ready(partition) => self.accumulator.allow(partition),
                 Event::Topic(topic) => {
                     self.accumulator.handle_topic(topic, self.sender.topic_view(topic));
@@ -352,6 +356,14 @@ pub enum ProducerEvent {
     Token(ConnectionId),
     /// Records have their outcome.
     Completed(Completed),
+    /// A broker does not know how a topic's batches are compressed: they go out plain from now on. Comes once for each
+    /// topic.
+    CompressionRefused {
+        /// Whose.
+        topic: TopicId,
+        /// What was refused.
+        compression: Compression,
+    },
     /// A record has another ticket from now on. Always comes before the outcome under the new one.
     Reassigned(Reassigned),
 }

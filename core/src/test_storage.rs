@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use crate::compression::tests::Runs;
 use crate::memory::{Block, Storage};
 use std::boxed::Box;
 use std::vec::Vec;
@@ -50,6 +51,7 @@ pub(crate) struct Boxes;
 
 impl Storage for Boxes {
     type Block = BoxBlock;
+    type Codec = Runs;
     type Table<T: 'static> = Box<[T]>;
 }
 

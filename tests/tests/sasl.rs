@@ -81,7 +81,7 @@ mod real {
                 let producer = builder.build().expect("the settings fit");
                 for count in 0..10 {
                     let value = format!("{door:?} {mechanism} {count}");
-                    let record = ProducerRecord::new(&*topic, &*value).key("k");
+                    let record = ProducerRecord::new(&topic, &*value).key("k");
                     producer.send(&record).expect("it is accepted").get().expect("it is stored");
                     expected.push(value);
                 }
@@ -140,7 +140,7 @@ mod real {
                     .map(|count: usize| {
                         let (key, value) = ((count % 7).to_string(), count.to_string());
                         producer
-                            .send(&ProducerRecord::new(&*topic, &*value).key(&*key))
+                            .send(&ProducerRecord::new(&topic, &*value).key(&*key))
                             .expect("it is accepted")
                     })
                     .collect();

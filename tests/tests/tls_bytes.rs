@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use felice_core::config::Acks;
 use felice_core::error::{Cause, Disconnect, TlsFailure};
 use felice_core::record::ProducerRecord;
 use felice_host::{BuildError, Builder, Engine, Network, SecurityProtocol, Sending, Settings, Shared, Start};
@@ -35,6 +36,8 @@ struct Rig {
     network: Network<Pipe>,
     broker: Broker,
     turns: usize,
+    /// Turns after which the driver would not have waited.
+    restless: usize,
 }
 
 impl Rig {
@@ -58,13 +61,13 @@ impl Rig {
             .security_protocol(SecurityProtocol::Ssl)
             .ssl_truststore_certificates(&authority.certificate())
             .linger(Duration::ZERO)
-            .reconnect_backoff(Duration::from_millis(1))
+            .reconnect_backoff(Duration::ZERO)
             .reconnect_backoff_max(Duration::from_millis(1))
-            .retry_backoff(Duration::from_millis(1))
+            .retry_backoff(Duration::ZERO)
             .retry_backoff_max(Duration::from_millis(1));
         let Made(shared, engine) = set(builder).build().unwrap();
         let network = Network::new(engine, Waker::noop().clone(), broker.clone());
-        Self { shared, network, broker, turns: 0 }
+        Self { shared, network, broker, turns: 0, restless: 0 }
     }
 
     /// What a front-end's loop does once: turn, wait, handle. False where nothing is to be done and nothing is under way.
@@ -77,7 +80,9 @@ impl Rig {
         for (id, ready) in told {
             self.network.handle(id, ready);
         }
-        happened || self.network.poll_timeout() == Some(Duration::ZERO)
+        let restless = self.network.poll_timeout() == Some(Duration::ZERO);
+        self.restless += usize::from(restless);
+        happened || restless
     }
 
     /// Sends a record, and turns until it has its outcome.
@@ -88,14 +93,14 @@ impl Rig {
         let begun = Instant::now();
         let mut idle = 0;
         loop {
+            let happened = self.turn();
             if let Some(outcome) = delivery.try_get() {
                 outcome.unwrap_or_else(|error| panic!("{error}"));
                 return;
             }
-            if self.turn() {
-                idle = 0;
-            } else {
-                idle += 1;
+            assert!(begun.elapsed() < PATIENCE, "{:?}", self.network);
+            idle = if happened { 0 } else { idle + 1 };
+            if !happened {
                 // Backoffs take a millisecond or two. Where a wake-up was lost the next deadline is a request's.
                 let wait = self.network.poll_timeout().expect("a record waits for something");
                 assert!(
@@ -104,7 +109,6 @@ impl Rig {
                 );
                 thread::sleep(wait.min(Duration::from_millis(5)));
             }
-            assert!(begun.elapsed() < PATIENCE, "{:?}", self.network);
         }
     }
 
@@ -153,6 +157,7 @@ fn one_byte_at_a_time_is_enough_and_costs_no_empty_turn() {
             assert_eq!(rig.stored(), [[b'x'; 2_000]]);
             let moved = rig.broker.moved(0);
             assert_eq!(rig.broker.connections(), 1);
+            assert!(rig.restless < 20, "{} of {} turns without waiting: {manner:?}", rig.restless, rig.turns);
             assert!(
                 rig.turns <= moved / piece.min(room) + 20,
                 "{} turns for {moved} bytes: {manner:?}",
@@ -175,9 +180,26 @@ fn a_handshake_that_stands_still_is_given_up_in_time_and_nothing_spins_meanwhile
             rig.send(b"value");
             assert_eq!(rig.broker.connections(), 2, "stalled after {stall}");
             assert_eq!(rig.stored(), [b"value"]);
+            assert!(rig.restless < 20, "{} of {} turns without waiting", rig.restless, rig.turns);
             // It waits 5 ms at most at a time.
             assert!(rig.turns < 60, "{} turns, stalled after {stall}", rig.turns);
         }
+    });
+}
+
+/// One that is read in several pieces although it has come at once.
+#[test]
+fn a_large_certificate_passes() {
+    let authority = Authority::new("authority");
+    let hosts: Vec<String> = (0..400).map(|place| format!("broker-{place}.example")).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).chain(["127.0.0.1"]).collect();
+    let identity = authority.issue("broker", &hosts);
+    each(|versions, once| {
+        let mut rig = Rig::new(&authority, versions, Manner { once, ..Manner::default() });
+        rig.broker.set_config(server_config(&identity, None, versions));
+        rig.send(b"value");
+        assert!(rig.broker.moved(0) > 8_000);
+        assert_eq!(rig.broker.connections(), 1);
     });
 }
 
@@ -188,7 +210,7 @@ fn large_records_pass_in_both_manners() {
         for room in [usize::MAX, 10_000, 333] {
             let manner = Manner { room, once, ..Manner::default() };
             let mut rig = Rig::new(&authority, versions, manner);
-            let value: Vec<u8> = (0..200_000_u32).map(|it| (it * 31 >> 3) as u8).collect();
+            let value: Vec<u8> = (0..200_000_u32).map(|it| ((it * 31) >> 3) as u8).collect();
             rig.send(&value);
             rig.send(b"and a small one");
             assert_eq!(rig.stored(), [&value[..], b"and a small one"]);
@@ -197,30 +219,82 @@ fn large_records_pass_in_both_manners() {
     });
 }
 
+/// With `acks=0` a record is done when it is written, and the process may end then: nothing of it may still be held.
+#[test]
+fn without_acks_what_counts_as_written_has_left() {
+    let authority = Authority::new("authority");
+    each(|versions, once| {
+        for room in [usize::MAX, 333] {
+            let manner = Manner { room, once, ..Manner::default() };
+            let mut rig = Rig::with(&authority, versions, manner, |builder| builder.acks(Acks::None));
+            rig.send(&[b'x'; 5_000]);
+            let Rig { network, broker, .. } = rig;
+            drop(network);
+            let mut moved = 0;
+            while broker.moved_by_all() > moved {
+                moved = broker.moved_by_all();
+                broker.step();
+            }
+            assert_eq!(broker.with(|cluster| cluster.record_count("t")), 1, "with room for {room} bytes");
+        }
+    });
+}
+
+/// How a record that fails within some milliseconds ends.
+fn fails(rig: &mut Rig) -> Option<Cause> {
+    let accepted = Sending::handle(&rig.shared).attempt(&ProducerRecord::new("t", "value"));
+    let mut delivery = Sending::delivery(accepted).unwrap();
+    loop {
+        let happened = rig.turn();
+        if let Some(outcome) = delivery.try_get() {
+            return outcome.unwrap_err().last_cause();
+        }
+        if !happened {
+            thread::sleep(rig.network.poll_timeout().unwrap_or_default().min(Duration::from_millis(5)));
+        }
+    }
+}
+
+/// One attempt to connect, and not much time.
+fn once_only(builder: Builder<Made>) -> Builder<Made> {
+    builder
+        .request_timeout(Duration::from_millis(200))
+        .delivery_timeout(Duration::from_millis(300))
+        .reconnect_backoff(Duration::from_secs(10))
+        .reconnect_backoff_max(Duration::from_secs(10))
+}
+
 #[test]
 fn a_connection_that_ends_in_the_handshake_says_so() {
     let authority = Authority::new("authority");
     each(|versions, once| {
         let manner = Manner { cut: Some(300), once, ..Manner::default() };
-        let mut rig = Rig::with(&authority, versions, manner, |builder| {
-            builder
-                .request_timeout(Duration::from_millis(20))
-                .delivery_timeout(Duration::from_millis(30))
-                .reconnect_backoff(Duration::from_secs(10))
-                .reconnect_backoff_max(Duration::from_secs(10))
-        });
-        let accepted = Sending::handle(&rig.shared).attempt(&ProducerRecord::new("t", "value"));
-        let mut delivery = Sending::delivery(accepted).unwrap();
-        let error = loop {
-            rig.turn();
-            match delivery.try_get() {
-                Some(outcome) => break outcome.unwrap_err(),
-                None => thread::sleep(
-                    rig.network.poll_timeout().unwrap_or_default().min(Duration::from_millis(5)),
-                ),
-            }
-        };
-        let closed = Cause::Disconnected(Disconnect::Tls(TlsFailure::Closed));
-        assert_eq!(error.last_cause(), Some(closed), "{error}");
+        let cause = fails(&mut Rig::with(&authority, versions, manner, once_only));
+        assert_eq!(cause, Some(Cause::Disconnected(Disconnect::Tls(TlsFailure::Closed))));
+    });
+}
+
+/// With TLS 1.3 the broker refuses a client when that has written already, and what is written then meets nobody: what the
+/// broker has said is read all the same.
+#[test]
+fn the_last_words_of_a_broker_that_is_gone_are_heard() {
+    let authority = Authority::new("authority");
+    let identity = authority.issue("broker", &["127.0.0.1"]);
+    let stranger = Authority::new("another").issue("stranger", &[]);
+    each(|versions, once| {
+        for room in [7, 60, usize::MAX] {
+            let mut rig =
+                Rig::with(&authority, versions, Manner { room, once, ..Manner::default() }, |builder| {
+                    once_only(builder)
+                        .ssl_keystore_certificate_chain(&stranger.certificate)
+                        .ssl_keystore_key(&stranger.key)
+                });
+            rig.broker.set_config(server_config(&identity, Some(&authority), versions));
+            let cause = fails(&mut rig);
+            let Some(Cause::Disconnected(Disconnect::Tls(TlsFailure::ClientCertificateRefused(_)))) = cause
+            else {
+                panic!("{cause:?} with room for {room} bytes")
+            };
+        }
     });
 }

@@ -15,6 +15,7 @@ use crate::delivery::Sizes;
 use crate::error::ProduceError;
 use crate::lock::lock;
 use crate::observers::Observers;
+use crate::warning::Warning;
 
 /// One object that hears of every record sent with a token: no closure, and no allocation, per record.
 ///
@@ -72,10 +73,18 @@ pub(crate) struct Call {
 pub(crate) struct Callbacks {
     pub(crate) object: Option<Arc<dyn Callback>>,
     pub(crate) failures: Option<Arc<Failures>>,
+    pub(crate) warning: Option<Box<dyn Fn(Warning) + Send + Sync>>,
     pub(crate) panics: AtomicU64,
 }
 
 impl Callbacks {
+    /// Calls the hook for warnings.
+    pub(crate) fn warn(&self, warning: Warning) {
+        if let Some(hook) = &self.warning {
+            contain(&self.panics, || hook(warning));
+        }
+    }
+
     /// Calls the observers in order.
     pub(crate) fn run(&self, call: &mut Call) {
         let Call { topic, outcome, registered } = call;
@@ -110,7 +119,7 @@ impl Failures {
     }
 
     /// Nobody wants to hear of failures whose handle was dropped.
-    pub(crate) const fn unheard() -> Self {
+    pub(crate) fn unheard() -> Self {
         Self { hook: None, panics: AtomicU64::new(0), words: Mutex::new(None) }
     }
 

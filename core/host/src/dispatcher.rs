@@ -17,6 +17,7 @@ use crate::error::ProduceError;
 use crate::observers::Observers;
 use crate::shared::Shared;
 use crate::storage::HeapBlock;
+use crate::warning::Warning;
 
 /// What is to be done, in order.
 pub(crate) enum Job {
@@ -24,6 +25,8 @@ pub(crate) enum Job {
     Call(Call),
     /// Records failed whose handles were dropped before.
     Undelivered { error: ProduceError, records: u32 },
+    /// Something is not as the settings say.
+    Warning(Warning),
     /// A batch is done.
     Done(Done),
 }
@@ -123,6 +126,7 @@ fn perform(shared: &Shared, job: Job, spare: &mut Observers) {
                 failures.report(&error, records);
             }
         }
+        Job::Warning(warning) => shared.callbacks.warn(warning),
         Job::Done(mut done) => {
             if done.entry.registered.is_blank() {
                 done.entry.registered = std::mem::take(spare);

@@ -12,6 +12,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use felice_core::batch::Batch;
+use felice_core::compression::Compression;
 use felice_core::error::{Disconnect, ErrorKind, ProtocolError};
 use felice_core::event::{Completed, Event};
 use felice_core::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
@@ -28,6 +29,7 @@ use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock};
 use crate::tls::Tls;
 use crate::token::TokenProvider;
+use crate::warning::Warning;
 
 mod end;
 mod start;
@@ -69,6 +71,8 @@ pub struct Engine {
     wakers: Vec<Waker>,
     /// Batches that have left the accumulator and are not done.
     out: usize,
+    /// Topics that are compressed otherwise than the others.
+    compression: Vec<(String, Compression)>,
     /// The names of the topics that the sender knows.
     topics: Vec<Arc<str>>,
     /// The accumulator's next deadline.
@@ -214,6 +218,11 @@ impl Engine {
                 Event::Broker { broker, available } => {
                     self.carry.push_back(Carry::Broker(broker, available));
                 }
+                Event::CompressionRefused { topic, compression } => {
+                    if let Some(topic) = self.topics.get(usize::from(topic.0)).map(Arc::clone) {
+                        self.warn(Warning::CompressionRefused { topic, compression });
+                    }
+                }
                 Event::Completed(completed) => self.complete(&completed),
                 Event::Recycle { batch, partition, blocks } => {
                     let entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
@@ -230,6 +239,13 @@ impl Engine {
             }
         }
         any
+    }
+
+    /// Tells the user on the callbacks' thread, if there is somebody to tell.
+    fn warn(&self, warning: Warning) {
+        if self.shared.callbacks.warning.is_some() {
+            self.shared.dispatcher.push(&self.shared, Job::Warning(warning));
+        }
     }
 
     /// Some records of a batch have their outcome.
@@ -305,6 +321,9 @@ impl Engine {
     fn mirror_topics(&mut self, now: Instant, state: &mut State) {
         for (index, topic) in state.topics.iter_mut().enumerate().skip(self.topics.len()) {
             self.sender.add_topic(now, TopicId(index as u16), &topic.name);
+            if let Some((_, compression)) = self.compression.iter().find(|(name, _)| **name == *topic.name) {
+                self.sender.set_compression(TopicId(index as u16), *compression);
+            }
             self.topics.push(Arc::clone(&topic.name));
         }
         if state.topic_waiters.is_empty() {

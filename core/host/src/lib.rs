@@ -1,5 +1,5 @@
 //! What felice's front-ends share on a machine with `std`: settings, clocks, memory on the heap, the handles' outcomes,
-//! callbacks, and the carrying between the two planes of `felice-core`. Nothing here opens a socket.
+//! callbacks, and the carrying between the two planes of `felice-core`, and the I/O on a thread of its own.
 //!
 //! ```text
 //!  front-end's send ─► Shared::poll_send ─► [lock: Accumulator, table of deliveries, queue for memory]
@@ -9,15 +9,16 @@
 //!                          └─► Dispatcher ─► callbacks, on a thread of their own
 //! ```
 //!
-//! A front-end's driver is a [`Network`], which holds the engine, and what waits for its sockets.
+//! A driver is a [`Network`], which holds the engine, and what waits for its sockets: [`IoThread`], or felice-smol's future.
 //!
-//! A front-end adds sockets, and how its users wait: everything that waits here is polled with a
+//! A front-end adds how its users wait: everything that waits here is polled with a
 //! [`Context`](std::task::Context), so threads and tasks wait in the same queues.
 
 mod callback;
 mod cell;
 mod checksum;
 mod clock;
+mod compression;
 mod config;
 mod delivery;
 mod dispatcher;
@@ -25,6 +26,7 @@ mod engine;
 mod epochs;
 mod error;
 mod fork;
+mod io_thread;
 mod lock;
 mod memory_queue;
 mod network;
@@ -40,15 +42,18 @@ mod token;
 mod transport;
 mod wait;
 mod waiters;
+mod warning;
 mod wire;
 
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
+pub use compression::{Codecs, Wanted};
 pub use config::{Builder, ConfigError, SecurityProtocol, Server, Settings, Start, StartWithDriver};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+pub use io_thread::IoThread;
 pub use network::Network;
 pub use send::Sending;
 pub use shared::Shared;
@@ -56,6 +61,7 @@ pub use storage::{Heap, HeapBlock};
 pub use token::{BearerToken, TokenError};
 pub use transport::{Readiness, Socket};
 pub use wait::{CALLBACK_GRACE, Closing, Flushing, Partitions};
+pub use warning::Warning;
 
 /// Where a record was stored. The topic's name is shared, so it is cheap to clone.
 pub type RecordMetadata = felice_core::record::RecordMetadata<std::sync::Arc<str>>;

@@ -165,11 +165,7 @@ impl<S: Socket> Network<S> {
     fn read(&mut self, now: Instant, id: ConnectionId, closing: bool) {
         let Some(transport) = find(&mut self.transports, id) else { return };
         let progress = transport.read(&mut self.engine, &mut self.buffer, now, closing);
-        let answers = transport.is_holding();
         self.progress(now, id, progress);
-        if answers {
-            self.write(now, id);
-        }
     }
 
     fn write(&mut self, now: Instant, id: ConnectionId) {

@@ -8,11 +8,14 @@
 //! + partitions.max                            a slot in each plane, and their indexes
 //! + partitions.known.max × 6 B                who leads each partition, in each plane
 //! + brokers.max                               a slot with the state of its connection
+//! + max.request.size                          where anything is compressed: the blocks for it, and a codec's own memory
 //! ```
 //!
 //! Nothing that a broker sends makes any of it grow.
 
 use felice_core::memory::{Block, Storage};
+
+use crate::compression::Codecs;
 
 /// The least bytes of record memory in one block. With the pointer to the next one, the allocator's overhead is 16 to 32 bytes.
 pub(crate) const BLOCK_BYTES_MIN: usize = 1_024;
@@ -36,6 +39,7 @@ pub enum Heap {}
 
 impl Storage for Heap {
     type Block = HeapBlock;
+    type Codec = Codecs;
     type Table<T: 'static> = Box<[T]>;
 }
 

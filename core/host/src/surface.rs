@@ -1,5 +1,6 @@
 //! What the front-ends show beside their own types: a user of theirs names no other crate.
 
+pub use felice_core::compression::Compression;
 pub use felice_core::config::{Acks, Spread};
 pub use felice_core::error::{
     AuthenticationError, Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage,
@@ -16,3 +17,4 @@ pub use crate::callback::Callback;
 pub use crate::config::{ConfigError, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
 pub use crate::token::{BearerToken, TokenError};
+pub use crate::warning::Warning;

@@ -175,13 +175,11 @@ impl<S: Socket> Transport<S> {
         if let Some(progress) = wire.shake()? {
             return Ok(progress);
         }
-        // What has come behind the handshake was no event of its own.
-        let progress = if wire.has_tls() { Progress::Again } else { Progress::Waits };
         if let State::Handshake(wire) = std::mem::replace(&mut self.state, State::Resolving) {
             self.state = State::Open(wire);
         }
         engine.handle_connected(now, self.id);
-        Ok(progress)
+        Ok(Progress::Waits)
     }
 
     /// Reads what is there, into the driver's one buffer. `closing`: the peer has said that it sends no more.
@@ -228,11 +226,6 @@ impl<S: Socket> Transport<S> {
             }
         }
         Ok(Progress::Again)
-    }
-
-    /// Whether something is to be written that is not the machine's.
-    pub(crate) fn is_holding(&self) -> bool {
-        matches!(&self.state, State::Open(wire) if wire.is_holding())
     }
 
     /// It is not needed any more.

@@ -22,10 +22,6 @@ impl<S: Socket> Wire<S> {
         Self { socket, writable: true, session }
     }
 
-    pub(crate) const fn has_tls(&self) -> bool {
-        self.session.is_some()
-    }
-
     /// Goes on with TLS' handshake, whichever way it stands still. `None`: there is nothing left to shake.
     ///
     /// What the last step of it has to say may still be held: it leaves before anything else is written.

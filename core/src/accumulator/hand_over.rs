@@ -117,6 +117,7 @@ impl<S: Storage> Accumulator<S> {
             created: slot.created,
             records: Records::Open(core::mem::take(&mut slot.chain)),
             part: None,
+            compressed: None,
         };
         match slot.owner {
             Owner::Partition(owner) => {

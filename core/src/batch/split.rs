@@ -78,7 +78,7 @@ impl<B: Block> Batch<B> {
         self.records = Records::Sealed(moved.seal());
         self.first += part.count;
         self.count -= part.count;
-        self.part = None;
+        (self.part, self.compressed) = (None, None);
     }
 
     const fn timestamp(&self, delta: i64) -> Timestamp {

@@ -122,6 +122,7 @@ fn batch(records: &[Expected], block_bytes: usize) -> Batch<BoxBlock> {
         created: Instant::ZERO,
         records: Records::Open(chain),
         part: None,
+        compressed: None,
     }
 }
 

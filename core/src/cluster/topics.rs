@@ -1,6 +1,7 @@
 //! Topics by name and by id, and what is known of them.
 
 use super::{Cluster, TopicSlot, TopicState};
+use crate::compression::Compression;
 use crate::event::TopicView;
 use crate::id::TopicId;
 use crate::memory::Storage;
@@ -20,6 +21,12 @@ impl<S: Storage> Cluster<S> {
 
     pub(crate) fn topic_mut(&mut self, topic: TopicId) -> Option<&mut TopicSlot> {
         self.topics.as_mut().get_mut(usize::from(topic.0)).filter(|slot| slot.state != TopicState::Free)
+    }
+
+    /// How a topic's batches are compressed; `None` where they are not.
+    pub(crate) fn compression(&self, topic: TopicId) -> Option<Compression> {
+        let compression = self.topic(topic)?.compression;
+        (compression != Compression::None).then_some(compression)
     }
 
     /// The topic has this id: the one that it had before, if that was another one (zero: none was known). A broker that

@@ -5,9 +5,10 @@ use core::fmt;
 
 use embedded_io::{Error, ErrorKind, Read, ReadReady, Write, WriteReady};
 
+use crate::compression::Compression;
 use crate::error::Disconnect;
 use crate::event::{Completed, Reassigned};
-use crate::id::{ConnectionId, Ticket};
+use crate::id::{ConnectionId, Ticket, TopicId};
 use crate::memory::Storage;
 use crate::producer::{Producer, ProducerEvent, SendError};
 use crate::record::ProducerRecord;
@@ -57,6 +58,14 @@ pub enum Outcome {
     Reassigned(Reassigned),
     /// With OAUTHBEARER: a connection needs a token, which [`Producer::handle_token`] takes.
     Token(ConnectionId),
+    /// A broker does not know how a topic's batches are compressed: they go out plain from now on. Comes once for each
+    /// topic.
+    CompressionRefused {
+        /// Whose.
+        topic: TopicId,
+        /// What was refused.
+        compression: Compression,
+    },
 }
 
 /// A producer with its sockets.
@@ -169,6 +178,9 @@ impl<S: Storage, N: Network> Driver<S, N> {
                     ProducerEvent::Token(connection) => return Some(Outcome::Token(connection)),
                     ProducerEvent::Completed(completed) => return Some(Outcome::Completed(completed)),
                     ProducerEvent::Reassigned(reassigned) => return Some(Outcome::Reassigned(reassigned)),
+                    ProducerEvent::CompressionRefused { topic, compression } => {
+                        return Some(Outcome::CompressionRefused { topic, compression });
+                    }
                 }
             }
             if !self.exchange(now) {

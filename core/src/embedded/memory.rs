@@ -1,8 +1,10 @@
 //! All memory of a producer on a device: one `static`, whose size is known when the firmware is linked.
 
 use core::fmt;
+use core::marker::PhantomData;
 
 use super::tables::{BLOCKS_MIN, Tables};
+use crate::compression::{Codec, NoCodec};
 use crate::config::{AccumulatorConfig, SenderConfig};
 use crate::memory::{Block, Storage};
 use crate::producer::Producer;
@@ -57,12 +59,13 @@ impl<const BYTES: usize> Block for StaticBlock<BYTES> {
     }
 }
 
-/// Storage in a `static`: blocks of `BYTES` bytes, tables as slices.
+/// Storage in a `static`: blocks of `BYTES` bytes, tables as slices, and a codec.
 #[derive(Debug)]
-pub struct Static<const BYTES: usize>;
+pub struct Static<const BYTES: usize, C = NoCodec>(PhantomData<C>);
 
-impl<const BYTES: usize> Storage for Static<BYTES> {
+impl<const BYTES: usize, C: Codec> Storage for Static<BYTES, C> {
     type Block = StaticBlock<BYTES>;
+    type Codec = C;
     type Table<T: 'static> = &'static mut [T];
 }
 
@@ -137,6 +140,17 @@ impl<
         sender: SenderConfig,
     ) -> Producer<Static<BLOCK_BYTES>> {
         self.tables.producer(&mut self.nodes, client_id, accumulator, sender)
+    }
+
+    /// The producer that lives in this memory and compresses its batches: see [`Tables::compressing_producer`].
+    pub fn compressing_producer<C: Codec>(
+        &'static mut self,
+        client_id: &str,
+        accumulator: AccumulatorConfig,
+        sender: SenderConfig,
+        codec: C,
+    ) -> Producer<Static<BLOCK_BYTES, C>> {
+        self.tables.compressing_producer(&mut self.nodes, client_id, accumulator, sender, codec)
     }
 }
 

@@ -6,6 +6,7 @@ use super::CONNECTIONS_MAX;
 use super::memory::{Node, Static, StaticBlock};
 use crate::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
 use crate::cluster::{self, BrokerSlot};
+use crate::compression::{Codec, NoCodec};
 use crate::config::{AccumulatorConfig, SenderConfig};
 use crate::producer::{Producer, Scratches};
 use crate::sender::{HEADS_BYTES_MIN, InFlightSlot, Sender, SenderPartitionSlot, SenderTables};
@@ -103,6 +104,32 @@ impl<
         accumulator: AccumulatorConfig,
         sender: SenderConfig,
     ) -> Producer<Static<BLOCK_BYTES>> {
+        self.with_codec(blocks, &mut [], client_id, accumulator, sender, NoCodec)
+    }
+
+    /// The same, for a producer that compresses its batches as [`SenderConfig::compression`] says, with this codec: a
+    /// fifth of the blocks is what batches are compressed into, the others are the record memory.
+    pub fn compressing_producer<C: Codec>(
+        &'static mut self,
+        blocks: &'static mut [Node<BLOCK_BYTES>],
+        client_id: &str,
+        accumulator: AccumulatorConfig,
+        sender: SenderConfig,
+        codec: C,
+    ) -> Producer<Static<BLOCK_BYTES, C>> {
+        let (reserve, blocks) = blocks.split_at_mut(blocks.len().div_ceil(5));
+        self.with_codec(blocks, reserve, client_id, accumulator, sender, codec)
+    }
+
+    fn with_codec<C: Codec>(
+        &'static mut self,
+        blocks: &'static mut [Node<BLOCK_BYTES>],
+        reserve: &'static mut [Node<BLOCK_BYTES>],
+        client_id: &str,
+        accumulator: AccumulatorConfig,
+        sender: SenderConfig,
+        codec: C,
+    ) -> Producer<Static<BLOCK_BYTES, C>> {
         let quarter = u32::try_from(blocks.len() * BLOCK_BYTES / 4).unwrap_or(u32::MAX);
         let request_bytes_max = accumulator.request_bytes_max.min(quarter);
         let batch_bytes = accumulator.batch_bytes.min(request_bytes_max);
@@ -130,14 +157,19 @@ impl<
             partition_index: sender_index.as_flattened_mut(),
             batches: self.in_flight.as_mut_slice(),
             heads: self.heads.as_mut_slice(),
+            codec,
         };
         let mut plane = Accumulator::new(accumulator, tables);
         for node in blocks {
             // All are of one length and not empty: none is refused.
             let _ = plane.add_block(StaticBlock::new(node));
         }
+        let mut sender = Sender::new(sender, client_id, sender_tables);
+        for node in reserve {
+            let _ = sender.add_block(StaticBlock::new(node));
+        }
         let scratches = Scratches::new(key.as_mut_slice(), value.as_mut_slice());
-        Producer::new(plane, Sender::new(sender, client_id, sender_tables), scratches)
+        Producer::new(plane, sender, scratches)
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Class {
     RetriableRefresh,
     /// The batch is too large: it is split where it has several records.
     Split,
+    /// The broker does not know the codec: the batch is sent plain.
+    Compression,
     /// The broker has the batch already; its offset is not known.
     Duplicate,
     /// The numbering does not fit what the broker remembers.
@@ -117,7 +119,7 @@ error_codes! {
     72 LISTENER_NOT_FOUND RetriableRefresh No "the leader has no listener of this name";
     74 FENCED_LEADER_EPOCH RetriableRefresh No "the leader's epoch is older than the broker's";
     75 UNKNOWN_LEADER_EPOCH RetriableRefresh No "the leader's epoch is newer than the broker's";
-    76 UNSUPPORTED_COMPRESSION_TYPE Fatal No "the broker does not know the codec";
+    76 UNSUPPORTED_COMPRESSION_TYPE Compression No "the broker does not know the codec";
     87 INVALID_RECORD Fatal No "the broker refuses a record, such as one without a key on a compacted topic";
     89 THROTTLING_QUOTA_EXCEEDED Retriable No "over the quota";
     90 PRODUCER_FENCED Fatal No "a newer producer with the same transactional id has taken over";

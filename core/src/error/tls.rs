@@ -202,7 +202,10 @@ mod tests {
 
     #[test]
     fn each_day_follows_the_one_before() {
-        let leap = |year: u32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap = |year: u32| match year {
+            year if year.is_multiple_of(100) => year.is_multiple_of(400),
+            year => year.is_multiple_of(4),
+        };
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..=u32::MAX / 86_400 {
             let shown = UtcSeconds(days * 86_400).to_string();

@@ -2,7 +2,6 @@
 
 extern crate std;
 
-use std::borrow::ToOwned;
 use std::string::String;
 use std::vec::Vec;
 
@@ -100,6 +99,8 @@ fn a_refused_token_is_heard_of_and_the_servers_words_are_kept() {
 
 #[cfg(feature = "scram")]
 mod scram {
+    use std::borrow::ToOwned;
+
     use super::*;
 
     struct Vector {

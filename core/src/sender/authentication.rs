@@ -14,141 +14,14 @@ use zeroize::Zeroize;
 
 use super::Sender;
 use super::connection::{Buffer, Incoming, Request, State};
-use crate::error::{AuthenticationError, Disconnect, ErrorCode, ErrorKind, ProtocolError};
+use super::sasl::{Sasl, SaslTables, TokenState};
+use crate::error::{AuthenticationError, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Event;
 use crate::id::ConnectionId;
 use crate::memory::Storage;
-use crate::sasl::{CHALLENGE_BYTES_MAX, Credentials, Exchange, Mechanism, Next, Token, write_harmless};
+use crate::sasl::{CHALLENGE_BYTES_MAX, Exchange, Mechanism, Next, Token, write_harmless};
 use crate::time::Instant;
 use crate::wire::{ApiKey, Decoder, Header, Item, Progress, Value, sasl as wire};
-use core::time::Duration;
-
-/// What of a broker's words is kept.
-pub const WORDS_BYTES: usize = 128;
-
-type Words = heapless::String<WORDS_BYTES>;
-
-/// When a connection authenticates again, in percent of its session's length: so much at least, and up to so much more.
-const SESSION_PERCENT: u64 = 85;
-const SESSION_JITTER_PERCENT: u32 = 10;
-
-/// The memory for SASL, made by whoever owns the memory. Without SASL there is none.
-#[derive(Debug)]
-pub struct SaslTables<S: Storage> {
-    /// Who the client is: one.
-    pub credentials: S::Table<Credentials>,
-    /// As many as brokers (`brokers.max`).
-    pub slots: S::Table<SaslSlot>,
-    /// Where messages are written and read, in equal parts for all connections. 1,024 bytes for each are enough for every
-    /// user and password, 512 for those of up to 64 bytes; a token must fit, with 128 bytes beside it.
-    pub buffers: S::Table<u8>,
-}
-
-/// What SASL keeps of a connection.
-#[derive(Debug)]
-pub struct SaslSlot {
-    exchange: Exchange,
-    /// SaslHandshake was answered: the mechanism's own messages follow.
-    agreed: bool,
-    token: TokenState,
-    /// How much of the server's message is in the buffer.
-    kept: u16,
-    session: Option<Session>,
-    /// What the broker said when it refused, and what is wrong with it otherwise.
-    words: Words,
-}
-
-impl SaslSlot {
-    /// A slot that no connection uses.
-    pub const EMPTY: Self = Self {
-        exchange: Exchange::EMPTY,
-        agreed: false,
-        token: TokenState::None,
-        kept: 0,
-        session: None,
-        words: Words::new(),
-    };
-}
-
-/// OAUTHBEARER's token for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TokenState {
-    /// None, and none was asked for.
-    None,
-    /// It is to be asked for.
-    Wanted,
-    /// The driver was asked.
-    Asked,
-    /// It is at the buffer's end: so many bytes.
-    Here(u16),
-}
-
-/// How long the broker accepts what it has accepted.
-#[derive(Clone, Copy, Debug)]
-struct Session {
-    renew_at: Instant,
-    end: Instant,
-}
-
-/// No broker that can be reached accepts the client: what is held fails.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
-    error: AuthenticationError,
-    /// The other plane has heard of it, and holds nothing.
-    told: bool,
-}
-
-/// Credentials, and what there is of each connection.
-pub(super) struct Sasl<S: Storage> {
-    tables: SaslTables<S>,
-    refusal: Option<Refusal>,
-    /// Whose words were the last.
-    spoke: u16,
-}
-
-impl<S: Storage> Sasl<S> {
-    fn slot(&self, slot: u16) -> &SaslSlot {
-        &self.tables.slots.as_ref()[usize::from(slot)]
-    }
-
-    fn slot_mut(&mut self, slot: u16) -> &mut SaslSlot {
-        &mut self.tables.slots.as_mut()[usize::from(slot)]
-    }
-
-    fn mechanism(&self) -> Mechanism {
-        self.tables.credentials.as_ref()[0].mechanism()
-    }
-
-    /// Bytes of the buffers for each connection.
-    fn share(&self) -> usize {
-        self.tables.buffers.as_ref().len() / self.tables.slots.as_ref().len()
-    }
-
-    pub(super) fn buffer(&self, slot: u16) -> &[u8] {
-        let share = self.share();
-        &self.tables.buffers.as_ref()[usize::from(slot) * share..][..share]
-    }
-
-    pub(super) fn buffer_mut(&mut self, slot: u16) -> &mut [u8] {
-        let share = self.share();
-        &mut self.tables.buffers.as_mut()[usize::from(slot) * share..][..share]
-    }
-
-    /// Nothing of the connection is left but what the broker said last.
-    fn reset(&mut self, slot: u16) {
-        self.buffer_mut(slot).zeroize();
-        let words = core::mem::take(&mut self.slot_mut(slot).words);
-        *self.slot_mut(slot) = SaslSlot { words, ..SaslSlot::EMPTY };
-    }
-}
-
-impl<S: Storage> Drop for Sasl<S> {
-    /// A table may be in a `static`, which is never dropped.
-    fn drop(&mut self) {
-        self.tables.buffers.as_mut().zeroize();
-        self.tables.credentials.as_mut().fill_with(Credentials::oauth_bearer);
-    }
-}
 
 /// The answer to SaslAuthenticate that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +50,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// What a broker said when it refused the client, or what is wrong with what it said: the latest, at most
-    /// [`WORDS_BYTES`], in harmless characters.
+    /// [`WORDS_BYTES`](super::WORDS_BYTES), in harmless characters.
     #[must_use]
     pub fn authentication_words(&self) -> &str {
         self.sasl.as_ref().map_or("", |sasl| &sasl.slot(sasl.spoke).words)
@@ -306,7 +179,7 @@ impl<S: Storage> Sender<S> {
             match item {
                 Item::Value(wire::Handshake::ErrorCode, Value::I16(code)) => error = ErrorCode(code),
                 Item::Value(wire::Handshake::Mechanism, Value::Text(Some(name))) => {
-                    self.keep_mechanism(slot, name)
+                    self.keep_mechanism(slot, name);
                 }
                 _ => {}
             }
@@ -329,7 +202,7 @@ impl<S: Storage> Sender<S> {
             }
             // A broker that had SASL before still has it: it is asked too often.
             ErrorCode::ILLEGAL_SASL_STATE if !renews => {
-                self.unauthenticated(slot, AuthenticationError::NoSasl)
+                self.unauthenticated(slot, AuthenticationError::NoSasl);
             }
             code => self.unauthenticated(slot, AuthenticationError::Refused(code)),
         }
@@ -358,10 +231,10 @@ impl<S: Storage> Sender<S> {
             match item {
                 Item::Value(Field::ErrorCode, Value::I16(code)) => answer.error = ErrorCode(code),
                 Item::Value(Field::SessionLifetimeMs, Value::I64(millis)) => {
-                    answer.session_lifetime_ms = millis
+                    answer.session_lifetime_ms = millis;
                 }
                 Item::Value(Field::ErrorMessage, Value::Text(Some(message))) => {
-                    self.keep_words(slot, message)
+                    self.keep_words(slot, message);
                 }
                 Item::Value(Field::AuthBytes, Value::Bytes(piece)) => self.keep_challenge(slot, piece)?,
                 _ => {}
@@ -406,165 +279,10 @@ impl<S: Storage> Sender<S> {
         Ok(())
     }
 
-    /// The broker accepts the client, for so long. The time counts from when the client's last word left: the broker's
-    /// own begins later.
-    fn authenticated(&mut self, slot: u16, sent: Instant, session_lifetime_ms: i64) {
-        let percent = SESSION_PERCENT + u64::from(self.random.below(SESSION_JITTER_PERCENT + 1));
-        let lifetime = u64::try_from(session_lifetime_ms).ok().filter(|millis| *millis > 0);
-        let session = lifetime.map(|millis| Session {
-            renew_at: sent + Duration::from_micros(millis.saturating_mul(10 * percent)),
-            end: sent + Duration::from_millis(millis),
-        });
-        if let Some(sasl) = &mut self.sasl {
-            sasl.buffer_mut(slot).zeroize();
-            *sasl.slot_mut(slot) = SaslSlot { session, ..SaslSlot::EMPTY };
-        }
-        self.forgive();
-        self.ready(slot);
-    }
-
-    fn unauthenticated(&mut self, slot: u16, error: AuthenticationError) {
+    pub(super) fn unauthenticated(&mut self, slot: u16, error: AuthenticationError) {
         if let Some(sasl) = &mut self.sasl {
             sasl.spoke = slot;
         }
         self.disconnect(slot, Disconnect::Authentication(error), true);
-    }
-
-    fn session(&self, slot: u16) -> Option<Session> {
-        self.sasl.as_ref().and_then(|sasl| sasl.slot(slot).session)
-    }
-
-    /// When something is due on a ready connection: its session is to be renewed, or ends without a token.
-    pub(super) fn session_due(&self, slot: u16) -> Option<Instant> {
-        let session = self.session(slot).filter(|_| self.connection(slot).is_ready())?;
-        let asked = self.sasl.as_ref().is_some_and(|sasl| sasl.slot(slot).token != TokenState::None);
-        Some(if asked { session.end } else { session.renew_at })
-    }
-
-    /// Renews the session of a connection that is used. One that is not is closed.
-    pub(super) fn watch_session(&mut self, slot: u16) {
-        let Some(session) = self.session(slot) else { return };
-        if self.session_due(slot).is_none_or(|due| due > self.now) {
-            return;
-        }
-        let connection = self.connection(slot);
-        let unused = connection.since + session.end.since(session.renew_at) <= self.now;
-        if unused && !connection.is_busy() && !connection.has_sendable() {
-            self.disconnect(slot, Disconnect::Idle, true);
-        } else if session.end <= self.now && self.waits_for_token(slot) {
-            self.unauthenticated(slot, AuthenticationError::NoToken);
-        } else {
-            self.prepare_authentication(slot);
-            if !self.waits_for_token(slot) {
-                self.authenticate(slot);
-            }
-        }
-    }
-
-    /// Why a connection that does not come to the end of its authentication is closed.
-    pub(super) fn authentication_timeout(&self, slot: u16) -> Disconnect {
-        if self.waits_for_token(slot) {
-            Disconnect::Authentication(AuthenticationError::NoToken)
-        } else {
-            Disconnect::RequestTimeout
-        }
-    }
-
-    fn waits_for_token(&self, slot: u16) -> bool {
-        let token = self.sasl.as_ref().map(|sasl| sasl.slot(slot).token);
-        matches!(token, Some(TokenState::Wanted | TokenState::Asked))
-    }
-
-    /// The connection is gone, and with it what was said on it. Where no broker accepts the client, what is held fails.
-    pub(super) fn end_authentication(&mut self, slot: u16, cause: Disconnect) {
-        let Some(sasl) = &mut self.sasl else { return };
-        sasl.reset(slot);
-        let Disconnect::Authentication(error) = cause else { return };
-        if error.is_final() && !self.is_accepted_somewhere() {
-            self.refuse_client(error);
-        }
-    }
-
-    fn is_accepted_somewhere(&self) -> bool {
-        let accepted = |slot: u16| {
-            let renews =
-                || self.connection(slot).state == State::Authenticating && self.session(slot).is_some();
-            self.connection(slot).is_ready() || renews()
-        };
-        (0..self.cluster.brokers().len() as u16).any(accepted)
-    }
-
-    fn refuse_client(&mut self, error: AuthenticationError) {
-        if let Some(sasl) = &mut self.sasl {
-            sasl.refusal = Some(Refusal { error, told: false });
-        }
-        self.metadata.asked_for = false;
-        self.cluster.mark_all_changed();
-        self.fail_everything();
-        self.recheck = true;
-    }
-
-    /// Why everything fails.
-    pub(super) fn refusal(&self) -> Option<ErrorKind> {
-        let refusal = self.sasl.as_ref()?.refusal?;
-        Some(ErrorKind::Authentication(refusal.error))
-    }
-
-    /// The other plane has heard of all that was to be told, and says whether it still holds records.
-    pub(super) fn note_demand(&mut self) {
-        let told = !self.demand && !self.cluster.has_changed();
-        if let Some(Refusal { told: before, .. }) = self.sasl.as_mut().and_then(|sasl| sasl.refusal.as_mut())
-        {
-            *before = told;
-        }
-    }
-
-    /// Everything that was held has failed: the next record has an attempt of its own.
-    pub(super) fn forgive_when_told(&mut self) {
-        let told = self.sasl.as_ref().and_then(|sasl| sasl.refusal).is_some_and(|refusal| refusal.told);
-        if told && !self.demand && self.is_idle() {
-            self.forgive();
-        }
-    }
-
-    /// Records do not fail any more, until there is another refusal.
-    pub(super) fn forgive(&mut self) {
-        if self.sasl.as_mut().and_then(|sasl| sasl.refusal.take()).is_some() {
-            self.cluster.mark_all_changed();
-            self.recheck = true;
-        }
-    }
-}
-
-impl<S: Storage> Sasl<S> {
-    /// Writes the request with the client's next message: how long it is.
-    fn write_message(&mut self, slot: u16, header: Header<'_>) -> Result<usize, AuthenticationError> {
-        let share = self.share();
-        let SaslTables { credentials, slots, buffers } = &mut self.tables;
-        let credentials = &mut credentials.as_mut()[0];
-        let state = &mut slots.as_mut()[usize::from(slot)];
-        let buffer = &mut buffers.as_mut()[usize::from(slot) * share..][..share];
-        // The answer is where the next request is to be.
-        let mut challenge = [0; CHALLENGE_BYTES_MAX];
-        let challenge = &mut challenge[..usize::from(state.kept)];
-        challenge.copy_from_slice(&buffer[..challenge.len()]);
-        let token = if let TokenState::Here(bytes) = state.token { bytes.into() } else { 0 };
-        let mut result = Err(AuthenticationError::TooLong);
-        let written = wire::encode_authenticate(buffer, header, |room| {
-            result = state.exchange.message(credentials, challenge, token, room, &mut state.words);
-            result.ok()
-        });
-        state.token = TokenState::None;
-        state.kept = 0;
-        result.and(written.map_err(|_| AuthenticationError::TooLong))
-    }
-
-    /// The server's message is complete.
-    fn take_answer(&mut self, slot: u16) -> Result<Next, AuthenticationError> {
-        let share = self.share();
-        let SaslTables { credentials, slots, buffers } = &mut self.tables;
-        let state = &mut slots.as_mut()[usize::from(slot)];
-        let challenge = &buffers.as_ref()[usize::from(slot) * share..][..usize::from(state.kept)];
-        state.exchange.answer(&credentials.as_ref()[0], challenge, &mut state.words)
     }
 }

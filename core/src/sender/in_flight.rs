@@ -55,7 +55,7 @@ pub struct InFlightSlot<B: Block> {
     pub(crate) last_cause: Option<Cause>,
     /// Records of a batch that is sent in parts have their outcome; the others follow.
     pub(crate) partial: Option<Completed>,
-    /// Blocks that a batch in parts needs no more.
+    /// Blocks that a batch does not need: it is compressed, or sent in parts.
     pub(crate) surplus: Chain<B>,
     pub(crate) outcome: Option<Result<Ack, Failure>>,
     /// The outcome was told.
@@ -78,7 +78,7 @@ impl Stamp {
         batch: &Batch<B>,
         crc32c: fn(u32, &[u8]) -> u32,
     ) -> Self {
-        let header = batch.header(0, identity.id, identity.epoch, base_sequence, crc32c);
+        let header = batch.header(batch.attributes(), identity.id, identity.epoch, base_sequence, crc32c);
         Self { identity, base_sequence, header }
     }
 }

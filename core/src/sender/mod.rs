@@ -15,6 +15,7 @@
 //! bytes, until the broker has accepted what it was sent before. That is what keeps the order.
 
 mod authentication;
+mod compress;
 pub(crate) mod connection;
 mod evidence;
 mod idempotence;
@@ -29,12 +30,15 @@ mod queue;
 mod receive;
 mod requests;
 mod retry;
+mod sasl;
+mod session;
 mod split;
 #[cfg(test)]
 mod tests;
 
 use crate::batch::Batch;
 use crate::cluster::{BrokerSlot, Cluster, TopicSlot};
+use crate::compression::Compression;
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, ErrorCode, ProtocolError};
 use crate::event::{Event, TopicView};
@@ -43,7 +47,6 @@ use crate::memory::{Pool, Storage};
 use crate::random::Random;
 use crate::time::Instant;
 use crate::transmit::Transmit;
-pub use authentication::{SaslSlot, SaslTables, WORDS_BYTES};
 use idempotence::Idempotence;
 use in_flight::InFlight;
 pub use in_flight::InFlightSlot;
@@ -51,6 +54,7 @@ pub use partition::PartitionSlot as SenderPartitionSlot;
 use partition::Partitions;
 pub use plan::HEADS_BYTES_MIN;
 use requests::Metadata;
+pub use sasl::{SaslSlot, SaslTables, WORDS_BYTES};
 
 /// The longest `client.id`.
 pub const CLIENT_ID_BYTES: usize = 64;
@@ -77,6 +81,8 @@ pub struct SenderTables<S: Storage> {
     pub batches: S::Table<InFlightSlot<S::Block>>,
     /// Where the heads of batches are written while they are sent: at least [`HEADS_BYTES_MIN`].
     pub heads: S::Table<u8>,
+    /// What compresses batches.
+    pub codec: S::Codec,
 }
 
 /// A host and a port, as a broker or the user named them.
@@ -100,8 +106,11 @@ pub struct Sender<S: Storage> {
     idempotence: Idempotence,
     metadata: Metadata,
     heads: S::Table<u8>,
-    /// The block that splitting begins with.
+    /// The block that splitting begins with, and the blocks that compressed batches are written into.
     spare: Pool<S::Block>,
+    codec: S::Codec,
+    /// Some topic's compression was refused.
+    compression_refused: bool,
     plan: plan::Plan,
     /// The list of partitions that wait: for room, or with a batch that cannot be sent now.
     waiting_first: u32,
@@ -115,7 +124,7 @@ pub struct Sender<S: Storage> {
     /// The accumulator holds records.
     demand: bool,
     closed: bool,
-    sasl: Option<authentication::Sasl<S>>,
+    sasl: Option<sasl::Sasl<S>>,
 }
 
 impl<S: Storage> Sender<S> {
@@ -135,6 +144,8 @@ impl<S: Storage> Sender<S> {
             metadata: Metadata::new(),
             heads: tables.heads,
             spare: Pool::new(),
+            codec: tables.codec,
+            compression_refused: false,
             plan: plan::Plan::new(),
             waiting_first: crate::index::NONE,
             waiting_last: crate::index::NONE,
@@ -148,13 +159,15 @@ impl<S: Storage> Sender<S> {
         }
     }
 
-    /// Gives the block that is needed to send a batch in parts when a broker finds it too large: as long as the
-    /// accumulator's. Without one such a batch fails.
+    /// Gives a block of the sender's own: as long as the accumulator's.
+    ///
+    /// One is needed to send a batch in parts when a broker finds it too large; without it such a batch fails. To
+    /// compress batches it takes as many as the largest batch has (`max.request.size`): one that has more stays plain.
     ///
     /// # Errors
-    /// A second block, or an empty one, is handed back.
+    /// A block that is empty, or not as long as the first, is handed back.
     pub fn add_block(&mut self, block: S::Block) -> Result<(), S::Block> {
-        if self.spare.total() > 0 { Err(block) } else { self.spare.add(block) }
+        self.spare.add(block)
     }
 
     /// A bootstrap server. False when `brokers.max` slots are taken, or the name is longer than 255 bytes.
@@ -168,9 +181,18 @@ impl<S: Storage> Sender<S> {
         let known = self.cluster.topic(topic).is_some();
         let added = self.cluster.add_topic(topic, name);
         if added && !known {
+            self.set_compression(topic, self.config.compression);
             self.refresh_topic(topic, true);
         }
         added
+    }
+
+    /// Compresses a topic's batches otherwise than [`SenderConfig::compression`] says, from the next one on. A type that
+    /// the codec does not know leaves them plain.
+    pub fn set_compression(&mut self, topic: TopicId, compression: Compression) {
+        if let Some(slot) = self.cluster.topic_mut(topic) {
+            slot.compression = compression;
+        }
     }
 
     /// Asks for a topic's metadata, without records: `Event::Topic` tells when they are there.
@@ -307,7 +329,8 @@ impl<S: Storage> Sender<S> {
             .poll_done()
             .or_else(|| self.ready_event())
             .or_else(|| self.broker_event())
-            .or_else(|| self.topic_event());
+            .or_else(|| self.topic_event())
+            .or_else(|| self.compression_event());
         if told.is_some() {
             return told;
         }

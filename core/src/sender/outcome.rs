@@ -40,7 +40,8 @@ impl<S: Storage> Sender<S> {
             Class::Sequence => self.misnumbered(partition, batch, code),
             Class::ProducerId => self.disowned(partition, batch, code),
             Class::Split => self.split(partition, batch, code),
-            Class::Fatal => self.refuse(partition, batch, code),
+            Class::Compression if self.send_plain(partition, batch) => {}
+            Class::Compression | Class::Fatal => self.refuse(partition, batch, code),
         }
         self.resume(partition);
     }

@@ -73,6 +73,7 @@ impl<S: Storage> Sender<S> {
         if state.cursor == NONE {
             state.cursor = slot;
         }
+        self.compress(slot, key.topic);
         self.list(partition);
     }
 

@@ -50,17 +50,20 @@ impl<S: Storage> Sender<S> {
         if batch.bytes() - HEADER_BYTES as u32 > part.bytes_max && batch.count > 1 {
             batch.part = Some(batch.front(part.bytes_max));
         }
-        // Without a stamp the numbering has started anew meanwhile: the rest is numbered when it is sent.
-        entry.stamp = entry
-            .stamp
-            .map(|stamp| Stamp::new(stamp.identity, advance(stamp.base_sequence, numbers), batch, crc32c));
-        (entry.acked, entry.refused, entry.implied) = (None, false, false);
-        while self.spare.free() > 1 {
+        while self.spare.free() > self.spare.total() {
             match self.spare.take() {
                 Some(block) => entry.surplus.adopt(block),
                 None => break,
             }
         }
+        if let Some(compression) = self.cluster.compression(batch.partition.topic) {
+            batch.compress(&mut self.codec, compression, &mut self.spare, &mut entry.surplus);
+        }
+        // Without a stamp the numbering has started anew meanwhile: the rest is numbered when it is sent.
+        entry.stamp = entry
+            .stamp
+            .map(|stamp| Stamp::new(stamp.identity, advance(stamp.base_sequence, numbers), batch, crc32c));
+        (entry.acked, entry.refused, entry.implied) = (None, false, false);
     }
 
     /// Error 10: a batch of several records is sent again in parts. They keep the numbers that they have.
@@ -81,9 +84,15 @@ impl<S: Storage> Sender<S> {
                 None => self.refuse(partition, slot, code),
             };
         };
-        let half = (batch.bytes() - HEADER_BYTES as u32) / 2;
-        batch.part = Some(batch.front(half));
+        let half = batch.plain_bytes() / 2;
         let topic = batch.partition.topic;
+        if batch.decompress(&mut self.codec, &mut self.spare, &mut entry.surplus).is_err() {
+            return self.refuse(partition, slot, code);
+        }
+        batch.part = Some(batch.front(half));
+        if let Some(compression) = self.cluster.compression(topic) {
+            batch.compress(&mut self.codec, compression, &mut self.spare, &mut entry.surplus);
+        }
         entry.stamp = Some(Stamp::new(stamp.identity, stamp.base_sequence, batch, crc32c));
         // Had the whole been stored, the broker would know it by its own numbers only, and not the parts by theirs.
         entry.whole_unknown = entry.ambiguous;

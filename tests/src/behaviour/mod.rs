@@ -8,6 +8,7 @@
 pub mod acks;
 mod blocking;
 pub mod callbacks;
+pub mod compression;
 pub mod ending;
 pub mod fork;
 pub mod fork_tasks;
@@ -47,6 +48,7 @@ use felice_host::{
 };
 
 pub use sample::Sample;
+pub use smol::Driven;
 pub use target::Target;
 pub use witness::{Outcome, Witness};
 
@@ -207,6 +209,11 @@ macro_rules! behaviour_of_every_front_end {
 
             keys::keys_land_where_java_puts_them on [simulated, real];
             keys::null_keys_are_spread on [simulated, real];
+
+            compression::each_type_is_read_back on [simulated, real];
+            compression::topics_differ on [simulated];
+            compression::too_large_for_the_topic on [simulated, real];
+            compression::a_type_that_is_refused on [simulated];
 
             order::many_batches on [simulated, real];
             order::five_in_flight_and_no_more on [simulated];

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::cluster::{ClusterConfig, TcpCluster};
+use crate::cluster::{ClusterConfig, TcpCluster, TopicConfig};
 use crate::java::{JavaOracle, ReadRecord};
 use crate::kafka::Kafka;
 
@@ -47,6 +47,25 @@ impl Target {
         match self {
             Self::Simulated(cluster, _) => drop(cluster.with(|it| it.create_topic(topic, partitions))),
             Self::Real(kafka) | Self::Far(kafka) => kafka.oracle().create_topic(topic, partitions),
+        }
+    }
+
+    /// As [`create_topic`](Self::create_topic), with `max.message.bytes`.
+    pub fn create_topic_with_message_bytes_max(
+        &self,
+        topic: &str,
+        partitions: i32,
+        max_message_bytes: usize,
+    ) {
+        match self {
+            Self::Simulated(cluster, _) => {
+                let config = TopicConfig { max_message_bytes, ..TopicConfig::with_partitions(partitions) };
+                cluster.with(|it| it.create_topic_with(topic, config));
+            }
+            Self::Real(kafka) | Self::Far(kafka) => {
+                let setting = ("max.message.bytes", &*max_message_bytes.to_string());
+                kafka.oracle().create_topic_with(topic, partitions, None, &[setting]);
+            }
         }
     }
 

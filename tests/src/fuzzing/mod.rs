@@ -5,6 +5,7 @@
 //! them: through a producer that has asked.
 
 mod answers;
+mod compression;
 mod input;
 mod planes;
 mod properties;
@@ -17,8 +18,9 @@ use crate::simulation::{self, Trace};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("answers", answers::run),
+    ("compression", compression::run),
     ("planes", planes::run),
     ("properties", properties::run),
     ("records", records::run),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use felice_core::accumulator::{self, AccumulatorTables, BatchSlot};
+use felice_core::compression::Compression;
 use felice_core::config::{AccumulatorConfig, Acks, SenderConfig};
 use felice_core::error::{Disconnect, Failure};
 use felice_core::event::Completed;
@@ -14,6 +15,7 @@ use felice_core::record::ProducerRecord;
 use felice_core::sender::{self, InFlightSlot};
 use felice_core::time::Instant;
 use felice_core::{Accumulator, BrokerSlot, Sender, SenderTables, TopicSlot};
+use felice_host::{Codecs, Wanted};
 
 use super::input::Input;
 use crate::cluster::{Cluster, ClusterConfig, Release, Reply, SupportedVersions};
@@ -226,6 +228,7 @@ impl Rig {
                 ProducerEvent::Disconnect(connection) => self.forget(connection.slot),
                 ProducerEvent::Transmit(connection) => self.write(connection.slot),
                 ProducerEvent::Token(_) => panic!("there is no SASL"),
+                ProducerEvent::CompressionRefused { .. } => {}
                 ProducerEvent::Completed(completed) => self.complete(&completed),
                 ProducerEvent::Reassigned(reassigned) => {
                     let number = self.open.remove(&reassigned.from).expect("what moves was accepted");
@@ -311,9 +314,12 @@ fn producer(input: &mut Input<'_>, config: SenderConfig) -> (Producer<SimStorage
         partition_index: table(PARTITIONS_MAX * 2, u32::default),
         batches: table(batches, || InFlightSlot::EMPTY),
         heads: table(sender::HEADS_BYTES_MIN, u8::default),
+        codec: Codecs::new(&Wanted::one(config.compression, REQUEST_BYTES_MAX)),
     };
     let mut sender = Sender::new(config, "fuzzed", tables);
-    assert!(sender.add_block(SimBlock::new(block_bytes)).is_ok());
+    for _ in 0..(REQUEST_BYTES_MAX as usize).div_ceil(block_bytes) {
+        assert!(sender.add_block(SimBlock::new(block_bytes)).is_ok());
+    }
     let scratches = Scratches::new(table(1, u8::default), table(1, u8::default));
     let mut producer = Producer::new(accumulator, sender, scratches);
     for id in 1..=BROKERS {
@@ -349,12 +355,16 @@ fn accumulator_config(input: &mut Input<'_>) -> AccumulatorConfig {
 
 fn sender_config(input: &mut Input<'_>) -> SenderConfig {
     let acks = input.pick(&[Acks::All, Acks::All, Acks::All, Acks::Leader, Acks::None]);
+    let idempotence = acks == Acks::All && !input.one_in(4);
+    let draw = input.byte();
+    let (in_flight_max, compression) = (1 + draw % 5, Compression::ALL[usize::from(draw / 5 % 5)]);
     SenderConfig {
         acks,
-        idempotence: acks == Acks::All && !input.one_in(4),
-        in_flight_max: 1 + input.below(5) as u8,
+        idempotence,
+        in_flight_max,
         request_bytes_max: REQUEST_BYTES_MAX,
         delivery_timeout: DELIVERY_TIMEOUT,
+        compression,
         ..SenderConfig::default()
     }
 }

@@ -106,6 +106,7 @@ impl Doors {
             ("ssl.truststore.location", folder.join(AUTHORITY).display().to_string()),
             ("listener.name.tls.ssl.client.auth", "requested".to_owned()),
             ("listener.name.mutual.ssl.client.auth", "required".to_owned()),
+            ("listener.name.sasltls.ssl.client.auth", "requested".to_owned()),
             ("sasl.enabled.mechanisms", mechanisms.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))

@@ -1,5 +1,6 @@
 //! Record batches, version 2: building them, right or wrong.
 
+use super::decompress::{compress_with_gzip, compress_with_zstd};
 use super::{Writer, records};
 
 /// Builds an uncompressed batch; every field can be made wrong on purpose.
@@ -84,6 +85,25 @@ impl BatchBuilder {
     /// Appends bytes that are no record, and counts none.
     pub fn raw_records(mut self, bytes: &[u8]) -> Self {
         self.records.raw(bytes);
+        self
+    }
+
+    /// Compresses the records so far with gzip.
+    pub fn gzip(self) -> Self {
+        let packed = compress_with_gzip(self.records.as_bytes());
+        self.compressed(1, &packed)
+    }
+
+    /// Compresses the records so far with zstd.
+    pub fn zstd(self) -> Self {
+        let packed = compress_with_zstd(self.records.as_bytes());
+        self.compressed(4, &packed)
+    }
+
+    fn compressed(mut self, codec: i16, packed: &[u8]) -> Self {
+        self.records = Writer::new();
+        self.records.raw(packed);
+        self.attributes |= codec;
         self
     }
 

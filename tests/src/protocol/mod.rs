@@ -19,6 +19,7 @@
 pub mod api_versions;
 pub mod batch_builder;
 mod codes;
+pub mod decompress;
 pub mod fetch;
 pub mod frame;
 mod header;

@@ -24,7 +24,7 @@ pub enum DecodeError {
     },
     /// A batch whose magic is not 2.
     InvalidMagic(i8),
-    /// A batch's records are compressed with this codec, which stays opaque here.
+    /// A batch's records are not what this codec writes.
     Compressed(u8),
     /// Bytes were left over after the last field.
     TrailingBytes(usize),
@@ -39,7 +39,7 @@ impl fmt::Display for DecodeError {
             Self::InvalidUtf8 => f.write_str("a string is not UTF-8"),
             Self::Unsupported { api_key, version } => write!(f, "api key {api_key} v{version} is not known"),
             Self::InvalidMagic(magic) => write!(f, "magic {magic} instead of 2"),
-            Self::Compressed(codec) => write!(f, "records compressed with codec {codec}"),
+            Self::Compressed(codec) => write!(f, "records that codec {codec} has not written"),
             Self::TrailingBytes(count) => write!(f, "{count} bytes after the last field"),
         }
     }

@@ -7,6 +7,9 @@
 //! ```
 //! The checksum is CRC-32C over everything from the attributes on.
 
+use std::borrow::Cow;
+
+use super::decompress::decompress;
 use super::{DecodeError, Reader};
 
 /// The bytes of a batch before its first record.
@@ -215,15 +218,17 @@ fn varint_bytes<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, DecodeE
     }
 }
 
-/// Walks over the records of one batch without copying, handing each to `visit` with its place.
+/// Walks over the records of one batch, compressed or not, handing each to `visit` with its place.
 ///
-/// Fails if the records are compressed, if one is malformed, or if there are more or fewer than the batch says.
-pub fn visit<'a>(batch: &'a [u8], mut visit: impl FnMut(i32, &RecordView<'a>)) -> Result<(), DecodeError> {
+/// Fails if they cannot be decompressed, if one is malformed, or if there are more or fewer than the batch says.
+pub fn visit(batch: &[u8], mut visit: impl FnMut(i32, &RecordView<'_>)) -> Result<(), DecodeError> {
     let header = BatchHeader::decode(batch)?;
-    if header.codec() != 0 {
-        return Err(DecodeError::Compressed(header.codec()));
+    let mut records = Cow::Borrowed(&batch[BATCH_HEADER_BYTES..]);
+    let codec = header.codec();
+    if codec != 0 {
+        records = Cow::Owned(decompress(codec, &records).ok_or(DecodeError::Compressed(codec))?);
     }
-    let mut reader = Reader::new(&batch[BATCH_HEADER_BYTES..]);
+    let mut reader = Reader::new(&records);
     for index in 0..header.record_count {
         visit(index, &RecordView::decode(&mut reader)?);
     }
@@ -232,8 +237,7 @@ pub fn visit<'a>(batch: &'a [u8], mut visit: impl FnMut(i32, &RecordView<'a>)) -
 
 /// The records of all batches in `bytes`, one after the other.
 ///
-/// Fails on a compressed batch (its records stay opaque here) and on bytes after the last whole batch. It does not
-/// look at checksums: [`checksum`] does.
+/// Fails on bytes after the last whole batch. It does not look at checksums: [`checksum`] does.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let mut records = Vec::new();
     let mut rest = bytes;

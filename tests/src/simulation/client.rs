@@ -14,6 +14,7 @@ use felice_core::sasl::Token;
 use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 use felice_core::time::{Instant, Timestamp, earliest};
 use felice_core::{BrokerSlot, TopicSlot};
+use felice_host::{Codecs, Wanted};
 
 use super::agenda::{self, Agenda};
 use super::dice::Dice;
@@ -98,9 +99,12 @@ impl Client {
             partition_index: table(partitions_max * 2, u32::default),
             batches: table(batches, || InFlightSlot::EMPTY),
             heads: table(sender::HEADS_BYTES_MIN, u8::default),
+            codec: Codecs::new(&Wanted::one(plan.sender.compression, plan.sender.request_bytes_max)),
         };
         let mut control = Sender::new(plan.sender, "simulated", tables);
-        assert!(control.add_block(SimBlock::new(plan.block_bytes)).is_ok());
+        for _ in 0..plan.sender_blocks() {
+            assert!(control.add_block(SimBlock::new(plan.block_bytes)).is_ok());
+        }
         for (host, port) in servers {
             assert!(control.add_bootstrap(host, *port));
         }
@@ -320,6 +324,13 @@ impl Client {
                 Event::Ready(partition) => self.accumulator.allow(partition),
                 Event::Topic(topic) => self.tell_topic(around, topic),
                 Event::Broker { broker, available } => self.accumulator.handle_broker(broker, available),
+                Event::CompressionRefused { topic, compression } => {
+                    let name = &self.topics[usize::from(topic.0)];
+                    around.trace.line(
+                        around.now,
+                        format_args!("client {}: {name} is plain, not {compression}", self.index),
+                    );
+                }
                 Event::Completed(completed) => self.complete(around, &completed),
                 Event::Recycle { batch, partition, blocks } => {
                     self.blocks_out -= blocks.blocks();

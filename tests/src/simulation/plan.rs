@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use felice_core::compression::Compression;
 use felice_core::config::{AccumulatorConfig, Acks, SenderConfig, Spread};
 use felice_core::sasl::Credentials;
 
@@ -171,12 +172,12 @@ pub(super) enum Trouble {
     Addresses,
     /// Brokers that are replaced by others, under other ids: where they were, or elsewhere.
     Ids,
-    /// Credentials that are refused for a while.
+    /// Credentials that are refused for a while. Only with SASL, and drawn with it.
     Credentials,
 }
 
 impl Trouble {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 20] = [
         Self::Cuts,
         Self::Silence,
         Self::Refusals,
@@ -197,7 +198,6 @@ impl Trouble {
         Self::Topics,
         Self::Addresses,
         Self::Ids,
-        Self::Credentials,
     ];
 
     /// None at all in one run of eight; else each with a chance that the run has drawn.
@@ -224,10 +224,9 @@ impl Plan {
             Release::V4_3,
         ];
         let network = NetworkPlan::new(dice);
-        let sasl = dice.one_in(3).then(|| SaslPlan::new(dice));
         Self {
             brokers,
-            clients: (0..clients).map(|_| ClientPlan::new(dice, &network, sasl.is_some())).collect(),
+            clients: (0..clients).map(|_| ClientPlan::new(dice, &network)).collect(),
             topics,
             network,
             troubles: Trouble::some(dice),
@@ -236,8 +235,27 @@ impl Plan {
             release: *dice.pick(&releases),
             leader_hints: dice.one_in(2),
             auto_create: dice.one_in(2),
-            sasl,
+            sasl: None,
         }
+        .with_sasl()
+    }
+
+    /// Every third run has SASL. This takes nothing from the dice: without it a seed is the run that it always was.
+    fn with_sasl(mut self) -> Self {
+        let mut dice = Dice::new(self.clients[0].sender.seed);
+        if dice.one_in(3) {
+            self.sasl = Some(SaslPlan::new(&mut dice));
+            if dice.one_in(3) {
+                self.troubles.push(Trouble::Credentials);
+            }
+            for client in &mut self.clients {
+                // Of SCRAM there is less: hashing a password takes as long as all the rest of a run.
+                let proofs =
+                    [Proof::Plain, Proof::Plain, Proof::Plain, Proof::Token, Proof::Token, Proof::Scram];
+                client.sasl = Some(*dice.pick(&proofs));
+            }
+        }
+        self
     }
 }
 
@@ -289,7 +307,25 @@ impl TopicPlan {
 }
 
 impl ClientPlan {
-    fn new(dice: &mut Dice, network: &NetworkPlan, sasl: bool) -> Self {
+    /// The blocks that the sender has of its own: one, or as many as a batch that is compressed.
+    pub(super) fn sender_blocks(&self) -> usize {
+        match self.sender.compression {
+            Compression::None => 1,
+            _ => (self.sender.request_bytes_max as usize).div_ceil(self.block_bytes),
+        }
+    }
+
+    /// Every third client compresses, by any of the types. This takes nothing from the dice: without it a seed is the run
+    /// that it always was.
+    fn compressing(mut self) -> Self {
+        let draw = self.sender.seed;
+        if draw.is_multiple_of(3) {
+            self.sender.compression = Compression::ALL[1 + (draw / 3 % 4) as usize];
+        }
+        self
+    }
+
+    fn new(dice: &mut Dice, network: &NetworkPlan) -> Self {
         let micros = |dice: &mut Dice, low, high| Duration::from_micros(dice.magnitude(low, high));
         let idempotence = !dice.one_in(8);
         let acks = match dice.below(8) {
@@ -351,17 +387,8 @@ impl ClientPlan {
             read_bytes_max: dice.magnitude(1, 10_000),
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),
-            // Of SCRAM there is less: hashing a password takes as long as all the rest of a run.
-            sasl: sasl.then(|| {
-                *dice.pick(&[
-                    Proof::Plain,
-                    Proof::Plain,
-                    Proof::Plain,
-                    Proof::Token,
-                    Proof::Token,
-                    Proof::Scram,
-                ])
-            }),
+            sasl: None,
         }
+        .compressing()
     }
 }

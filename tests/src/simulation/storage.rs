@@ -1,6 +1,7 @@
 //! Memory for the clients of a run: blocks of any length.
 
 use felice_core::memory::{Block, Storage};
+use felice_host::Codecs;
 
 /// A block on the heap, of the length that the run's seed chose.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub(crate) enum SimStorage {}
 
 impl Storage for SimStorage {
     type Block = SimBlock;
+    type Codec = Codecs;
     type Table<T: 'static> = Box<[T]>;
 }
 

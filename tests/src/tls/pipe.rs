@@ -83,6 +83,11 @@ impl Broker {
         access(&mut self.lock().cluster)
     }
 
+    /// How it is from the next connection on.
+    pub fn set_config(&self, config: Arc<ServerConfig>) {
+        self.lock().config = config;
+    }
+
     /// How many connections there were.
     pub fn connections(&self) -> usize {
         self.lock().ends.len()
@@ -155,7 +160,7 @@ impl End {
         let (mut plain, mut answers) = (Vec::new(), Vec::new());
         while !bytes.is_empty() {
             if self.server.read_tls(&mut bytes).is_err() || self.server.process_new_packets().is_err() {
-                break;
+                return self.refuse();
             }
             // `WouldBlock` ends it: nothing more is decrypted.
             let _ = self.server.reader().read_to_end(&mut plain);
@@ -167,6 +172,17 @@ impl End {
         while self.server.wants_write() {
             self.server.write_tls(&mut self.to_client).expect("memory takes everything");
         }
+    }
+}
+
+impl End {
+    /// Says why, and goes: what the client sends from now on meets nobody.
+    fn refuse(&mut self) {
+        while self.server.wants_write() {
+            self.server.write_tls(&mut self.arrived).expect("memory takes everything");
+        }
+        self.broken = true;
+        self.tells = Readiness { readable: true, writable: true, closing: true };
     }
 }
 

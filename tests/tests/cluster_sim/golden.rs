@@ -77,7 +77,7 @@ fn batches_of_java_are_decoded_and_rebuilt_byte_for_byte() {
             assert_eq!(rebuild(&vector, &expected(&vector)), bytes, "{name}");
         } else {
             compressed += 1;
-            assert_eq!(records::decode(&bytes), Err(DecodeError::Compressed(header.codec())), "{name}");
+            assert_eq!(records::decode(&bytes).unwrap(), expected(&vector), "{name}");
         }
     }
     assert_eq!((plain, compressed), (11, 4));

@@ -141,7 +141,7 @@ fn the_largest_batch_is_the_topics() {
 #[test]
 fn zstd_needs_version_7() {
     let mut cluster = one_topic();
-    let zstd = values(0).attributes(4).raw_records(&[0x28, 0xb5, 0x2f, 0xfd]).declared_count(3).build();
+    let zstd = values(3).zstd().build();
     let outcome = produce_bytes(&mut cluster, 6, &zstd);
     assert_eq!(outcome.error_code, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     assert_eq!(produce_bytes(&mut cluster, 7, &zstd).error_code, ErrorCode::NONE);

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use felice_core::compression::Compression;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 
@@ -15,6 +16,7 @@ use crate::error::{BuildError, ProduceError};
 #[cfg(feature = "__tls")]
 use crate::tls::Pem;
 use crate::token::{self, BearerToken, TokenError};
+use crate::warning::Warning;
 
 /// A front-end's producer: what [`Builder::build`] makes.
 pub trait Start: Sized {
@@ -152,6 +154,14 @@ settings! {
     partitions_known_max: usize => |s| s.partitions_known_max = partitions_known_max;
     /// `brokers.max`: bootstrap servers and brokers together. Default 16.
     brokers_max: usize => |s| s.brokers_max = brokers_max;
+    /// `compression.type`: how batches are compressed, as soon as they leave; one that does not shrink is sent as it is.
+    /// Default [`Compression::None`]. Each type is a feature of its own (`gzip`, `snappy`, `lz4`, `zstd`), without which
+    /// it is refused. With it `max.request.size` more memory is allocated, and a codec's own.
+    compression_type: Compression => |s| s.compression = compression_type;
+    /// `compression.gzip.level` (KIP-390): 1 to 9, or -1 for the default, 6.
+    compression_gzip_level: i32 => |s| s.gzip_level = compression_gzip_level;
+    /// `compression.zstd.level` (KIP-390): -131,072 to 22. Default 3. From 10 on the memory grows, to hundreds of MiB.
+    compression_zstd_level: i32 => |s| s.zstd_level = compression_zstd_level;
     /// How long dropping the last clone of the producer may take to send what is held. Default 5 s; zero fails what
     /// is held at once.
     drop_timeout: Duration => |s| s.drop_timeout = drop_timeout;
@@ -208,6 +218,15 @@ impl<P> Builder<P> {
     pub fn bootstrap_servers(mut self, servers: &str) -> Self {
         self.settings.origins.forget("bootstrap.servers");
         self.settings.bootstrap_servers.extend(bootstrap::split(servers));
+        self
+    }
+
+    /// Compresses one topic otherwise than [`compression_type`](Self::compression_type) says. Said again for a topic, the last word
+    /// counts.
+    pub fn topic_compression_type(mut self, topic: &str, compression: Compression) -> Self {
+        self.settings.origins.forget("topic.compression.type");
+        self.settings.topic_compression.retain(|(known, _)| known != topic);
+        self.settings.topic_compression.push((topic.to_owned(), compression));
         self
     }
 
@@ -269,6 +288,13 @@ impl<P> Builder<P> {
     /// record has failed. It may `send` (as `try_send` does); a panic in it is contained and counted.
     pub fn on_undelivered(mut self, hook: impl Fn(ProduceError) + Send + Sync + 'static) -> Self {
         self.settings.callbacks.failures = Some(Arc::new(Failures::new(Box::new(hook))));
+        self
+    }
+
+    /// Hears of what the producer does otherwise than its settings say, where no record fails by it: once for each
+    /// [`Warning`], outside every lock, on the thread that serves the callbacks. A panic in it is contained and counted.
+    pub fn on_warning(mut self, hook: impl Fn(Warning) + Send + Sync + 'static) -> Self {
+        self.settings.callbacks.warning = Some(Box::new(hook));
         self
     }
 

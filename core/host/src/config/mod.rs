@@ -16,6 +16,7 @@ mod syntax;
 use std::sync::Arc;
 use std::time::Duration;
 
+use felice_core::compression::Compression;
 use felice_core::config::{AccumulatorConfig, Acks, IN_FLIGHT_MAX, SenderConfig, Spread};
 use felice_core::id::BatchId;
 use felice_core::partitioner::Murmur2;
@@ -28,6 +29,7 @@ pub use self::security::SecurityProtocol;
 
 use crate::callback::Callbacks;
 use crate::checksum;
+use crate::compression::{self, GZIP_LEVEL, Wanted, ZSTD_LEVEL};
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
 use crate::tls::Tls;
 
@@ -66,6 +68,10 @@ pub struct Settings {
     pub(crate) partitions_max: usize,
     pub(crate) partitions_known_max: usize,
     pub(crate) brokers_max: usize,
+    pub(crate) compression: Compression,
+    pub(crate) topic_compression: Vec<(String, Compression)>,
+    pub(crate) gzip_level: i32,
+    pub(crate) zstd_level: i32,
     pub(crate) drop_timeout: Duration,
     pub(crate) callbacks: Callbacks,
     pub(crate) origins: file::Origins,
@@ -105,6 +111,10 @@ impl Default for Settings {
             partitions_max: 1_024,
             partitions_known_max: 4_096,
             brokers_max: 16,
+            compression: Compression::None,
+            topic_compression: Vec::new(),
+            gzip_level: GZIP_LEVEL,
+            zstd_level: ZSTD_LEVEL,
             drop_timeout: Duration::from_secs(5),
             callbacks: Callbacks::default(),
             origins: file::Origins::default(),
@@ -126,6 +136,7 @@ pub(crate) struct Checked {
     pub(crate) accumulator: AccumulatorConfig,
     pub(crate) sender: SenderConfig,
     pub(crate) authentication: Option<Authentication>,
+    pub(crate) codecs: Wanted,
     pub(crate) tls: Option<Tls>,
     pub(crate) blocks: usize,
     pub(crate) block_bytes: usize,
@@ -146,6 +157,7 @@ impl Settings {
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
         self.check_times()?;
         let idempotence = self.check_idempotence()?;
+        let codecs = self.check_compression(request_bytes_max)?;
         let accumulator = AccumulatorConfig {
             batch_bytes,
             linger: self.linger,
@@ -160,6 +172,7 @@ impl Settings {
             idempotence,
             in_flight_max: self.max_in_flight as u8,
             request_bytes_max,
+            compression: self.compression,
             request_timeout: self.request_timeout,
             delivery_timeout: self.delivery_timeout,
             retry_backoff: self.retry_backoff,
@@ -177,7 +190,17 @@ impl Settings {
         let blocks = self.buffer_memory / block_bytes;
         // Last, since it reads files.
         let tls = self.check_tls()?;
-        Ok(Checked { settings: self, servers, accumulator, sender, authentication, tls, blocks, block_bytes })
+        Ok(Checked {
+            settings: self,
+            servers,
+            accumulator,
+            sender,
+            authentication,
+            codecs,
+            tls,
+            blocks,
+            block_bytes,
+        })
     }
 
     #[cfg(feature = "__tls")]
@@ -252,6 +275,30 @@ impl Settings {
         not_below("reconnect.backoff.max.ms", most, "reconnect.backoff.ms", least)
     }
 
+    /// Which codecs are needed, if they are there, and their levels.
+    fn check_compression(&self, bytes_max: u32) -> Result<Wanted, ConfigError> {
+        compiled_in("compression.type", None, self.compression)?;
+        for (topic, wanted) in &self.topic_compression {
+            compiled_in("topic.compression.type", Some(topic), *wanted)?;
+        }
+        let level = self.gzip_level;
+        if level != GZIP_LEVEL && !(1..=9).contains(&level) {
+            return Err(ConfigError::invalid(
+                "compression.gzip.level",
+                level.to_string(),
+                "1 to 9, or -1".into(),
+            ));
+        }
+        let (level, levels) = (self.zstd_level, compression::ZSTD_LEVELS);
+        if !levels.contains(&level) {
+            let range = format!("{} to {}", levels.start(), levels.end());
+            return Err(ConfigError::invalid("compression.zstd.level", level.to_string(), range));
+        }
+        let types =
+            self.topic_compression.iter().map(|(_, wanted)| *wanted).chain([self.compression]).collect();
+        Ok(Wanted { types, gzip_level: self.gzip_level, zstd_level: self.zstd_level, bytes_max })
+    }
+
     /// Whether the producer numbers its batches. As in Kafka it does unless `acks` is not `all`; asked for in so many
     /// words, it refuses settings that contradict it.
     fn check_idempotence(&self) -> Result<bool, ConfigError> {
@@ -273,6 +320,17 @@ impl Settings {
             _ => Ok(true),
         }
     }
+}
+
+/// A type that is not compiled in is refused, with the feature that has it.
+fn compiled_in(name: &'static str, topic: Option<&str>, wanted: Compression) -> Result<(), ConfigError> {
+    if compression::AVAILABLE.contains(&wanted) {
+        return Ok(());
+    }
+    let names: Vec<&str> = compression::AVAILABLE.iter().map(|available| available.name()).collect();
+    let value = topic.map_or(wanted.to_string(), |topic| format!("{topic}:{wanted}"));
+    let limit = format!("{}; {wanted} is the crate's feature {:?}", names.join(" or "), wanted.name());
+    Err(ConfigError::invalid(name, value, limit))
 }
 
 fn within(name: &'static str, value: usize, least: usize, most: usize) -> Result<(), ConfigError> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use felice_core::compression::Compression;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
 
@@ -36,7 +37,10 @@ const PROPERTIES: &[(&str, Set)] = &[
         v.clone_into(&mut s.client_id);
         Ok(())
     }),
-    ("compression.type", |_, v| only(v == "none", "none: felice does not compress, so far")),
+    ("compression.gzip.level", |s, v| level(v).map(|n| s.gzip_level = n)),
+    ("compression.lz4.level", |_, v| only(v == "9", "9, the default: lz4 has no other level here")),
+    ("compression.type", |s, v| compression(v).map(|c| s.compression = c)),
+    ("compression.zstd.level", |s, v| level(v).map(|n| s.zstd_level = n)),
     ("connections.max.idle.ms", |s, v| millis(v).map(|d| s.connections_max_idle = d)),
     ("delivery.timeout.ms", |s, v| millis(v).map(|d| s.delivery_timeout = d)),
     ("drop.timeout.ms", |s, v| millis(v).map(|d| s.drop_timeout = d)),
@@ -100,6 +104,7 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("ssl.truststore.location", |s, v| path(&mut s.ssl.truststore_location, v)),
     #[cfg(feature = "__tls")]
     ("ssl.truststore.type", |_, v| only(v.eq_ignore_ascii_case("PEM"), PEM_ONLY)),
+    ("topic.compression.type", topic_compression),
     ("topics.max", |s, v| number(v).map(|n| s.topics_max = n)),
 ];
 
@@ -174,6 +179,25 @@ fn acks(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
         "all" | "-1" => Acks::All,
         _ => return Err("0, 1 or all"),
     };
+    Ok(())
+}
+
+fn level(value: &str) -> Result<i32, &'static str> {
+    value.parse().map_err(|_| "a whole number")
+}
+
+fn compression(value: &str) -> Result<Compression, &'static str> {
+    let known = Compression::ALL.into_iter().find(|known| known.name() == value);
+    known.ok_or("none, gzip, snappy, lz4 or zstd")
+}
+
+/// As Kafka writes maps: `topic:type`, several with commas between.
+fn topic_compression(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
+    settings.topic_compression.clear();
+    for pair in value.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (topic, name) = pair.split_once(':').ok_or("topic:type, several with commas between")?;
+        settings.topic_compression.push((topic.trim().to_owned(), compression(name.trim())?));
+    }
     Ok(())
 }
 

@@ -104,6 +104,50 @@ fn properties_have_kafkas_names() {
 }
 
 #[test]
+fn a_compression_that_is_not_compiled_in_is_refused_with_the_feature_that_it_needs() {
+    for compression in Compression::ALL {
+        let name = compression.name();
+        let by_name = || builder().properties([("compression.type", name)]).unwrap();
+        let topics = format!("a:none, b:{name}");
+        let by_topic = || builder().properties([("topic.compression.type", &*topics)]).unwrap();
+        if compression::AVAILABLE.contains(&compression) {
+            by_name().build().unwrap();
+            by_topic().build().unwrap();
+        } else {
+            let error = refused(by_name());
+            assert!(error.starts_with(&format!("compression.type = {name} cannot be used: it must be none")));
+            assert!(error.ends_with(&format!("{name} is the crate's feature {name:?}")), "{error}");
+            assert!(refused(by_topic()).starts_with(&format!("topic.compression.type = b:{name} cannot")));
+            assert_eq!(refused(builder().compression_type(compression)), error);
+        }
+    }
+}
+
+#[test]
+fn a_level_that_a_compression_lacks_is_refused() {
+    let refused_at_once = |name, value| {
+        Builder::<Nothing>::new().properties([(name, value)]).map(drop).unwrap_err().to_string()
+    };
+    for (error, parts) in [
+        (refused(builder().compression_gzip_level(0)), ["compression.gzip.level = 0", "1 to 9, or -1"]),
+        (refused(builder().compression_gzip_level(10)), ["compression.gzip.level = 10", "1 to 9, or -1"]),
+        (refused(builder().compression_zstd_level(23)), ["compression.zstd.level = 23", "-131072 to 22"]),
+        (
+            refused_at_once("compression.lz4.level", "12"),
+            ["compression.lz4.level = \"12\"", "9, the default"],
+        ),
+        (refused_at_once("compression.gzip.level", "high"), ["compression.gzip.level = \"high\"", "whole"]),
+        (
+            refused_at_once("compression.type", "brotli"),
+            ["compression.type = \"brotli\"", "snappy, lz4 or zstd"],
+        ),
+        (refused_at_once("topic.compression.type", "a"), ["topic.compression.type = \"a\"", "topic:type"]),
+    ] {
+        assert!(parts.iter().all(|part| error.contains(part)), "{error} lacks one of {parts:?}");
+    }
+}
+
+#[test]
 fn an_unknown_property_is_refused_with_the_nearest() {
     let error = Builder::<Nothing>::new().properties([("linger.sm", "5")]).unwrap_err();
     assert_eq!(error.to_string(), r#"there is no setting "linger.sm"; the nearest is "linger.ms""#);
@@ -120,7 +164,7 @@ fn shown(settings: Settings) -> String {
     (checked.accumulator.seed, checked.sender.seed) = (0, 0);
     let Settings { client_id, max_block, ignore_keys, topics_max, partitions_max, .. } = &checked.settings;
     let Settings { partitions_known_max, brokers_max, drop_timeout, .. } = &checked.settings;
-    let planes = (&checked.accumulator, &checked.sender, checked.blocks);
+    let planes = (&checked.accumulator, &checked.sender, checked.blocks, &checked.codecs);
     let tables = (topics_max, partitions_max, partitions_known_max, brokers_max);
     let security_protocol = checked.settings.security_protocol;
     format!(
@@ -137,7 +181,7 @@ fn the_readmes_defaults_are_the_builders() {
         .take_while(|line| line.starts_with('|'))
         .map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
         .collect();
-    assert_eq!(rows.len(), 27);
+    assert_eq!(rows.len(), 32);
     let connected = || Settings { bootstrap_servers: vec!["a:1".into()], ..Settings::default() };
     let defaults = shown(connected());
     for row in rows.iter().filter(|row| row[1] != "bootstrap.servers") {

@@ -5,16 +5,21 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
+use felice_core::compression::Compression;
+use felice_core::sasl::Mechanism;
 use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 
 use super::{Engine, TAKEN_AT_ONCE};
 use crate::callback::Failures;
+use crate::compression::Codecs;
 use crate::config::{Authentication, Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
+use crate::dispatcher::Job;
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock, table};
 use crate::waiters::Waiters;
+use crate::warning::Warning;
 
 /// Bytes per topic in the arena of names, on average: Kafka allows 249, and nobody writes them.
 const NAME_BYTES: usize = 64;
@@ -53,7 +58,9 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         close_waiters: Waiters::default(),
         topic_waiters: Waiters::default(),
     };
+    let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
+    let warning = in_the_clear(&checked);
     let tls = checked.tls.map(Arc::new);
     let token_provider = checked.authentication.as_ref().and_then(|found| found.provider.clone());
     if let Some(authentication) = checked.authentication {
@@ -61,6 +68,11 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
     }
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
+    if let Some(warning) = warning
+        && shared.callbacks.warning.is_some()
+    {
+        shared.dispatcher.push(&shared, Job::Warning(warning));
+    }
     let engine = Engine {
         shared: Arc::clone(&shared),
         sender,
@@ -70,6 +82,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         actions: VecDeque::with_capacity(CARRIED),
         wakers: Vec::with_capacity(CARRIED),
         out: 0,
+        compression,
         topics: Vec::with_capacity(topics_max),
         timeout: None,
         deadline: None,
@@ -113,6 +126,13 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
     accumulator
 }
 
+/// Whether everybody on the way hears of a secret.
+fn in_the_clear(checked: &Checked) -> Option<Warning> {
+    let mechanism = checked.authentication.as_ref()?.credentials.mechanism();
+    let told = matches!(mechanism, Mechanism::Plain | Mechanism::OauthBearer);
+    (told && !checked.settings.security_protocol.is_tls()).then_some(Warning::SecretInTheClear { mechanism })
+}
+
 fn sasl(authentication: Authentication, brokers_max: usize) -> SaslTables<Heap> {
     let buffer_bytes = authentication.buffer_bytes();
     SaslTables {
@@ -133,10 +153,16 @@ fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {
         partition_index: table(partitions_max * 2, u32::default),
         batches: table(batches, || InFlightSlot::EMPTY),
         heads: table(HEADS_BYTES, u8::default),
+        codec: Codecs::new(&checked.codecs),
     };
     let mut sender = Sender::new(checked.sender, &checked.settings.client_id, tables);
-    // The first one is never handed back.
-    let _ = sender.add_block(HeapBlock::new(checked.block_bytes));
+    // One to send a batch in parts; to compress, as many as the largest batch has.
+    let compresses = checked.codecs.types.iter().any(|wanted| *wanted != Compression::None);
+    let largest = (checked.accumulator.request_bytes_max as usize).div_ceil(checked.block_bytes);
+    for _ in 0..if compresses { largest } else { 1 } {
+        // All are as long as the first: none is handed back.
+        let _ = sender.add_block(HeapBlock::new(checked.block_bytes));
+    }
     for server in &checked.servers {
         // There is a slot for each: the settings were checked.
         sender.add_bootstrap(&server.host, server.port);

@@ -10,6 +10,7 @@ use std::vec::Vec;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 
 use crate::checksum::crc32c;
+use crate::compression::tests::expand;
 use crate::embedded::Network;
 use crate::error::Disconnect;
 use crate::sender::Address;
@@ -44,7 +45,12 @@ pub(super) struct Broker {
     pub(super) silent: bool,
     /// Its first answer never ends.
     pub(super) endless: bool,
+    /// What a client must say first (PLAIN), and whether one has.
+    pub(super) password: Option<&'static [u8]>,
+    pub(super) accepted: bool,
     pub(super) produce_requests: u32,
+    /// Batches that came compressed.
+    pub(super) compressed: u32,
     pub(super) log: BTreeMap<(String, i32), Vec<Stored>>,
     sequences: BTreeMap<(String, i32), i32>,
 }
@@ -63,7 +69,10 @@ impl Broker {
             answers_lost: 0,
             silent: false,
             endless: false,
+            password: None,
+            accepted: false,
             produce_requests: 0,
+            compressed: 0,
             log: BTreeMap::new(),
             sequences: BTreeMap::new(),
         }))
@@ -83,7 +92,16 @@ impl Broker {
         let mut out = Vec::new();
         out.extend(correlation.to_be_bytes());
         match (api, version) {
+            (17, 1) => out.extend(b"\0\0\0\0\0\x01\0\x05PLAIN"),
+            (36, 0) => {
+                let length = input.i32() as usize;
+                self.accepted = self.password == Some(input.take(length));
+                let error: i16 = if self.accepted { 0 } else { 58 };
+                out.extend(error.to_be_bytes());
+                out.extend([0xff, 0xff, 0, 0, 0, 0]);
+            }
             (18, 3..) => out.extend(API_VERSIONS),
+            _ if self.password.is_some() && !self.accepted => return None,
             (3, 7) => self.metadata(&mut input, &mut out),
             (22, 0 | 1) => out.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0]),
             (0, 7) => self.produce(&mut input, &mut out)?,
@@ -148,6 +166,8 @@ impl Broker {
     fn store(&mut self, partition: (String, i32), batch: &[u8]) -> i64 {
         let log = self.log.entry(partition.clone()).or_default();
         let mut input = Input(batch);
+        let plain = if batch[22] & 7 == 0 { batch[61..].to_vec() } else { expand(&batch[61..]) };
+        self.compressed += u32::from(batch[22] & 7 != 0);
         assert_eq!((input.take(8), input.i32() as usize), (&[0; 8][..], batch.len() - 12));
         input.take(5);
         assert_eq!(input.i32() as u32, crc32c(0, &batch[21..]), "the checksum");
@@ -162,6 +182,7 @@ impl Broker {
         assert_eq!(sequence, *expected, "the sequence");
         *expected += count;
         let offset = log.len() as i64;
+        let mut input = Input(&plain);
         for index in 0..count {
             input.varint();
             input.take(1);
@@ -175,10 +196,10 @@ impl Broker {
     }
 }
 
-/// ApiVersions v3: Produce to 7, Metadata to 7, ApiVersions to 3, InitProducerId to 1.
-const API_VERSIONS: [u8; 36] = [
-    0, 0, 5, 0, 0, 0, 3, 0, 7, 0, 0, 3, 0, 0, 0, 7, 0, 0, 18, 0, 0, 0, 3, 0, 0, 22, 0, 0, 0, 1, 0, 0, 0, 0,
-    0, 0,
+/// ApiVersions v3: Produce to 7, Metadata to 7, ApiVersions to 3, InitProducerId to 1, SaslHandshake 1, SaslAuthenticate 0.
+const API_VERSIONS: [u8; 50] = [
+    0, 0, 7, 0, 0, 0, 3, 0, 7, 0, 0, 3, 0, 0, 0, 7, 0, 0, 18, 0, 0, 0, 3, 0, 0, 22, 0, 0, 0, 1, 0, 0, 17, 0,
+    0, 0, 1, 0, 0, 36, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -3,6 +3,7 @@
 mod adrift;
 mod answers;
 mod cluster;
+mod compression;
 mod fates;
 mod faults;
 mod hostile;

@@ -7,6 +7,7 @@ use super::super::{Sender, SenderTables};
 use crate::batch::append::{Place, append};
 use crate::batch::{Batch, Records};
 use crate::cluster::{BrokerSlot, TopicSlot};
+use crate::compression::tests::Runs;
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, Failure, ProtocolError};
 use crate::event::{Ack, Completed, Event};
@@ -72,6 +73,7 @@ impl Rig {
             partition_index: table(16, || 0),
             batches: table(BLOCKS, || InFlightSlot::EMPTY),
             heads: table(512, || 0),
+            codec: Runs,
         };
         let mut sender = Sender::new(config, "rig", tables);
         assert!(sender.add_bootstrap("one", 9092));
@@ -174,6 +176,9 @@ impl Rig {
                 Event::Broker { broker, available } => {
                     self.trace.push(format!("broker {} {available}", broker.0));
                     self.available.insert(broker.0, available);
+                }
+                Event::CompressionRefused { topic, compression } => {
+                    self.trace.push(format!("topic {} plain, not {compression}", topic.0));
                 }
                 Event::Completed(completed) => {
                     self.trace.push(format!("{completed:?}"));
@@ -287,6 +292,7 @@ impl Rig {
             created: self.now,
             records: Records::Open(chain),
             part: None,
+            compressed: None,
         }
     }
 

@@ -17,7 +17,7 @@ const TIMESTAMP: Timestamp = Timestamp::from_millis(1_759_999_999_000);
 /// An operation's name, and what does it so many times.
 type Operation = (&'static str, fn(usize));
 
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 9] = [
     ("append-100", |times| data_plane::append(times, 100, 1_000)),
     ("append-1024", |times| data_plane::append(times, 1_024, 100)),
     ("seal", data_plane::seal),
@@ -25,6 +25,8 @@ const OPERATIONS: [Operation; 7] = [
     ("request", producer::request),
     ("answer", producer::answer),
     ("round", producer::round),
+    ("among-6", |times| producer::among(6, times)),
+    ("among-100000", |times| producer::among(100_000, times)),
 ];
 
 fn main() -> ExitCode {

@@ -67,6 +67,21 @@ fn requests(times: usize, counts: Counts) {
     rig.finish();
 }
 
+/// The life of 1,000 records for six partitions of a topic that has so many: idle ones cost nothing.
+pub(crate) fn among(partitions: i32, times: usize) {
+    let mut rig = Rig::among(partitions);
+    let value = [7; 100];
+    for _ in 0..times {
+        counted(|| {
+            for index in 0..1_000 {
+                drop(rig.send(&record(&value).partition(index % PARTITIONS)));
+            }
+        });
+        rig.exchange(Counts::Everything);
+    }
+    rig.finish();
+}
+
 /// The life of 1,000 records with keys, from `send` to their outcomes. The broker's work does not count.
 pub(crate) fn round(times: usize) {
     let mut rig = Rig::new();
@@ -119,22 +134,28 @@ impl Start for Rig {
         let config = ClusterConfig { keep_records: KeepRecords::None, ..ClusterConfig::default() };
         let mut cluster = Cluster::new(config);
         cluster.set_address(1, "broker", 9_092);
-        cluster.create_topic(TOPIC, PARTITIONS);
         let now = shared.clock().now();
         Ok(Self { shared, engine, cluster, link: None, answers: Vec::new(), now })
     }
 }
 
 impl Rig {
-    /// One that knows its topic, and whose every partition has stored a record.
+    /// One that knows its topic, of six partitions, each of which has stored a record.
     fn new() -> Self {
+        Self::among(PARTITIONS)
+    }
+
+    /// One whose topic has more partitions than the six that are used.
+    fn among(partitions: i32) -> Self {
         let builder: Builder<Self> = Builder::new()
             .bootstrap_servers("broker:9092")
             .batch_size(128 * 1024)
             .linger(Duration::ZERO)
             .buffer_memory(32 << 20)
+            .partitions_known_max(100_000)
             .on_undelivered(|error| panic!("{error}"));
         let mut rig = builder.build().expect("settings that fit");
+        rig.cluster.create_topic(TOPIC, partitions);
         for _ in 0..2 {
             for partition in 0..PARTITIONS {
                 drop(rig.send(&record(b"first").partition(partition)));

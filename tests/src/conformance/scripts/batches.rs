@@ -100,6 +100,18 @@ fn compression(session: &mut Session<'_>) {
     {
         session.produce(&format!("garbage, {codec}: {name}"), &topic, &garbage(codec));
     }
+    let two = || BatchBuilder::of_values(now(), ["a", "b"]);
+    session.produce("gzip", &topic, &two().gzip().build());
+    session.produce("gzip, and one record less", &topic, &two().gzip().declared_count(3).build());
+    session.produce("gzip, and one record more", &topic, &two().gzip().declared_count(1).build());
+    session.produce("gzip, and garbage in it", &topic, &two().raw_records(b"x").gzip().build());
+    let ahead =
+        BatchBuilder::new(now()).record(None, Some(b"now")).record_with(now() + 70 * 60_000, None, None, &[]);
+    session.produce("gzip, one ahead", &topic, &ahead.gzip().build());
+    session.produce("gzip, a wrong greatest timestamp", &topic, &two().gzip().max_timestamp(5).build());
+    session.produce("zstd", &topic, &two().zstd().build());
+    let compacted = session.topic_with(1, &[("cleanup.policy", "compact")]);
+    session.produce("gzip, compacted, without a key", &compacted, &two().gzip().build());
     let zstd = garbage(4);
     session.exchange("zstd, v6", 6, &of_batches(&topic, -1, &[(0, Some(&zstd))]));
     session.produce("the next offset", &topic, &batch().build());

@@ -82,7 +82,10 @@ fn what_is_wrong_is_found_by_file_line_and_name() {
         ),
         ("linger.ms=-1", r#", line 1: linger.ms = "-1" cannot be used: it must be a whole number of milli"#),
         ("acks", r#", line 1: acks = "" cannot be used: it must be 0, 1 or all"#),
-        ("compression.type=zstd", r#", line 1: compression.type = "zstd" cannot be used: it must be none: "#),
+        (
+            "compression.type=zip",
+            r#", line 1: compression.type = "zip" cannot be used: it must be none, gzip, "#,
+        ),
         #[cfg(not(feature = "__tls"))]
         (
             "security.protocol=SSL",

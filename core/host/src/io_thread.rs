@@ -1,14 +1,18 @@
-//! The I/O thread: it waits for sockets, for the waker and for the machine's next deadline. One for all brokers;
-//! without a deadline it waits without a timer.
+//! A producer's own I/O thread: it waits for sockets, for the waker and for the machine's next deadline. One for all
+//! brokers; without a deadline it waits without a timer. Both front-ends start it; felice-smol can do without.
+
+mod socket;
 
 use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
+use std::thread::{self, JoinHandle};
 
-use felice_host::{Engine, Network};
 use mio::{Events, Poll, Registry, Token};
 
-use crate::socket::{self, Stream};
+use crate::engine::Engine;
+use crate::network::Network;
+use socket::Stream;
 
 /// The waker's token; those of connections begin at 1.
 const WAKER: Token = Token(0);
@@ -16,7 +20,8 @@ const WAKER: Token = Token(0);
 const EVENTS_MAX: usize = 64;
 
 /// What the thread waits with, before it runs.
-pub(crate) struct Driver {
+#[derive(Debug)]
+pub struct IoThread {
     poll: Poll,
     registry: Registry,
     waker: Waker,
@@ -35,9 +40,13 @@ impl Wake for WakePoll {
     }
 }
 
-impl Driver {
-    /// A driver without an engine.
-    pub(crate) fn new() -> io::Result<Self> {
+impl IoThread {
+    /// A thread that does not run yet.
+    ///
+    /// # Errors
+    ///
+    /// The system has no descriptor left.
+    pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let waker = Arc::new(WakePoll(mio::Waker::new(&registry, WAKER)?)).into();
@@ -45,13 +54,23 @@ impl Driver {
     }
 
     /// What wakes it.
-    pub(crate) fn waker(&self) -> Waker {
+    #[must_use]
+    pub fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
-    /// The thread: until the producer is closed and every record has its outcome. A panic drops the engine, and the
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub fn spawn(self, engine: Engine) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("felice-io".into()).spawn(move || self.run(engine))
+    }
+
+    /// What it does: until the producer is closed and every record has its outcome. A panic drops the engine, and the
     /// engine then fails what it holds: nobody is left waiting.
-    pub(crate) fn run(self, engine: Engine) {
+    fn run(self, engine: Engine) {
         let Self { mut poll, registry, waker } = self;
         let mut network = Network::<Stream>::new(engine, waker, registry);
         let mut events = Events::with_capacity(EVENTS_MAX);

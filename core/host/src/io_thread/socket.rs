@@ -4,13 +4,14 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 
 use felice_core::id::ConnectionId;
-use felice_host::{Readiness, Socket};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use crate::transport::{Readiness, Socket};
+
 /// One that is registered for as long as it lives.
-pub(crate) struct Stream(TcpStream);
+pub(super) struct Stream(TcpStream);
 
 impl Socket for Stream {
     type Reactor = Registry;
@@ -51,7 +52,7 @@ impl Socket for Stream {
 }
 
 /// What an event says.
-pub(crate) fn readiness(event: &Event) -> Readiness {
+pub(super) fn readiness(event: &Event) -> Readiness {
     Readiness {
         readable: event.is_readable() || event.is_read_closed(),
         writable: event.is_writable() || event.is_error(),
@@ -66,7 +67,7 @@ fn token(id: ConnectionId) -> Token {
 }
 
 /// Slot and generation; `None` for the waker's.
-pub(crate) fn connection(token: Token) -> Option<ConnectionId> {
+pub(super) fn connection(token: Token) -> Option<ConnectionId> {
     let number = token.0.checked_sub(1)?;
     Some(ConnectionId { slot: number as u16, generation: (number >> 16) as u16 })
 }

@@ -1,0 +1,42 @@
+//! What is not as the settings say, and goes on all the same. No record fails by it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use felice_core::compression::Compression;
+use felice_core::sasl::Mechanism;
+
+/// What a producer does otherwise than its settings say. The builder's `on_warning` hears of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A broker does not know how a topic's batches are compressed (Kafka's error 76): they are sent plain from now on, for
+    /// as long as the producer lives. Told once for each topic.
+    CompressionRefused {
+        /// The topic.
+        topic: Arc<str>,
+        /// What was refused.
+        compression: Compression,
+    },
+    /// SASL without TLS tells everybody on the way a password, or a token: PLAIN and OAUTHBEARER with
+    /// `security.protocol=SASL_PLAINTEXT`. Told once, when the producer starts.
+    SecretInTheClear {
+        /// The mechanism.
+        mechanism: Mechanism,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CompressionRefused { topic, compression } => {
+                write!(f, "the broker does not know {compression}: {topic} is sent without compression")
+            }
+            Self::SecretInTheClear { mechanism } => write!(
+                f,
+                "{} without TLS tells everybody on the way who the client is: use security.protocol=SASL_SSL",
+                mechanism.name()
+            ),
+        }
+    }
+}
