@@ -233,6 +233,19 @@ impl<S: Storage> Cluster<S> {
         }
     }
 
+    /// Something that concerns all topics has changed.
+    pub(crate) fn mark_all_changed(&mut self) {
+        for slot in self.topics.as_mut() {
+            slot.changed = slot.state != TopicState::Free;
+        }
+        self.changed = true;
+    }
+
+    /// Whether there is a topic that has changed and was not asked for, as far as is known.
+    pub(crate) const fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// Differs once anything has changed.
     pub(crate) const fn revision(&self) -> u32 {
         self.revision

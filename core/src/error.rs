@@ -163,6 +163,65 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
+/// Why a broker and the client did not accept each other (SASL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthenticationError {
+    /// The broker does not offer the mechanism (`sasl.mechanism`).
+    UnsupportedMechanism,
+    /// The broker's listener has no SASL (`security.protocol`).
+    NoSasl,
+    /// The broker refused, with this code. [`Sender::authentication_words`](crate::Sender::authentication_words) has what
+    /// it said.
+    Refused(ErrorCode),
+    /// What the broker sent is not what the mechanism says it must be.
+    InvalidChallenge,
+    /// SCRAM: the broker asks for more rounds than felice computes for anybody, or for so few that it would learn the
+    /// password.
+    Iterations,
+    /// SCRAM: whoever answers does not know the password, so it is not the broker.
+    WrongSignature,
+    /// OAUTHBEARER: there was no token, or not in time.
+    NoToken,
+    /// A message does not fit into the memory that there is for it.
+    TooLong,
+}
+
+impl AuthenticationError {
+    /// Whether the credentials or the settings are wrong, so that the same attempt fails again. Otherwise it may be the
+    /// broker that is wrong, or an impostor, or the token's provider that is away.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::UnsupportedMechanism | Self::NoSasl | Self::Refused(ErrorCode::SASL_AUTHENTICATION_FAILED)
+        )
+    }
+}
+
+impl fmt::Display for AuthenticationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnsupportedMechanism => {
+                write!(f, "the broker does not offer the mechanism (sasl.mechanism)")
+            }
+            Self::NoSasl => write!(f, "the broker's listener has no SASL (security.protocol)"),
+            Self::Refused(code) => code.fmt(f),
+            Self::InvalidChallenge => write!(f, "the broker's answer is not what the mechanism asks for"),
+            Self::Iterations => {
+                write!(f, "the broker asks for a number of SCRAM iterations that is not allowed")
+            }
+            Self::WrongSignature => {
+                write!(f, "the broker could not prove that it knows the password: it may be an impostor")
+            }
+            Self::NoToken => write!(f, "there was no token for OAUTHBEARER"),
+            Self::TooLong => write!(f, "a SASL message does not fit into its memory"),
+        }
+    }
+}
+
+impl core::error::Error for AuthenticationError {}
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -190,6 +249,8 @@ pub enum Disconnect {
     Rebootstrap,
     /// Idle for `connections.max.idle.ms`, or no longer needed.
     Idle,
+    /// Broker and client did not accept each other.
+    Authentication(AuthenticationError),
 }
 
 impl fmt::Display for Disconnect {
@@ -210,6 +271,7 @@ impl fmt::Display for Disconnect {
             Self::RequestTimeout => write!(f, "no answer within request.timeout.ms"),
             Self::Rebootstrap => write!(f, "a broker asked to start again from the bootstrap servers"),
             Self::Idle => write!(f, "the connection was idle"),
+            Self::Authentication(error) => write!(f, "not authenticated: {error}"),
         }
     }
 }
@@ -262,6 +324,9 @@ impl fmt::Display for Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// No broker that could be reached accepts the client: its credentials, or what it uses of SASL. Later records try
+    /// again, after `reconnect.backoff.ms`.
+    Authentication(AuthenticationError),
     /// A broker refused it with this code.
     Broker(ErrorCode),
     /// The producer was closed before it was acknowledged.
@@ -296,7 +361,10 @@ impl Failure {
         match self.kind {
             ErrorKind::Broker(code) => code.is_retriable(),
             ErrorKind::DeliveryTimeout(_) | ErrorKind::UnknownTopic => true,
-            ErrorKind::Closed | ErrorKind::UnknownPartition | ErrorKind::TooManyPartitions => false,
+            ErrorKind::Authentication(_)
+            | ErrorKind::Closed
+            | ErrorKind::UnknownPartition
+            | ErrorKind::TooManyPartitions => false,
         }
     }
 }
@@ -304,6 +372,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
+            ErrorKind::Authentication(error) => write!(f, "not authenticated: {error}")?,
             ErrorKind::Broker(code) => write!(f, "the broker refused it: {code}")?,
             ErrorKind::Closed => write!(f, "the producer was closed")?,
             ErrorKind::DeliveryTimeout(stage) => {
@@ -316,7 +385,9 @@ impl fmt::Display for Failure {
             }
         }
         write!(f, "; sent {} times", self.attempts)?;
-        if let Some(cause) = self.last_cause {
+        let again = matches!((self.kind, self.last_cause),
+            (ErrorKind::Authentication(kind), Some(Cause::Disconnected(Disconnect::Authentication(cause)))) if kind == cause);
+        if let Some(cause) = self.last_cause.filter(|_| !again) {
             write!(f, "; before that: {cause}")?;
         }
         match self.persisted {

@@ -24,6 +24,9 @@ pub enum Event<B: Block> {
     Disconnect(ConnectionId),
     /// The connection has something to send: ask `poll_transmit`.
     Transmit(ConnectionId),
+    /// The connection needs a token for OAUTHBEARER: tell [`Sender::handle_token`](crate::Sender::handle_token). It has
+    /// `request.timeout.ms` for it; to renew a session, until that ends.
+    Token(ConnectionId),
     /// A partition that had to wait may hand over a batch: tell [`Accumulator::allow`](crate::Accumulator::allow).
     Ready(TopicPartition),
     /// What is known of a topic has changed: carry [`Sender::topic_view`](crate::Sender::topic_view),

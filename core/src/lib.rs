@@ -23,6 +23,7 @@ pub mod partitioner;
 pub mod producer;
 mod random;
 pub mod record;
+pub mod sasl;
 pub mod sender;
 pub mod serializer;
 mod spans;
@@ -34,5 +35,5 @@ mod wire;
 
 pub use accumulator::Accumulator;
 pub use cluster::{BrokerSlot, TopicSlot};
-pub use sender::{Address, HEADS_BYTES_MIN, Sender, SenderTables};
+pub use sender::{Address, HEADS_BYTES_MIN, SaslSlot, SaslTables, Sender, SenderTables};
 pub use transmit::Transmit;

@@ -14,7 +14,8 @@ use crate::id::{ConnectionId, Ticket, TopicId};
 use crate::memory::Storage;
 use crate::partitioner::{Murmur2, Partitioner};
 use crate::record::{Placement, ProducerRecord, Record};
-use crate::sender::{Address, Sender};
+use crate::sasl::Token;
+use crate::sender::{Address, SaslTables, Sender};
 use crate::serializer::{Scratch, Serialize, SerializeError};
 use crate::time::{Instant, Timestamp, earliest};
 use crate::transmit::Transmit;
@@ -64,6 +65,24 @@ impl<S: Storage> Producer<S> {
     #[must_use]
     pub fn add_bootstrap(&mut self, host: &str, port: u16) -> bool {
         self.sender.add_bootstrap(host, port)
+    }
+
+    /// Makes every connection authenticate itself (SASL): see [`Sender::set_sasl`]. To be called before the first record.
+    /// False when the tables are too short.
+    #[must_use]
+    pub fn set_sasl(&mut self, tables: SaslTables<S>) -> bool {
+        self.sender.set_sasl(tables)
+    }
+
+    /// What a broker said when it refused the client: see [`Sender::authentication_words`].
+    #[must_use]
+    pub fn authentication_words(&self) -> &str {
+        self.sender.authentication_words()
+    }
+
+    /// The token that [`ProducerEvent::Token`] asked for; `None` where there is none this time.
+    pub fn handle_token(&mut self, now: Instant, connection: ConnectionId, token: Option<&Token<'_>>) {
+        self.sender.handle_token(now, connection, token);
     }
 
     /// Takes a record, or refuses it. Never waits: not for the topic's metadata, not for memory.
@@ -161,6 +180,7 @@ impl<S: Storage> Producer<S> {
                 Event::Connect(connection) => return Some(ProducerEvent::Connect(connection)),
                 Event::Disconnect(connection) => return Some(ProducerEvent::Disconnect(connection)),
                 Event::Transmit(connection) => return Some(ProducerEvent::Transmit(connection)),
+                Event::Token(connection) => return Some(ProducerEvent::Token(connection)),
                 Event::Completed(completed) => return Some(ProducerEvent::Completed(completed)),
                 Event::CompressionRefused { topic, compression } => {
                     return Some(ProducerEvent::CompressionRefused { topic, compression });
@@ -332,6 +352,8 @@ pub enum ProducerEvent {
     Disconnect(ConnectionId),
     /// The connection has something to send: ask `poll_transmit` now, and again when its socket has room, until `None`.
     Transmit(ConnectionId),
+    /// The connection needs a token for OAUTHBEARER: tell [`Producer::handle_token`].
+    Token(ConnectionId),
     /// Records have their outcome.
     Completed(Completed),
     /// A broker does not know how a topic's batches are compressed: they go out plain from now on. Comes once for each

@@ -117,5 +117,13 @@ public class WireGolden {
             request(ApiKeys.INIT_PRODUCER_ID, v, new InitProducerIdRequestData().setTransactionalId(null).setTransactionTimeoutMs(60000));
             response(ApiKeys.INIT_PRODUCER_ID, v, new InitProducerIdResponseData().setThrottleTimeMs(2).setErrorCode((short) 0).setProducerId(4000).setProducerEpoch((short) 12));
         }
+        request(ApiKeys.SASL_HANDSHAKE, 1, new SaslHandshakeRequestData().setMechanism("SCRAM-SHA-256"));
+        response(ApiKeys.SASL_HANDSHAKE, 1, new SaslHandshakeResponseData().setErrorCode((short) 33).setMechanisms(List.of("PLAIN", "SCRAM-SHA-512")));
+        for (int v = 0; v <= 2; v++) {
+            request(ApiKeys.SASL_AUTHENTICATE, v, new SaslAuthenticateRequestData().setAuthBytes("\u0000alice\u0000secret".getBytes()));
+            SaslAuthenticateResponseData d = new SaslAuthenticateResponseData().setErrorCode((short) 58).setErrorMessage("wrong").setAuthBytes("v=abcd".getBytes());
+            if (v > 0) d.setSessionLifetimeMs(3600000);
+            response(ApiKeys.SASL_AUTHENTICATE, v, d);
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::cell::Cell as Flag;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use felice_core::error::Failure;
+use felice_core::error::{ErrorKind, Failure};
 use felice_core::event::Ack;
 use felice_core::time::Timestamp;
 
@@ -13,6 +13,7 @@ use crate::RecordMetadata;
 use crate::cell::{Cell, Outcome};
 use crate::delivery::Sizes;
 use crate::error::ProduceError;
+use crate::lock::lock;
 use crate::observers::Observers;
 use crate::warning::Warning;
 
@@ -71,7 +72,7 @@ pub(crate) struct Call {
 #[derive(Default)]
 pub(crate) struct Callbacks {
     pub(crate) object: Option<Arc<dyn Callback>>,
-    pub(crate) undelivered: Option<Arc<Undelivered>>,
+    pub(crate) failures: Option<Arc<Failures>>,
     pub(crate) warning: Option<Box<dyn Fn(Warning) + Send + Sync>>,
     pub(crate) panics: AtomicU64,
 }
@@ -88,7 +89,9 @@ impl Callbacks {
     pub(crate) fn run(&self, call: &mut Call) {
         let Call { topic, outcome, registered } = call;
         registered.drain(|registered| {
-            let result = result(topic, outcome, registered.index, registered.sizes, registered.timestamp);
+            let failures = self.failures.as_deref();
+            let result =
+                result(topic, failures, outcome, registered.index, registered.sizes, registered.timestamp);
             match (registered.observer, &self.object) {
                 (Observer::Closure(closure), _) => contain(&self.panics, move || closure(result)),
                 (Observer::Token(token), Some(object)) => {
@@ -100,32 +103,61 @@ impl Callbacks {
     }
 }
 
-/// The builder's `on_undelivered`, shared with the cells of handles that may be dropped.
-pub(crate) struct Undelivered {
-    hook: Box<dyn Fn(ProduceError) + Send + Sync>,
+type Hook = Box<dyn Fn(ProduceError) + Send + Sync>;
+
+/// What is said of failures, shared with the cells of handles: the builder's `on_undelivered`, and a broker's words.
+pub(crate) struct Failures {
+    hook: Option<Hook>,
     panics: AtomicU64,
+    /// What the broker said that refused the client last.
+    words: Mutex<Option<Arc<str>>>,
 }
 
-impl Undelivered {
-    pub(crate) fn new(hook: Box<dyn Fn(ProduceError) + Send + Sync>) -> Self {
-        Self { hook, panics: AtomicU64::new(0) }
+impl Failures {
+    pub(crate) fn new(hook: Hook) -> Self {
+        Self { hook: Some(hook), ..Self::unheard() }
+    }
+
+    /// Nobody wants to hear of failures whose handle was dropped.
+    pub(crate) fn unheard() -> Self {
+        Self { hook: None, panics: AtomicU64::new(0), words: Mutex::new(None) }
+    }
+
+    pub(crate) const fn are_heard(&self) -> bool {
+        self.hook.is_some()
     }
 
     /// Says that `records` failed with nobody to hear of it.
     pub(crate) fn report(&self, error: &ProduceError, records: u32) {
+        let Some(hook) = &self.hook else { return };
         for _ in 0..records {
-            contain(&self.panics, || (self.hook)(error.clone()));
+            contain(&self.panics, || hook(error.clone()));
         }
     }
 
     pub(crate) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
+
+    /// A broker has said something about the client.
+    pub(crate) fn set_words(&self, words: &str) {
+        let mut kept = lock(&self.words);
+        if kept.as_deref() != Some(words) {
+            *kept = Some(words.into());
+        }
+    }
+
+    /// The error with the broker's words, where they are about it.
+    fn explain(&self, error: ProduceError) -> ProduceError {
+        let about = |kind| matches!(kind, ErrorKind::Authentication(_));
+        if about(error.kind()) { error.with_words(lock(&self.words).clone()) } else { error }
+    }
 }
 
 /// What a user hears of the record `index`.
 pub(crate) fn result(
     topic: &Arc<str>,
+    failures: Option<&Failures>,
     outcome: &Outcome,
     index: u32,
     sizes: Sizes,
@@ -140,12 +172,21 @@ pub(crate) fn result(
             sizes.key(),
             sizes.value(),
         )),
-        Err(failure) => Err(error(topic, outcome.partition, failure)),
+        Err(failure) => Err(error(topic, failures, outcome.partition, failure)),
     }
 }
 
-pub(crate) fn error(topic: &Arc<str>, partition: i32, failure: Failure) -> ProduceError {
-    ProduceError::new(Arc::clone(topic), partition, failure)
+pub(crate) fn error(
+    topic: &Arc<str>,
+    failures: Option<&Failures>,
+    partition: i32,
+    failure: Failure,
+) -> ProduceError {
+    let error = ProduceError::new(Arc::clone(topic), partition, failure);
+    match failures {
+        Some(failures) => failures.explain(error),
+        None => error,
+    }
 }
 
 thread_local! {

@@ -11,7 +11,7 @@ use std::task::Waker;
 use felice_core::error::Failure;
 use felice_core::event::Ack;
 
-use crate::callback::Undelivered;
+use crate::callback::Failures;
 use crate::fork::Home;
 
 /// What became of some consecutive records of a batch. `base_offset` is the offset of the first of them.
@@ -43,8 +43,8 @@ impl Outcome {
 pub(crate) struct Cell {
     topic: Arc<str>,
     home: Home,
-    /// Present where a failure must be heard of although its handle was dropped.
-    undelivered: Option<Arc<Undelivered>>,
+    /// Present where there may be something to say of a failure.
+    failures: Option<Arc<Failures>>,
     /// The one outcome of all records: the usual case.
     whole: OnceLock<Outcome>,
     /// The handles of all records before this one were dropped unobserved. With [`TOLD`] it grows no more.
@@ -65,11 +65,11 @@ struct State {
 }
 
 impl Cell {
-    pub(crate) fn new(topic: Arc<str>, home: Home, undelivered: Option<Arc<Undelivered>>) -> Self {
+    pub(crate) fn new(topic: Arc<str>, home: Home, failures: Option<Arc<Failures>>) -> Self {
         Self {
             topic,
             home,
-            undelivered,
+            failures,
             whole: OnceLock::new(),
             gone: AtomicU32::new(0),
             state: Mutex::default(),
@@ -99,8 +99,13 @@ impl Cell {
         self.home.is_elsewhere()
     }
 
-    pub(crate) const fn undelivered(&self) -> Option<&Arc<Undelivered>> {
-        self.undelivered.as_ref()
+    pub(crate) fn failures(&self) -> Option<&Failures> {
+        self.failures.as_deref()
+    }
+
+    /// Who must hear of a failure although its handle was dropped.
+    pub(crate) fn undelivered(&self) -> Option<&Failures> {
+        self.failures().filter(|failures| failures.are_heard())
     }
 
     /// The outcome of the record `index`, once it is there.
@@ -179,7 +184,7 @@ impl Cell {
         }
         state.waiters.take(wakers);
         let gone = self.gone.fetch_or(TOLD, Ordering::Relaxed) & !TOLD;
-        if self.undelivered.is_some() && outcome.result.is_err() {
+        if self.undelivered().is_some() && outcome.result.is_err() {
             let records = outcome.first..outcome.first.saturating_add(outcome.count);
             records.map(|index| u32::from(index < gone || state.dropped.contains(index))).sum()
         } else {

@@ -20,7 +20,7 @@ fn cell() -> Cell {
 }
 
 fn tracked() -> Cell {
-    Cell::new("t".into(), Home::here(), Some(Arc::new(Undelivered::new(Box::new(|_: ProduceError| ())))))
+    Cell::new("t".into(), Home::here(), Some(Arc::new(Failures::new(Box::new(|_: ProduceError| ())))))
 }
 
 fn stored(first: u32, count: u32, base_offset: i64) -> Outcome {

@@ -8,7 +8,7 @@ use felice_core::id::{Ticket, TopicId};
 use felice_core::time::Timestamp;
 
 use crate::RecordMetadata;
-use crate::callback::{self, Observer, Registered, Undelivered};
+use crate::callback::{self, Failures, Observer, Registered};
 use crate::cell::{Cell, Outcome};
 use crate::epochs::{Epoch, Epochs};
 use crate::error::ProduceError;
@@ -56,18 +56,20 @@ impl Delivery {
 
     /// Says that a record failed whose handle is dropped only now.
     #[cold]
-    fn report(&self, undelivered: &Undelivered, outcome: &Outcome) {
+    fn report(&self, undelivered: &Failures, outcome: &Outcome) {
         if let Outcome { partition, result: Err(failure), .. } = *outcome
             // The parent has this handle, too.
             && !self.is_forked()
         {
-            undelivered.report(&callback::error(self.cell.topic(), partition, failure), 1);
+            let error = callback::error(self.cell.topic(), self.cell.failures(), partition, failure);
+            undelivered.report(&error, 1);
         }
     }
 
     fn observe(&mut self, outcome: &Outcome) -> Result<RecordMetadata, ProduceError> {
         self.observed = true;
-        callback::result(self.cell.topic(), outcome, self.index, self.sizes, self.timestamp)
+        let (topic, failures) = (self.cell.topic(), self.cell.failures());
+        callback::result(topic, failures, outcome, self.index, self.sizes, self.timestamp)
     }
 }
 
@@ -155,17 +157,17 @@ pub(crate) struct Table {
     spare: Spare,
     /// Cells of batches that are done; handles may still hold some.
     spare_cells: Vec<Arc<Cell>>,
-    undelivered: Option<Arc<Undelivered>>,
+    failures: Option<Arc<Failures>>,
     /// How many cells were allocated since.
     cells: u64,
 }
 
 impl Table {
     /// A table for so many batches, with cells for as many as are usually held at once.
-    pub(crate) fn new(batches: usize, held: usize, undelivered: Option<Arc<Undelivered>>) -> Self {
+    pub(crate) fn new(batches: usize, held: usize, failures: Option<Arc<Failures>>) -> Self {
         let nowhere: Arc<str> = "".into();
         let home = Home::here();
-        let cell = || Arc::new(Cell::new(Arc::clone(&nowhere), home, undelivered.clone()));
+        let cell = || Arc::new(Cell::new(Arc::clone(&nowhere), home, failures.clone()));
         let mut spare_cells = Vec::with_capacity(batches);
         spare_cells.extend(std::iter::repeat_with(cell).take(held));
         Self {
@@ -174,7 +176,7 @@ impl Table {
             epochs: Epochs::default(),
             spare: Spare::default(),
             spare_cells,
-            undelivered,
+            failures,
             cells: 0,
         }
     }
@@ -210,7 +212,7 @@ impl Table {
             Interest::Handle if pending => {
                 // The record will change its batch: it has a cell that goes with it, in which it is number 0.
                 self.cells += 1;
-                let cell = Arc::new(Cell::new(Arc::clone(topic), self.home, self.undelivered.clone()));
+                let cell = Arc::new(Cell::new(Arc::clone(topic), self.home, self.failures.clone()));
                 entry.pending += 1;
                 entry.registered.push_back(register(Observer::Handle(Arc::clone(&cell))), &mut self.spare);
                 Some((cell, 0))
@@ -219,7 +221,7 @@ impl Table {
                 let cell = entry.cell.get_or_insert_with(|| {
                     renewed(&mut self.spare_cells, topic).unwrap_or_else(|| {
                         self.cells += 1;
-                        Arc::new(Cell::new(Arc::clone(topic), self.home, self.undelivered.clone()))
+                        Arc::new(Cell::new(Arc::clone(topic), self.home, self.failures.clone()))
                     })
                 });
                 Some((Arc::clone(cell), ticket.index))

@@ -123,7 +123,7 @@ fn a_dropped_handles_failure_is_reported_once() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&heard);
     let hook =
-        Undelivered::new(Box::new(move |error: ProduceError| sink.lock().unwrap().push(error.to_string())));
+        Failures::new(Box::new(move |error: ProduceError| sink.lock().unwrap().push(error.to_string())));
     let mut table = Table::new(1, 0, Some(Arc::new(hook)));
     let mut handles: Vec<Delivery> =
         (0..4).map(|index| accept(&mut table, ticket(0, index), false)).collect();

@@ -122,8 +122,8 @@ fn perform(shared: &Shared, job: Job, spare: &mut Observers) {
             *spare = call.registered;
         }
         Job::Undelivered { error, records } => {
-            if let Some(undelivered) = &shared.callbacks.undelivered {
-                undelivered.report(&error, records);
+            if let Some(failures) = &shared.callbacks.failures {
+                failures.report(&error, records);
             }
         }
         Job::Warning(warning) => shared.callbacks.warn(warning),

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use felice_core::batch::Batch;
 use felice_core::compression::Compression;
-use felice_core::error::{Disconnect, ProtocolError};
+use felice_core::error::{Disconnect, ErrorKind, ProtocolError};
 use felice_core::event::{Completed, Event};
 use felice_core::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
+use felice_core::sasl::Token;
 use felice_core::sender::{Address, Sender};
 use felice_core::time::{Instant, earliest};
 use felice_core::transmit::Transmit;
@@ -27,6 +28,7 @@ use crate::dispatcher::{Done, Job};
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock};
 use crate::tls::Tls;
+use crate::token::TokenProvider;
 use crate::warning::Warning;
 
 mod end;
@@ -41,6 +43,8 @@ pub enum Action {
     Connect(ConnectionId),
     /// Close the socket, if there still is one. Nothing needs to be said about it.
     Disconnect(ConnectionId),
+    /// Ask the user's function for a token, then tell [`Engine::handle_token`].
+    Token(ConnectionId),
     /// Write what [`Engine::poll_transmit`] hands out, until there is no more or the socket takes no more.
     Transmit(ConnectionId),
 }
@@ -80,6 +84,8 @@ pub struct Engine {
     connection_setup_timeout: Duration,
     /// What connections are wrapped in.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// Where OAUTHBEARER's tokens come from.
+    pub(crate) token_provider: Option<TokenProvider>,
 }
 
 /// What goes from the sender to the accumulator.
@@ -160,6 +166,11 @@ impl Engine {
         self.sender.handle_disconnected(now, connection, cause);
     }
 
+    /// The token that [`Action::Token`] asked for; `None` where there is none this time.
+    pub fn handle_token(&mut self, now: Instant, connection: ConnectionId, token: Option<&Token<'_>>) {
+        self.sender.handle_token(now, connection, token);
+    }
+
     /// Bytes from the socket.
     ///
     /// # Errors
@@ -201,6 +212,7 @@ impl Engine {
                 Event::Connect(connection) => self.actions.push_back(Action::Connect(connection)),
                 Event::Disconnect(connection) => self.actions.push_back(Action::Disconnect(connection)),
                 Event::Transmit(connection) => self.actions.push_back(Action::Transmit(connection)),
+                Event::Token(connection) => self.actions.push_back(Action::Token(connection)),
                 Event::Ready(partition) => self.carry.push_back(Carry::Ready(partition)),
                 Event::Topic(topic) => self.carry.push_back(Carry::Topic(topic)),
                 Event::Broker { broker, available } => {
@@ -239,8 +251,13 @@ impl Engine {
     /// Some records of a batch have their outcome.
     fn complete(&mut self, completed: &Completed) {
         let Completed { batch, partition, first, count, result } = *completed;
-        if result.is_err() {
+        if let Err(failure) = result {
             self.shared.failed.fetch_add(count.into(), Ordering::Relaxed);
+            if let (ErrorKind::Authentication(_), Some(failures)) =
+                (failure.kind, &self.shared.callbacks.failures)
+            {
+                failures.set_words(self.sender.authentication_words());
+            }
         }
         let outcome = Outcome { partition: partition.partition, first, count, result };
         let Some(topic) = self.topics.get(usize::from(partition.topic.0)) else { return };
@@ -344,7 +361,8 @@ fn complete(
         && let Err(failure) = outcome.result
     {
         entry.routed = true;
-        let error = callback::error(topic, outcome.partition, failure);
+        let failures = shared.callbacks.failures.as_deref();
+        let error = callback::error(topic, failures, outcome.partition, failure);
         shared.dispatcher.push(shared, Job::Undelivered { error, records: dropped });
     }
 }

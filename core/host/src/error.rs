@@ -134,11 +134,17 @@ pub struct ProduceError {
     partition: i32,
     failure: Failure,
     forked: bool,
+    words: Option<Arc<str>>,
 }
 
 impl ProduceError {
     pub(crate) const fn new(topic: Arc<str>, partition: i32, failure: Failure) -> Self {
-        Self { topic, partition, failure, forked: false }
+        Self { topic, partition, failure, forked: false, words: None }
+    }
+
+    /// The same, with what a broker said.
+    pub(crate) fn with_words(self, words: Option<Arc<str>>) -> Self {
+        Self { words: words.filter(|words| !words.is_empty()), ..self }
     }
 
     /// That of a record without an outcome, in a process that never will know it: the parent may have stored it.
@@ -149,7 +155,7 @@ impl ProduceError {
             attempts: 0,
             last_cause: None,
         };
-        Self { topic, partition: -1, failure, forked: true }
+        Self { topic, partition: -1, failure, forked: true, words: None }
     }
 
     /// The topic's name.
@@ -188,6 +194,13 @@ impl ProduceError {
         self.failure.last_cause
     }
 
+    /// What the broker said that did not accept the client, where [`kind`](Self::kind) is
+    /// [`ErrorKind::Authentication`]: at most 128 characters, none of which does harm.
+    #[must_use]
+    pub fn broker_words(&self) -> Option<&str> {
+        self.words.as_deref()
+    }
+
     /// Whether sending the record again can succeed.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
@@ -204,7 +217,11 @@ impl fmt::Display for ProduceError {
             Some(partition) => write!(f, "record for {}-{partition} failed: ", self.topic)?,
             None => write!(f, "record for {} failed: ", self.topic)?,
         }
-        self.failure.fmt(f)
+        self.failure.fmt(f)?;
+        match &self.words {
+            Some(words) => write!(f, "; the broker's words: {words:?}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -38,6 +38,7 @@ mod storage;
 pub mod surface;
 #[cfg_attr(not(feature = "__tls"), path = "tls/absent.rs")]
 mod tls;
+mod token;
 mod transport;
 mod wait;
 mod waiters;
@@ -57,6 +58,7 @@ pub use network::Network;
 pub use send::Sending;
 pub use shared::Shared;
 pub use storage::{Heap, HeapBlock};
+pub use token::{BearerToken, TokenError};
 pub use transport::{Readiness, Socket};
 pub use wait::{CALLBACK_GRACE, Closing, Flushing, Partitions};
 pub use warning::Warning;

@@ -16,6 +16,7 @@ use felice_core::time::{Instant, earliest};
 use crate::clock::Clock;
 use crate::engine::{Action, Engine};
 use crate::resolve::Resolver;
+use crate::token::Tokens;
 use crate::transport::{Progress, Readiness, Socket, Transport};
 
 /// Answers are small: this holds a hundred of them.
@@ -25,6 +26,7 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub struct Network<S: Socket> {
     engine: Engine,
     resolver: Resolver,
+    tokens: Tokens,
     reactor: S::Reactor,
     clock: Clock,
     /// By slot.
@@ -39,6 +41,7 @@ impl<S: Socket> Network<S> {
     #[must_use]
     pub fn new(engine: Engine, driver: Waker, reactor: S::Reactor) -> Self {
         Self {
+            tokens: Tokens::new(engine.token_provider.clone(), driver.clone()),
             resolver: Resolver::new(driver, engine.tls.clone()),
             engine,
             reactor,
@@ -96,12 +99,14 @@ impl<S: Socket> Network<S> {
         loop {
             // A plain address is found at once, without any wake-up.
             let mut acted = self.handle_resolved(now);
+            acted |= self.tokens.poll(|id, token| self.engine.handle_token(now, id, token));
             while let Some(action) = self.engine.poll_action() {
                 acted = true;
                 match action {
                     Action::Connect(id) => self.connect(id),
                     Action::Disconnect(id) => self.close(id),
                     Action::Transmit(id) => self.write(now, id),
+                    Action::Token(id) => self.tokens.ask(id),
                 }
             }
             if !acted {

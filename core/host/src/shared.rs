@@ -188,8 +188,8 @@ impl Shared {
     /// How often the user's callbacks have panicked.
     #[must_use]
     pub fn callback_panics(&self) -> u64 {
-        let undelivered = self.callbacks.undelivered.as_ref().map_or(0, |undelivered| undelivered.panics());
-        self.callbacks.panics.load(Ordering::Relaxed) + undelivered
+        let failures = self.callbacks.failures.as_ref().map_or(0, |failures| failures.panics());
+        self.callbacks.panics.load(Ordering::Relaxed) + failures
     }
 
     /// How many accepted records have failed.

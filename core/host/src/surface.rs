@@ -2,7 +2,9 @@
 
 pub use felice_core::compression::Compression;
 pub use felice_core::config::{Acks, Spread};
-pub use felice_core::error::{Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage};
+pub use felice_core::error::{
+    AuthenticationError, Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage,
+};
 pub use felice_core::partitioner::{self, Partitioner};
 pub use felice_core::record::{Header, ProducerRecord};
 #[cfg(feature = "json")]
@@ -14,4 +16,5 @@ pub use crate::RecordMetadata;
 pub use crate::callback::Callback;
 pub use crate::config::{ConfigError, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+pub use crate::token::{BearerToken, TokenError};
 pub use crate::warning::Warning;

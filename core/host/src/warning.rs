@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use felice_core::compression::Compression;
+use felice_core::sasl::Mechanism;
 
 /// What a producer does otherwise than its settings say. The builder's `on_warning` hears of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,12 @@ pub enum Warning {
         /// What was refused.
         compression: Compression,
     },
+    /// SASL without TLS tells everybody on the way a password, or a token: PLAIN and OAUTHBEARER with
+    /// `security.protocol=SASL_PLAINTEXT`. Told once, when the producer starts.
+    SecretInTheClear {
+        /// The mechanism.
+        mechanism: Mechanism,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -25,6 +32,11 @@ impl fmt::Display for Warning {
             Self::CompressionRefused { topic, compression } => {
                 write!(f, "the broker does not know {compression}: {topic} is sent without compression")
             }
+            Self::SecretInTheClear { mechanism } => write!(
+                f,
+                "{} without TLS tells everybody on the way who the client is: use security.protocol=SASL_SSL",
+                mechanism.name()
+            ),
         }
     }
 }

@@ -56,6 +56,8 @@ pub enum Outcome {
     Completed(Completed),
     /// A record has another ticket from now on.
     Reassigned(Reassigned),
+    /// With OAUTHBEARER: a connection needs a token, which [`Producer::handle_token`] takes.
+    Token(ConnectionId),
     /// A broker does not know how a topic's batches are compressed: they go out plain from now on. Comes once for each
     /// topic.
     CompressionRefused {
@@ -173,6 +175,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
                     ProducerEvent::Connect(connection) => self.connect(now, connection),
                     ProducerEvent::Disconnect(connection) => self.forget(connection),
                     ProducerEvent::Transmit(connection) => self.transmit(now, connection),
+                    ProducerEvent::Token(connection) => return Some(Outcome::Token(connection)),
                     ProducerEvent::Completed(completed) => return Some(Outcome::Completed(completed)),
                     ProducerEvent::Reassigned(reassigned) => return Some(Outcome::Reassigned(reassigned)),
                     ProducerEvent::CompressionRefused { topic, compression } => {

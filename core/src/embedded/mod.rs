@@ -5,10 +5,12 @@
 
 mod driver;
 mod memory;
+mod sasl;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 pub use driver::{AddressMap, CONNECTIONS_MAX, Driver, Network, Outcome};
 pub use memory::{Memory, Node, Static, StaticBlock};
+pub use sasl::SaslMemory;
 pub use tables::{KNOWN_PER_PARTITION, NAME_BYTES, Tables};

@@ -2,12 +2,13 @@
 //!
 //! A connection knows bytes and requests, not batches: who is in a Produce request is the room `produce`'s business.
 
+use super::authentication::AuthenticateAnswer;
 use super::receive::{IdAnswer, ProduceAnswer};
 use crate::config::IN_FLIGHT_MAX;
 use crate::error::{Disconnect, ErrorCode};
 use crate::index::NONE;
 use crate::time::Instant;
-use crate::wire::{ApiKey, Decoder, Versions, api_versions, init_producer_id, metadata, produce};
+use crate::wire::{ApiKey, Decoder, Versions, api_versions, init_producer_id, metadata, produce, sasl};
 
 /// Room for every request but Produce: a Metadata request for one topic with the longest name fits.
 pub(crate) const REQUEST_BYTES: usize = 400;
@@ -24,6 +25,8 @@ pub(crate) enum State {
     Connecting,
     /// Connected, the broker's versions are not known yet. What can be asked without them may be in flight already.
     Handshake,
+    /// SASL has the connection for itself. The last answers to what was sent before may still come.
+    Authenticating,
     Ready,
 }
 
@@ -44,13 +47,23 @@ pub(crate) struct Request {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outgoing {
     Nothing,
-    /// The connection's own buffer.
+    /// A request that lies in one piece in a buffer.
     Small {
+        buffer: Buffer,
         bytes: u16,
         written: u16,
     },
     /// A Produce request, piece by piece from its batches' blocks.
     Produce(ProduceCursor),
+}
+
+/// Where a small request lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Buffer {
+    /// In the connection.
+    Own,
+    /// With what SASL keeps: it may be longer, and is a secret.
+    Sasl,
 }
 
 /// How far a Produce request has been written.
@@ -90,6 +103,8 @@ pub(crate) enum Incoming {
     ApiVersions(Decoder<api_versions::Field>, ErrorCode),
     Metadata(Decoder<metadata::Field>),
     InitProducerId(Decoder<init_producer_id::Field>, IdAnswer),
+    SaslHandshake(Decoder<sasl::Handshake>, ErrorCode),
+    SaslAuthenticate(Decoder<sasl::Authenticate>, AuthenticateAnswer),
     Produce(Decoder<produce::Field>, ProduceAnswer),
 }
 
@@ -211,8 +226,8 @@ impl Connection {
     }
 
     /// Puts an encoded request of `bytes` bytes, which is in the buffer, on its way.
-    pub(crate) fn begin_small(&mut self, request: Request, bytes: usize) {
-        self.outgoing = Outgoing::Small { bytes: bytes as u16, written: 0 };
+    pub(crate) fn begin_small(&mut self, request: Request, buffer: Buffer, bytes: usize) {
+        self.outgoing = Outgoing::Small { buffer, bytes: bytes as u16, written: 0 };
         self.since = request.sent;
         // `can_begin` was asked before: the ring has room.
         let _ = self.requests.push_back(request);
@@ -224,6 +239,11 @@ impl Connection {
         self.retry_at = Instant::ZERO;
         self.last_cause = None;
         self.wanted = false;
+    }
+
+    /// Whether a batch waits to be sent here.
+    pub(crate) const fn has_sendable(&self) -> bool {
+        self.sendable_first != NONE
     }
 
     /// Whether something is asked, or being asked.

@@ -32,6 +32,7 @@ impl<S: Storage> Sender<S> {
             connection.since = now;
             connection.wanted = false;
             connection.tell_connect = true;
+            self.forgive();
         }
     }
 
@@ -42,10 +43,11 @@ impl<S: Storage> Sender<S> {
             connection.state = State::Handshake;
             connection.since = now;
             connection.tell_transmit = true;
+            self.prepare_authentication(slot);
         }
     }
 
-    /// The broker's versions are known: the connection can be used.
+    /// The broker's versions are known, and it accepts the client: the connection can be used.
     pub(super) fn ready(&mut self, slot: u16) {
         let now = self.now;
         let connection = self.connection_mut(slot);
@@ -90,12 +92,13 @@ impl<S: Storage> Sender<S> {
         self.lose_unanswerable(outgoing, cause);
         self.unlist_connection(slot);
         self.recheck = true;
+        self.end_authentication(slot, cause);
     }
 
     /// A request will not be answered any more.
     fn lose(&mut self, slot: u16, request: &Request, cause: Disconnect, may_be_stored: bool) {
         match request.api {
-            ApiKey::ApiVersions => {}
+            ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => {}
             ApiKey::InitProducerId => self.id_failed(None),
             ApiKey::Metadata => self.metadata_lost(slot),
             ApiKey::Produce => self.lose_batches(request.first, request.correlation_id, cause, may_be_stored),
@@ -130,6 +133,7 @@ impl<S: Storage> Sender<S> {
             {
                 self.disconnect(slot, cause, true);
             }
+            self.watch_session(slot);
             if self.connection(slot).wanted && self.connection(slot).retry_at <= self.now {
                 if self.has_work() {
                     self.try_connect(slot);
@@ -151,6 +155,10 @@ impl<S: Storage> Sender<S> {
             State::Handshake => {
                 Some((setup.min(connection.since + config.request_timeout), Disconnect::HandshakeTimeout))
             }
+            State::Authenticating => match connection.requests.front() {
+                Some(request) => Some((request.sent + config.request_timeout, Disconnect::RequestTimeout)),
+                None => Some((connection.since + config.request_timeout, self.authentication_timeout(slot))),
+            },
             State::Ready => match connection.requests.front() {
                 Some(request) => Some((request.sent + config.request_timeout, Disconnect::RequestTimeout)),
                 None if !matches!(connection.outgoing, Outgoing::Nothing) => {
@@ -246,6 +254,7 @@ impl<S: Storage> Sender<S> {
         }
         for slot in 0..self.cluster.brokers().len() as u16 {
             next = earliest(next, self.connection_deadline(slot).map(|(due, _)| due));
+            next = earliest(next, self.session_due(slot));
             let connection = self.connection(slot);
             next = earliest(next, connection.throttled_until);
             if connection.wanted {

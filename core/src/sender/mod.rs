@@ -14,6 +14,7 @@
 //! more is sent until no batch of the partition is in flight, and then one after the other from the front, the same
 //! bytes, until the broker has accepted what it was sent before. That is what keeps the order.
 
+mod authentication;
 mod compress;
 pub(crate) mod connection;
 mod evidence;
@@ -29,6 +30,8 @@ mod queue;
 mod receive;
 mod requests;
 mod retry;
+mod sasl;
+mod session;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -37,7 +40,7 @@ use crate::batch::Batch;
 use crate::cluster::{BrokerSlot, Cluster, TopicSlot};
 use crate::compression::Compression;
 use crate::config::SenderConfig;
-use crate::error::{Disconnect, ProtocolError};
+use crate::error::{Disconnect, ErrorCode, ProtocolError};
 use crate::event::{Event, TopicView};
 use crate::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
 use crate::memory::{Pool, Storage};
@@ -51,6 +54,7 @@ pub use partition::PartitionSlot as SenderPartitionSlot;
 use partition::Partitions;
 pub use plan::HEADS_BYTES_MIN;
 use requests::Metadata;
+pub use sasl::{SaslSlot, SaslTables, WORDS_BYTES};
 
 /// The longest `client.id`.
 pub const CLIENT_ID_BYTES: usize = 64;
@@ -120,6 +124,7 @@ pub struct Sender<S: Storage> {
     /// The accumulator holds records.
     demand: bool,
     closed: bool,
+    sasl: Option<sasl::Sasl<S>>,
 }
 
 impl<S: Storage> Sender<S> {
@@ -150,6 +155,7 @@ impl<S: Storage> Sender<S> {
             backoff_at: None,
             demand: false,
             closed: false,
+            sasl: None,
         }
     }
 
@@ -199,7 +205,12 @@ impl<S: Storage> Sender<S> {
     /// What the accumulator must know of a topic.
     #[must_use]
     pub fn topic_view(&self, topic: TopicId) -> TopicView {
-        self.cluster.view(topic)
+        match self.cluster.view(topic) {
+            TopicView::Unknown if self.refusal().is_some() => {
+                TopicView::Failed(ErrorCode::SASL_AUTHENTICATION_FAILED)
+            }
+            view => view,
+        }
     }
 
     /// The leaders of a topic's partitions, from `first` on, as far as they are known. Carried to
@@ -216,8 +227,9 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Whether the accumulator holds records. Without records held anywhere nothing is refreshed or reconnected.
-    pub const fn demand(&mut self, held: bool) {
+    pub fn demand(&mut self, held: bool) {
         self.demand = held;
+        self.note_demand();
     }
 
     /// Whether one batch for the partition will be taken now: its leader is known and connected, a place in flight is
@@ -324,7 +336,7 @@ impl<S: Storage> Sender<S> {
         }
         // Last, since looking through those that wait may ask for connections and metadata.
         self.drive_requests();
-        self.connection_event()
+        self.connection_event().or_else(|| self.token_event())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.

@@ -362,8 +362,9 @@ impl<S: Storage> Sender<S> {
         while let Some((batch, _)) = self.batches.oldest() {
             let entry = self.batches.get(batch);
             let (partition, attempts, last_cause) = (entry.partition, entry.attempts, entry.last_cause);
-            let kind = match self.idempotence.denied {
-                Some(code) if !self.closed => ErrorKind::Broker(code),
+            let denied = self.idempotence.denied.map(ErrorKind::Broker);
+            let kind = match self.refusal().or(denied) {
+                Some(kind) if !self.closed => kind,
                 _ => ErrorKind::Closed,
             };
             if entry.in_flight {

@@ -1,7 +1,7 @@
 //! A Produce request's bytes, as far as they are handed out at once: which parts, in which order, with which glue.
 
 use super::Sender;
-use super::connection::{Outgoing, ProduceCursor, Section};
+use super::connection::{Buffer, Outgoing, ProduceCursor, Section};
 use crate::config::Acks;
 use crate::index::NONE;
 use crate::memory::Storage;
@@ -19,8 +19,11 @@ impl<S: Storage> Sender<S> {
     pub(super) fn outgoing(&mut self, slot: u16) -> Option<Transmit<'_, S>> {
         match self.connection(slot).outgoing {
             Outgoing::Nothing => None,
-            Outgoing::Small { bytes, written } => {
-                let buffer = &self.connection(slot).buffer;
+            Outgoing::Small { buffer, bytes, written } => {
+                let buffer = match (buffer, &self.sasl) {
+                    (Buffer::Sasl, Some(sasl)) => sasl.buffer(slot),
+                    _ => &self.connection(slot).buffer,
+                };
                 Some(Transmit::whole(&buffer[usize::from(written)..usize::from(bytes)]))
             }
             Outgoing::Produce(cursor) => {

@@ -4,7 +4,7 @@
 //! heads: names come out of the arena, records out of their blocks, for one `writev` after the other.
 
 use super::Sender;
-use super::connection::{Outgoing, ProduceCursor, Request, Section};
+use super::connection::{Buffer, Outgoing, ProduceCursor, Request, Section};
 use super::idempotence::{ProducerIdentity, advance};
 use super::in_flight::Stamp;
 use crate::config::Acks;
@@ -243,12 +243,16 @@ impl<S: Storage> Sender<S> {
         let connection = self.connection_mut(slot);
         match &mut connection.outgoing {
             Outgoing::Nothing => {}
-            Outgoing::Small { bytes: total, written } => {
+            Outgoing::Small { buffer, bytes: total, written } => {
                 *written = (usize::from(*written) + bytes).min(usize::from(*total)) as u16;
                 if written == total {
+                    let buffer = *buffer;
                     connection.outgoing = Outgoing::Nothing;
                     connection.since = now;
                     connection.tell_transmit = true;
+                    if buffer == Buffer::Sasl {
+                        self.forget_message(slot);
+                    }
                 }
             }
             Outgoing::Produce(cursor) => {

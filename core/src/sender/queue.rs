@@ -82,6 +82,9 @@ impl<S: Storage> Sender<S> {
         if self.closed {
             return Some(ErrorKind::Closed);
         }
+        if let Some(kind) = self.refusal() {
+            return Some(kind);
+        }
         if let Some(code) = self.idempotence.denied {
             return Some(ErrorKind::Broker(code));
         }

@@ -1,6 +1,7 @@
 //! Answers: frames out of a stream of bytes, and what each answer tells.
 
 use super::Sender;
+use super::authentication::AuthenticateAnswer;
 use super::connection::{Incoming, Request};
 use crate::error::{Class, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Ack;
@@ -25,6 +26,12 @@ impl<S: Storage> Sender<S> {
                 Incoming::Metadata(decoder) => self.read_metadata(slot, decoder, &mut input)?,
                 Incoming::InitProducerId(decoder, answer) => {
                     self.read_init_producer_id(slot, decoder, answer, &mut input)?
+                }
+                Incoming::SaslHandshake(decoder, error) => {
+                    self.read_sasl_handshake(slot, decoder, error, &mut input)?
+                }
+                Incoming::SaslAuthenticate(decoder, answer) => {
+                    self.read_sasl_authenticate(slot, decoder, answer, &mut input)?
                 }
                 Incoming::Produce(decoder, answer) => self.read_produce(slot, decoder, answer, &mut input)?,
             };
@@ -72,6 +79,10 @@ impl<S: Storage> Sender<S> {
             ApiKey::ApiVersions => Incoming::ApiVersions(Decoder::new(version, body), ErrorCode::NONE),
             ApiKey::InitProducerId => Incoming::InitProducerId(Decoder::new(version, body), IdAnswer::EMPTY),
             ApiKey::Metadata => Incoming::Metadata(Decoder::new(version, body)),
+            ApiKey::SaslHandshake => Incoming::SaslHandshake(Decoder::new(version, body), ErrorCode::NONE),
+            ApiKey::SaslAuthenticate => {
+                Incoming::SaslAuthenticate(Decoder::new(version, body), AuthenticateAnswer::EMPTY)
+            }
             ApiKey::Produce => Incoming::Produce(Decoder::new(version, body), ProduceAnswer::EMPTY),
         })
     }
@@ -115,13 +126,23 @@ impl<S: Storage> Sender<S> {
             self.connection_mut(slot).fallback = true;
             return Ok(Incoming::START);
         }
-        for api in [ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId] {
-            let needed = api != ApiKey::InitProducerId || self.config.idempotence;
+        let needed = [
+            (ApiKey::Produce, true),
+            (ApiKey::Metadata, true),
+            (ApiKey::InitProducerId, self.config.idempotence),
+            (ApiKey::SaslHandshake, self.sasl.is_some()),
+            (ApiKey::SaslAuthenticate, self.sasl.is_some()),
+        ];
+        for (api, needed) in needed {
             if needed && versions.pick(api).is_none() {
                 return Err(ProtocolError::UnsupportedApi { api_key: api.number() });
             }
         }
-        self.ready(slot);
+        if self.sasl.is_some() {
+            self.authenticate(slot);
+        } else {
+            self.ready(slot);
+        }
         Ok(Incoming::START)
     }
 

@@ -1,7 +1,7 @@
 //! The requests beside Produce: ApiVersions, InitProducerId, Metadata. When each is due, and on which connection.
 
 use super::Sender;
-use super::connection::{Incoming, Request, State};
+use super::connection::{Buffer, Incoming, Request, State};
 use super::idempotence::IdState;
 use super::retry::backoff;
 use crate::cluster::{BrokerSlot, HOST_BYTES, TopicState};
@@ -100,6 +100,7 @@ impl<S: Storage> Sender<S> {
 
     /// Makes sure that what is to be asked has a connection to be asked on.
     pub(super) fn drive_requests(&mut self) {
+        self.forgive_when_told();
         self.refresh_by_age();
         if !self.metadata_due() && !self.id_due() {
             return;
@@ -216,10 +217,11 @@ impl<S: Storage> Sender<S> {
             }
             // Without knowing what the broker speaks, which saves a round trip: in the oldest versions that felice has,
             // which every broker knows that felice can use. Others close the connection at it: they are asked once more.
-            State::Handshake if self.connection(slot).failures == 0 => {
+            State::Handshake if self.connection(slot).failures == 0 && self.sasl.is_none() => {
                 let _ = self.begin_question(slot);
             }
             State::Handshake => {}
+            State::Authenticating => self.begin_authentication(slot),
             State::Ready => {
                 if !self.begin_question(slot) {
                     self.begin_produce(slot);
@@ -307,7 +309,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Encodes a request into the connection's buffer and puts it on its way.
-    fn begin_small(
+    pub(super) fn begin_small(
         &mut self,
         slot: u16,
         api: ApiKey,
@@ -322,7 +324,7 @@ impl<S: Storage> Sender<S> {
         let connection = self.connection_mut(slot);
         connection.buffer = buffer;
         let request = Request { correlation_id, api, version, sent: now, first: u32::MAX, unanswered: 0 };
-        connection.begin_small(request, bytes);
+        connection.begin_small(request, Buffer::Own, bytes);
     }
 
     /// No producer id this time: a connection was lost, or the broker said why.

@@ -64,8 +64,14 @@ pub(crate) struct Versions {
     picked: [i8; NEGOTIATED.len()],
 }
 
-const NEGOTIATED: [ApiKey; 4] =
-    [ApiKey::Produce, ApiKey::Metadata, ApiKey::ApiVersions, ApiKey::InitProducerId];
+/// All but ApiVersions itself.
+const NEGOTIATED: [ApiKey; 5] = [
+    ApiKey::Produce,
+    ApiKey::Metadata,
+    ApiKey::InitProducerId,
+    ApiKey::SaslHandshake,
+    ApiKey::SaslAuthenticate,
+];
 
 impl Versions {
     /// Nothing is known yet.

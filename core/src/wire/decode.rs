@@ -31,6 +31,8 @@ enum State {
     Field,
     /// The bytes of the text at the row.
     Text,
+    /// Bytes at the row, piece by piece.
+    Bytes,
     /// Bytes of the row that nobody wants.
     Skip,
     /// The length of the array that was just opened.
@@ -113,6 +115,7 @@ impl<F: Layout> Decoder<F> {
                     }
                 }
                 State::Text => self.text(input, sink)?,
+                State::Bytes => self.bytes(input, sink)?,
                 State::Skip => {
                     self.gather.skip(input)?;
                     self.next_row();
@@ -166,6 +169,12 @@ impl<F: Layout> Decoder<F> {
                     return Ok(());
                 }
             },
+            Op::Bytes(_) => {
+                let length = self.array_length(input, end)?;
+                self.gather.announce(length.into(), end)?;
+                self.state = State::Bytes;
+                return Ok(());
+            }
             Op::Skip(bytes) => return self.skip(bytes.into(), end),
             Op::SkipText => {
                 let length = self.text_length(input, end)?.unwrap_or(0);
@@ -209,6 +218,19 @@ impl<F: Layout> Decoder<F> {
             }
             _ => {}
         }
+        self.next_row();
+        Ok(())
+    }
+
+    /// Bytes at the row, as many as have come.
+    fn bytes(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+        let at = usize::from(self.frame().at);
+        let piece = self.gather.piece(input);
+        if let (Op::Bytes(id), false) = (self.rows[at].op, piece.is_empty()) {
+            sink(Item::Value(id, Value::Bytes(piece)))?;
+        }
+        // Nothing is left of them: the next row. Something is: this ends the run.
+        self.gather.skip(input)?;
         self.next_row();
         Ok(())
     }

@@ -119,9 +119,16 @@ impl Gather {
         Ok(&self.scratch[..usize::from(gathered)])
     }
 
+    /// As many of the announced bytes as have come.
+    pub(super) fn piece<'i>(&mut self, input: &mut &'i [u8]) -> &'i [u8] {
+        let piece = self.take(input, self.rest as usize);
+        self.rest -= piece.len() as u32;
+        piece
+    }
+
     /// Passes over the announced bytes.
     pub(super) fn skip(&mut self, input: &mut &[u8]) -> Result<(), Stop> {
-        self.rest -= self.take(input, self.rest as usize).len() as u32;
+        let _ = self.piece(input);
         if self.rest > 0 { Err(Stop::More) } else { Ok(()) }
     }
 

@@ -11,6 +11,8 @@ pub(crate) enum Value<'v> {
     Uuid([u8; 16]),
     /// Names come whole. A message is told as far as it is UTF-8 and fits into 255 bytes.
     Text(Option<&'v str>),
+    /// A piece of bytes, never empty; more pieces of the same field may follow.
+    Bytes(&'v [u8]),
 }
 
 /// What the decoder tells. The fields of an element come between its `Next` and its `EndOfElement`.

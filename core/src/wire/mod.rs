@@ -16,6 +16,7 @@ pub(crate) mod init_producer_id;
 mod item;
 pub(crate) mod metadata;
 pub(crate) mod produce;
+pub(crate) mod sasl;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -34,8 +35,10 @@ pub(crate) use write::Full;
 pub(crate) enum ApiKey {
     Produce = 0,
     Metadata = 3,
+    SaslHandshake = 17,
     ApiVersions = 18,
     InitProducerId = 22,
+    SaslAuthenticate = 36,
 }
 
 impl ApiKey {
@@ -52,6 +55,9 @@ impl ApiKey {
             Self::Metadata => 7..=13,
             Self::ApiVersions => 3..=4,
             Self::InitProducerId => 0..=5,
+            // Version 0 is followed by bytes without any frame, as long ago.
+            Self::SaslHandshake => 1..=1,
+            Self::SaslAuthenticate => 0..=2,
         }
     }
 
@@ -61,7 +67,8 @@ impl ApiKey {
             >= match self {
                 Self::Produce | Self::Metadata => 9,
                 Self::ApiVersions => 3,
-                Self::InitProducerId => 2,
+                Self::InitProducerId | Self::SaslAuthenticate => 2,
+                Self::SaslHandshake => i16::MAX,
             }
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum Op<F: 'static> {
     Name(F),
     /// A text for people: told as far as it is UTF-8 and fits. It may be null.
     Message(F),
+    /// Bytes that mean nothing here, told in pieces as they come; of none at all nothing is told.
+    Bytes(F),
     /// So many bytes that nobody wants.
     Skip(u8),
     /// A text that nobody wants.

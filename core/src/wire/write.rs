@@ -54,6 +54,12 @@ impl<'b> Writer<'b> {
         self.bytes(&[value as u8]);
     }
 
+    /// Goes over bytes that are in their place already.
+    pub(crate) fn pass(&mut self, bytes: usize) {
+        self.full |= self.buf.len() - self.len < bytes;
+        self.len = (self.len + bytes).min(self.buf.len());
+    }
+
     /// The length of a text: two bytes, or one more than it as a varint.
     pub(crate) fn text_length(&mut self, flexible: bool, length: usize) {
         match i16::try_from(length) {

@@ -8,7 +8,7 @@ use felice_core::id::{BatchId, Ticket, TopicId};
 use felice_core::time::Timestamp;
 use loom::thread::spawn;
 
-use crate::host::callback::Undelivered;
+use crate::host::callback::Failures;
 use crate::host::cell::{Cell, Outcome};
 use crate::host::delivery::{Delivery, Interest, Sizes, Table};
 use crate::host::fork::Home;
@@ -84,7 +84,7 @@ fn a_failure_whose_handle_is_dropped_is_heard_of_once() {
             let hook = move |_| {
                 heard.fetch_add(1, Ordering::Relaxed);
             };
-            Undelivered::new(Box::new(hook))
+            Failures::new(Box::new(hook))
         };
         let mut table = Table::new(1, 1, Some(Arc::new(hook)));
         let delivery = accept(&mut table);
@@ -103,7 +103,7 @@ fn a_failure_whose_handle_is_dropped_is_heard_of_once() {
 #[test]
 fn handles_dropped_in_any_order_are_counted_once() {
     model(None, || {
-        let hook = Undelivered::new(Box::new(|_| ()));
+        let hook = Failures::new(Box::new(|_| ()));
         let cell = Arc::new(Cell::new("t".into(), Home::here(), Some(Arc::new(hook))));
         let drop_one = |index| {
             let cell = Arc::clone(&cell);

@@ -16,25 +16,27 @@ use super::{
 const PRODUCE_MIN_VERSION: i16 = 3;
 
 /// The APIs that are simulated, and in which versions.
-const SIMULATED: [(ApiKey, i16, i16); 6] = [
+const SIMULATED: [(ApiKey, i16, i16); 8] = [
     (ApiKey::PRODUCE, 0, 13),
     (ApiKey::FETCH, 4, 18),
     (ApiKey::LIST_OFFSETS, 1, 11),
     (ApiKey::METADATA, 0, 13),
     (ApiKey::API_VERSIONS, 0, 4),
     (ApiKey::INIT_PRODUCER_ID, 0, 5),
+    (ApiKey::SASL_HANDSHAKE, 0, 1),
+    (ApiKey::SASL_AUTHENTICATE, 0, 2),
 ];
 
 /// The last versions that a release speaks, in the order of [`SIMULATED`].
 fn max_versions(release: Release) -> [i16; SIMULATED.len()] {
     match release {
-        Release::V2_1 => [7, 10, 4, 7, 2, 1],
-        Release::V2_4 => [8, 11, 5, 9, 3, 2],
-        Release::V2_5 => [8, 11, 5, 9, 3, 3],
-        Release::V2_8 => [9, 12, 6, 11, 3, 4],
-        Release::V3_7 => [10, 16, 8, 12, 3, 4],
-        Release::V3_9 => [11, 17, 9, 12, 4, 5],
-        Release::V4_0 => [12, 17, 10, 13, 4, 5],
+        Release::V2_1 => [7, 10, 4, 7, 2, 1, 1, 0],
+        Release::V2_4 => [8, 11, 5, 9, 3, 2, 1, 1],
+        Release::V2_5 => [8, 11, 5, 9, 3, 3, 1, 2],
+        Release::V2_8 => [9, 12, 6, 11, 3, 4, 1, 2],
+        Release::V3_7 => [10, 16, 8, 12, 3, 4, 1, 2],
+        Release::V3_9 => [11, 17, 9, 12, 4, 5, 1, 2],
+        Release::V4_0 => [12, 17, 10, 13, 4, 5, 1, 2],
         Release::V4_3 => SIMULATED.map(|(_, _, max)| max),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::protocol::frame::FrameBuffer;
 
-use super::{Cluster, Reply};
+use super::{Cluster, Reply, sasl::Session};
 
 /// A connection to one broker, as a value: what comes from the client goes in by [`Connection::push`], and
 /// [`Connection::advance`] gives what goes back.
@@ -17,6 +17,7 @@ pub struct Connection {
     /// Until when nothing more is read: the client is over its quota.
     muted_until: u64,
     state: State,
+    session: Session,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,14 @@ pub enum Progress {
 impl Connection {
     /// A new connection to a broker.
     pub fn new(broker_id: i32) -> Self {
-        Self { broker_id, input: FrameBuffer::new(), held_back: None, muted_until: 0, state: State::Open }
+        Self {
+            broker_id,
+            input: FrameBuffer::new(),
+            held_back: None,
+            muted_until: 0,
+            state: State::Open,
+            session: Session::default(),
+        }
     }
 
     /// Bytes of the client, cut anywhere.
@@ -81,7 +89,7 @@ impl Connection {
             if self.state == State::Stalled {
                 continue;
             }
-            match cluster.handle_request(now_us, self.broker_id, frame) {
+            match cluster.handle_request_of(&mut self.session, now_us, self.broker_id, frame) {
                 Reply::Response { frame, delay_us: 0 } => {
                     output.extend_from_slice(&frame);
                     self.muted_until = now_us + cluster.throttle_us();

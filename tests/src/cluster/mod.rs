@@ -42,6 +42,7 @@ mod produce;
 mod producer_state;
 mod request;
 mod request_log;
+mod sasl;
 mod tcp;
 mod topics;
 mod validate;
@@ -56,6 +57,7 @@ pub use fault::{Action, Fault};
 pub use log::{KeepRecords, PartitionLog, StoredBatch};
 pub use request::Reply;
 pub use request_log::{LoggedRequest, RequestLog};
+pub use sasl::SaslConfig;
 pub use tcp::TcpCluster;
 pub use topics::{Partition, TopicConfig};
 
@@ -112,6 +114,8 @@ pub struct Cluster {
     controllerless: bool,
     /// What brokers that hear no more know.
     stale: BTreeMap<i32, metadata::Heard>,
+    sasl: Option<SaslConfig>,
+    refusing_credentials: bool,
 }
 
 impl Cluster {
@@ -134,6 +138,8 @@ impl Cluster {
             throttle_time_ms: 0,
             controllerless: false,
             stale: BTreeMap::new(),
+            sasl: None,
+            refusing_credentials: false,
             config,
         }
     }

@@ -4,7 +4,7 @@ use crate::protocol::{
     ApiKey, DecodeError, ErrorCode, Message, Reader, RequestHeader, decode_request, encode_response,
 };
 
-use super::{Action, Cluster, fault::Bend};
+use super::{Action, Cluster, fault::Bend, sasl::Session};
 
 /// What a broker does about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +59,25 @@ impl Cluster {
     ///
     /// What cannot be decoded, an API or a version that is not spoken, and a broker that is down close the connection.
     pub fn handle_request(&mut self, now_us: u64, broker_id: i32, frame: &[u8]) -> Reply {
+        self.handle_request_of(&mut Session::default(), now_us, broker_id, frame)
+    }
+
+    /// The same, on a connection of whose user something is known.
+    pub(super) fn handle_request_of(
+        &mut self,
+        session: &mut Session,
+        now_us: u64,
+        broker_id: i32,
+        frame: &[u8],
+    ) -> Reply {
         if !self.is_up(broker_id) {
             return Reply::Close;
         }
         let Ok((header, body)) = decode_request(frame) else { return Reply::Close };
         self.requests.record(now_us, broker_id, &header, frame.len());
+        if self.sasl.is_some() && !session.admits(header.api_key, now_us) {
+            return Reply::Close;
+        }
         let mut call = Call { now_us, broker_id, header, bend: Bend::No };
         if !self.versions.allow(header.api_key, header.api_version) {
             let answer_version = header.api_key == ApiKey::API_VERSIONS;
@@ -76,7 +90,7 @@ impl Cluster {
             Some(Action::Close) => return Reply::Close,
             action => call.bend = action.into(),
         }
-        let reply = self.dispatch(&call, body).ok().flatten().unwrap_or(Reply::Close);
+        let reply = self.dispatch(&call, session, body).ok().flatten().unwrap_or(Reply::Close);
         match (action, reply) {
             (Some(Action::ApplyThenDrop), _) => Reply::Stall,
             (Some(Action::ApplyThenClose), _) => Reply::Close,
@@ -87,7 +101,12 @@ impl Cluster {
         }
     }
 
-    fn dispatch(&mut self, call: &Call<'_>, mut body: Reader<'_>) -> Result<Response, DecodeError> {
+    fn dispatch(
+        &mut self,
+        call: &Call<'_>,
+        session: &mut Session,
+        mut body: Reader<'_>,
+    ) -> Result<Response, DecodeError> {
         let version = call.header.api_version;
         Ok(match call.header.api_key {
             ApiKey::PRODUCE => self.produce(call, &body.message(version)?),
@@ -96,6 +115,8 @@ impl Cluster {
             ApiKey::METADATA => self.metadata(call, &body.message(version)?),
             ApiKey::API_VERSIONS => self.api_versions(call, &body.message(version)?),
             ApiKey::INIT_PRODUCER_ID => self.init_producer_id(call, &body.message(version)?),
+            ApiKey::SASL_HANDSHAKE => self.sasl_handshake(call, session, &body.message(version)?),
+            ApiKey::SASL_AUTHENTICATE => self.sasl_authenticate(call, session, &body.message(version)?),
             _ => None,
         })
     }

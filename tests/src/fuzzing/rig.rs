@@ -227,6 +227,7 @@ impl Rig {
                 }
                 ProducerEvent::Disconnect(connection) => self.forget(connection.slot),
                 ProducerEvent::Transmit(connection) => self.write(connection.slot),
+                ProducerEvent::Token(_) => panic!("there is no SASL"),
                 ProducerEvent::CompressionRefused { .. } => {}
                 ProducerEvent::Completed(completed) => self.complete(&completed),
                 ProducerEvent::Reassigned(reassigned) => {

@@ -41,10 +41,14 @@ names!(ApiKey {
     LIST_OFFSETS = 2,
     /// Brokers, topics, partitions, leaders.
     METADATA = 3,
+    /// Which SASL mechanism.
+    SASL_HANDSHAKE = 17,
     /// Which versions a broker speaks.
     API_VERSIONS = 18,
     /// A producer id and epoch.
     INIT_PRODUCER_ID = 22,
+    /// A SASL mechanism's message.
+    SASL_AUTHENTICATE = 36,
 });
 
 impl ApiKey {
@@ -55,7 +59,7 @@ impl ApiKey {
             Self::FETCH => 12,
             Self::LIST_OFFSETS => 6,
             Self::API_VERSIONS => 3,
-            Self::INIT_PRODUCER_ID => 2,
+            Self::INIT_PRODUCER_ID | Self::SASL_AUTHENTICATE => 2,
             _ => i16::MAX,
         };
         version >= first_flexible
@@ -67,6 +71,12 @@ impl ApiKey {
 pub struct ErrorCode(pub i16);
 
 names!(ErrorCode {
+    /// The broker does not have the SASL mechanism.
+    UNSUPPORTED_SASL_MECHANISM = 33,
+    /// This is not the time for SASL.
+    ILLEGAL_SASL_STATE = 34,
+    /// The credentials are refused.
+    SASL_AUTHENTICATION_FAILED = 58,
     /// Something the broker has no name for; also garbage in a compressed batch.
     UNKNOWN_SERVER_ERROR = -1,
     /// Success.

@@ -29,6 +29,7 @@ pub mod metadata;
 pub mod produce;
 mod reader;
 pub mod records;
+pub mod sasl;
 mod writer;
 
 pub use codes::{ApiKey, ErrorCode};

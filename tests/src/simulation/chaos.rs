@@ -112,6 +112,7 @@ impl World {
             Trouble::Topics => self.change_topic(&mut dice),
             Trouble::Addresses => self.change_address(&mut dice),
             Trouble::Ids => self.change_ids(&mut dice),
+            Trouble::Credentials => self.refuse(&mut dice),
         }
         self.agenda.add(self.now + dice.between(1, self.plan.chaos_us), Event::Chaos);
         self.chaos.dice = dice;
@@ -247,14 +248,17 @@ impl World {
     }
 
     fn inject(&mut self, dice: &mut Dice) {
-        let api = *dice.pick(&[
+        let apis = [
             ApiKey::PRODUCE,
             ApiKey::PRODUCE,
             ApiKey::PRODUCE,
             ApiKey::METADATA,
             ApiKey::INIT_PRODUCER_ID,
             ApiKey::API_VERSIONS,
-        ]);
+            ApiKey::SASL_HANDSHAKE,
+            ApiKey::SASL_AUTHENTICATE,
+        ];
+        let api = *dice.pick(if self.plan.sasl.is_some() { &apis } else { &apis[..6] });
         let action = match dice.below(6) {
             0 if api == ApiKey::PRODUCE => Action::Error(*dice.pick(&REFUSALS)),
             1 if api == ApiKey::PRODUCE => Action::ApplyThenError(*dice.pick(&LIES)),
@@ -272,6 +276,12 @@ impl World {
         let fault = Fault::new(api, action).times(dice.magnitude(1, 8) as u32);
         self.tell(format_args!("{fault:?}"));
         self.cluster.inject(fault);
+    }
+
+    fn refuse(&mut self, dice: &mut Dice) {
+        let refusing = dice.one_in(3);
+        self.tell(format_args!("credentials are refused: {refusing}"));
+        self.cluster.set_refusing_credentials(refusing);
     }
 
     fn delay(&mut self, dice: &mut Dice) {
@@ -328,6 +338,7 @@ impl World {
         self.calm = true;
         self.cluster.clear_faults();
         self.cluster.set_throttle_time_ms(0);
+        self.cluster.set_refusing_credentials(false);
         self.cluster.set_controller(true);
         self.network.calm();
         self.mend_bootstrap_names();

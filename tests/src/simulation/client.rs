@@ -10,7 +10,8 @@ use felice_core::error::AppendError;
 use felice_core::event::{Completed, Event};
 use felice_core::id::{Ticket, TopicId};
 use felice_core::record::{Placement, Record};
-use felice_core::sender::{self, InFlightSlot, Sender, SenderTables};
+use felice_core::sasl::Token;
+use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 use felice_core::time::{Instant, Timestamp, earliest};
 use felice_core::{BrokerSlot, TopicSlot};
 use felice_host::{Codecs, Wanted};
@@ -19,7 +20,7 @@ use super::agenda::{self, Agenda};
 use super::dice::Dice;
 use super::network::Network;
 use super::oracle::{Accepted, Oracle, Outcome};
-use super::plan::ClientPlan;
+use super::plan::{ClientPlan, TOKEN};
 use super::storage::{SimBlock, SimStorage, table};
 use super::trace::Trace;
 
@@ -37,6 +38,8 @@ pub(super) struct Surroundings<'w> {
     pub(super) trace: &'w mut Trace,
     /// Whether topics may be made anew.
     pub(super) topics_change: bool,
+    /// Whether things still go wrong.
+    pub(super) stormy: bool,
     /// Which broker listens at an address.
     pub(super) addresses: &'w BTreeMap<(String, u16), i32>,
 }
@@ -104,6 +107,13 @@ impl Client {
         }
         for (host, port) in servers {
             assert!(control.add_bootstrap(host, *port));
+        }
+        if let Some(proof) = plan.sasl {
+            assert!(control.set_sasl(SaslTables {
+                credentials: table(1, || proof.credentials()),
+                slots: table(brokers_max, || SaslSlot::EMPTY),
+                buffers: table(brokers_max * 512, u8::default),
+            }));
         }
         Self {
             index,
@@ -305,6 +315,12 @@ impl Client {
                     self.forget(around, connection.slot);
                 }
                 Event::Transmit(connection) => self.write(around, connection),
+                Event::Token(connection) => {
+                    let token = Token::new(TOKEN, &[]).expect("visible characters");
+                    // The function that has tokens fails now and then.
+                    let token = (!around.stormy || !self.dice.one_in(8)).then_some(&token);
+                    self.sender.handle_token(Instant::from_micros(around.now), connection, token);
+                }
                 Event::Ready(partition) => self.accumulator.allow(partition),
                 Event::Topic(topic) => self.tell_topic(around, topic),
                 Event::Broker { broker, available } => self.accumulator.handle_broker(broker, available),

@@ -123,6 +123,7 @@ impl World {
             ..ClusterConfig::default()
         });
         cluster.set_versions(SupportedVersions::of(plan.release));
+        cluster.set_sasl(plan.sasl.as_ref().map(plan::SaslPlan::config));
         let mut addresses = BTreeMap::new();
         for id in 1..=plan.brokers {
             let (host, port) = (format!("broker-{id}"), 9092);
@@ -192,6 +193,7 @@ impl World {
             network: &mut self.network,
             oracle: &mut self.oracle,
             trace: &mut self.trace,
+            stormy: !self.calm,
             topics_change: self.plan.troubles.contains(&Trouble::Topics),
             addresses: &self.addresses,
         };

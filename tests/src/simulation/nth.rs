@@ -95,6 +95,7 @@ fn plain() -> Plan {
         read_bytes_max: 1_000_000,
         closes: false,
         clock_jumps: false,
+        sasl: None,
     };
     Plan {
         brokers: 2,
@@ -107,5 +108,6 @@ fn plain() -> Plan {
         release: Release::V4_3,
         leader_hints: true,
         auto_create: false,
+        sasl: None,
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use felice_core::compression::Compression;
 use felice_core::config::{AccumulatorConfig, Acks, SenderConfig, Spread};
+use felice_core::sasl::Credentials;
 
 use super::dice::Dice;
-use crate::cluster::Release;
+use crate::cluster::{Release, SaslConfig};
 
 /// The latest that an answer may be, in microseconds.
 pub(super) const LATE_US: u64 = 10_000_000;
@@ -31,6 +32,54 @@ pub(super) struct Plan {
     pub(super) release: Release,
     pub(super) leader_hints: bool,
     pub(super) auto_create: bool,
+    /// How clients prove who they are; `None` where they need not.
+    pub(super) sasl: Option<SaslPlan>,
+}
+
+/// SASL in a run.
+#[derive(Debug, Clone)]
+pub(super) struct SaslPlan {
+    /// How long a session lasts, in milliseconds; 0 without an end.
+    pub(super) session_lifetime_ms: i64,
+}
+
+impl SaslPlan {
+    fn new(dice: &mut Dice) -> Self {
+        // A broker takes no second authentication within a second, which begins before the end of the first.
+        let session_lifetime_ms = if dice.one_in(4) { 0 } else { dice.magnitude(1_300, 20_000) as i64 };
+        Self { session_lifetime_ms }
+    }
+
+    pub(super) fn config(&self) -> SaslConfig {
+        SaslConfig {
+            users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
+            token: TOKEN.to_owned(),
+            session_lifetime_ms: self.session_lifetime_ms,
+        }
+    }
+}
+
+const USER: &str = "u=,";
+const PASSWORD: &str = "password";
+pub(super) const TOKEN: &str = "header.payload.signature";
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    Plain,
+    Scram,
+    Token,
+}
+
+impl Proof {
+    pub(super) fn credentials(self) -> Credentials {
+        match self {
+            Self::Plain => Credentials::plain(USER, PASSWORD),
+            Self::Scram => Credentials::scram_sha_256(USER, PASSWORD, [7; 32]),
+            Self::Token => Ok(Credentials::oauth_bearer()),
+        }
+        .expect("credentials as they should be")
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +117,8 @@ pub(super) struct ClientPlan {
     pub(super) closes: bool,
     /// Whether its wall clock jumps.
     pub(super) clock_jumps: bool,
+    /// How it proves who it is, where it must.
+    pub(super) sasl: Option<Proof>,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +172,8 @@ pub(super) enum Trouble {
     Addresses,
     /// Brokers that are replaced by others, under other ids: where they were, or elsewhere.
     Ids,
+    /// Credentials that are refused for a while. Only with SASL, and drawn with it.
+    Credentials,
 }
 
 impl Trouble {
@@ -182,7 +235,27 @@ impl Plan {
             release: *dice.pick(&releases),
             leader_hints: dice.one_in(2),
             auto_create: dice.one_in(2),
+            sasl: None,
         }
+        .with_sasl()
+    }
+
+    /// Every third run has SASL. This takes nothing from the dice: without it a seed is the run that it always was.
+    fn with_sasl(mut self) -> Self {
+        let mut dice = Dice::new(self.clients[0].sender.seed);
+        if dice.one_in(3) {
+            self.sasl = Some(SaslPlan::new(&mut dice));
+            if dice.one_in(3) {
+                self.troubles.push(Trouble::Credentials);
+            }
+            for client in &mut self.clients {
+                // Of SCRAM there is less: hashing a password takes as long as all the rest of a run.
+                let proofs =
+                    [Proof::Plain, Proof::Plain, Proof::Plain, Proof::Token, Proof::Token, Proof::Scram];
+                client.sasl = Some(*dice.pick(&proofs));
+            }
+        }
+        self
     }
 }
 
@@ -314,6 +387,7 @@ impl ClientPlan {
             read_bytes_max: dice.magnitude(1, 10_000),
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),
+            sasl: None,
         }
         .compressing()
     }

@@ -11,10 +11,11 @@ use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, file, properties};
-use crate::callback::{Callback, Undelivered};
+use crate::callback::{Callback, Failures};
 use crate::error::{BuildError, ProduceError};
 #[cfg(feature = "__tls")]
 use crate::tls::Pem;
+use crate::token::{self, BearerToken, TokenError};
 use crate::warning::Warning;
 
 /// A front-end's producer: what [`Builder::build`] makes.
@@ -238,6 +239,44 @@ impl<P> Builder<P> {
         self
     }
 
+    /// SASL with the mechanism PLAIN: `sasl.mechanism`, `sasl.username` and `sasl.password`. Of use inside TLS only
+    /// (`security.protocol=SASL_SSL`): everybody on the way can read the password otherwise.
+    pub fn sasl_plain(self, user: &str, password: &str) -> Self {
+        self.sasl_user("PLAIN", user, password)
+    }
+
+    /// SASL with SCRAM-SHA-256: `sasl.mechanism`, `sasl.username` and `sasl.password`. Broker and client prove to each
+    /// other that they know the password, and neither tells it.
+    #[cfg(feature = "scram")]
+    pub fn sasl_scram_sha_256(self, user: &str, password: &str) -> Self {
+        self.sasl_user("SCRAM-SHA-256", user, password)
+    }
+
+    /// SASL with SCRAM-SHA-512: see [`sasl_scram_sha_256`](Self::sasl_scram_sha_256).
+    #[cfg(feature = "scram")]
+    pub fn sasl_scram_sha_512(self, user: &str, password: &str) -> Self {
+        self.sasl_user("SCRAM-SHA-512", user, password)
+    }
+
+    /// SASL with the mechanism OAUTHBEARER. The function has a token for each connection, and again before a session ends
+    /// (KIP-368). It runs on a thread of its own, one call at a time, and may wait, for `request.timeout.ms` at the most;
+    /// it keeps tokens that are good for more than one connection itself. Where it fails or panics, the connection is
+    /// tried again after `reconnect.backoff.ms`, and records wait.
+    pub fn sasl_oauth_bearer(
+        mut self,
+        tokens: impl Fn() -> Result<BearerToken, TokenError> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.origins.forget_sasl();
+        self.settings.sasl.set_provider(token::provider(tokens));
+        self
+    }
+
+    fn sasl_user(mut self, mechanism: &str, user: &str, password: &str) -> Self {
+        self.settings.origins.forget_sasl();
+        self.settings.sasl.set_user(mechanism, user, password);
+        self
+    }
+
     /// One object that hears of every record sent with `send_with_token`.
     pub fn callback(mut self, callback: impl Callback + 'static) -> Self {
         self.settings.callbacks.object = Some(Arc::new(callback));
@@ -248,7 +287,7 @@ impl<P> Builder<P> {
     /// every lock. It runs on the thread that serves the callbacks, or on the one that drops such a handle after the
     /// record has failed. It may `send` (as `try_send` does); a panic in it is contained and counted.
     pub fn on_undelivered(mut self, hook: impl Fn(ProduceError) + Send + Sync + 'static) -> Self {
-        self.settings.callbacks.undelivered = Some(Arc::new(Undelivered::new(Box::new(hook))));
+        self.settings.callbacks.failures = Some(Arc::new(Failures::new(Box::new(hook))));
         self
     }
 

@@ -71,6 +71,11 @@ impl Origins {
         self.lines.retain(|(name, _)| *name != setting);
     }
 
+    /// The same, for all that says who the client is.
+    pub(super) fn forget_sasl(&mut self) {
+        self.lines.retain(|(name, _)| !name.starts_with("sasl."));
+    }
+
     /// The same, for the method of the builder that sets it.
     pub(super) fn forget_method(&mut self, method: &str) {
         self.lines.retain(|(name, _)| name.trim_end_matches(".ms").replace('.', "_") != method);

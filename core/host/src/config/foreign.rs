@@ -2,7 +2,8 @@
 //! the nearest name.
 
 const SERIALIZERS: &str = "records bring their own serializers here: `Serialize`";
-const SASL: &str = "felice has no SASL, so far";
+const KERBEROS: &str = "felice has no Kerberos; see `sasl.mechanism`";
+const TOKENS: &str = "a function of yours has the tokens: `sasl_oauth_bearer`";
 #[cfg(not(feature = "__tls"))]
 const NO_TLS: &str = "this program was built without felice's feature `tls`";
 #[cfg(feature = "__tls")]
@@ -50,7 +51,10 @@ const FOREIGN: &[(&str, &str)] = &[
     ("partitioner.availability.timeout.ms", SPREAD),
     ("partitioner.class", "it names a Java class; see `partitioner`"),
     ("receive.buffer.bytes", BUFFERS),
-    ("sasl.", SASL),
+    ("sasl.client.callback.handler.class", JAVA),
+    ("sasl.kerberos.", KERBEROS),
+    ("sasl.login.", TOKENS),
+    ("sasl.oauthbearer.", TOKENS),
     ("security.providers", JAVA),
     ("send.buffer.bytes", BUFFERS),
     ("session.timeout.ms", CONSUMER),
@@ -115,7 +119,7 @@ mod tests {
             }
         }
         let tls = if cfg!(feature = "__tls") { 9 } else { 0 };
-        assert_eq!((taken, explained), (26 + tls, 114 - tls));
+        assert_eq!((taken, explained), (28 + tls, 112 - tls));
     }
 
     #[test]

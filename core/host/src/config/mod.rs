@@ -5,7 +5,9 @@ mod builder;
 mod error;
 mod file;
 mod foreign;
+mod jaas;
 mod properties;
+mod sasl;
 mod security;
 #[cfg(feature = "__tls")]
 mod ssl;
@@ -22,6 +24,7 @@ use felice_core::partitioner::Murmur2;
 pub use self::bootstrap::Server;
 pub use self::builder::{Builder, Start, StartWithDriver};
 pub use self::error::ConfigError;
+pub(crate) use self::sasl::Authentication;
 pub use self::security::SecurityProtocol;
 
 use crate::callback::Callbacks;
@@ -38,6 +41,7 @@ pub struct Settings {
     pub(crate) bootstrap_servers: Vec<String>,
     pub(crate) client_id: String,
     pub(crate) security_protocol: SecurityProtocol,
+    pub(crate) sasl: sasl::Sasl,
     #[cfg(feature = "__tls")]
     pub(crate) ssl: ssl::Ssl,
     pub(crate) batch_size: Option<usize>,
@@ -80,6 +84,7 @@ impl Default for Settings {
             bootstrap_servers: Vec::new(),
             client_id: "felice".into(),
             security_protocol: SecurityProtocol::Plaintext,
+            sasl: sasl::Sasl::default(),
             #[cfg(feature = "__tls")]
             ssl: ssl::Ssl::default(),
             batch_size: None,
@@ -130,6 +135,7 @@ pub(crate) struct Checked {
     pub(crate) servers: Vec<Server>,
     pub(crate) accumulator: AccumulatorConfig,
     pub(crate) sender: SenderConfig,
+    pub(crate) authentication: Option<Authentication>,
     pub(crate) codecs: Wanted,
     pub(crate) tls: Option<Tls>,
     pub(crate) blocks: usize,
@@ -143,8 +149,9 @@ impl Settings {
         self.check_all().map_err(|error| origins.locate(error))
     }
 
-    fn check_all(self) -> Result<Checked, ConfigError> {
+    fn check_all(mut self) -> Result<Checked, ConfigError> {
         self.security_protocol.check()?;
+        let authentication = sasl::Sasl::check(&mut self)?;
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
@@ -183,7 +190,17 @@ impl Settings {
         let blocks = self.buffer_memory / block_bytes;
         // Last, since it reads files.
         let tls = self.check_tls()?;
-        Ok(Checked { settings: self, servers, accumulator, sender, codecs, tls, blocks, block_bytes })
+        Ok(Checked {
+            settings: self,
+            servers,
+            accumulator,
+            sender,
+            authentication,
+            codecs,
+            tls,
+            blocks,
+            block_bytes,
+        })
     }
 
     #[cfg(feature = "__tls")]

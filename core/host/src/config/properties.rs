@@ -10,6 +10,7 @@ use felice_core::compression::Compression;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
 
+use super::sasl::secret;
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
 #[cfg(feature = "__tls")]
 use crate::tls::{PEM_ONLY, Pem};
@@ -59,6 +60,22 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("retries", retries),
     ("retry.backoff.max.ms", |s, v| millis(v).map(|d| s.retry_backoff_max = d)),
     ("retry.backoff.ms", |s, v| millis(v).map(|d| s.retry_backoff = d)),
+    ("sasl.jaas.config", |s, v| {
+        s.sasl.jaas_config = secret(v);
+        Ok(())
+    }),
+    ("sasl.mechanism", |s, v| {
+        s.sasl.mechanism = (!v.is_empty()).then(|| v.to_owned());
+        Ok(())
+    }),
+    ("sasl.password", |s, v| {
+        s.sasl.password = secret(v);
+        Ok(())
+    }),
+    ("sasl.username", |s, v| {
+        s.sasl.username = secret(v);
+        Ok(())
+    }),
     ("security.protocol", |s, v| {
         SecurityProtocol::of(v).map(|protocol| s.security_protocol = protocol).ok_or(security::NAMES)
     }),

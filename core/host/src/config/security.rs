@@ -56,11 +56,10 @@ impl SecurityProtocol {
         let refused = |limit: &str| {
             Err(ConfigError::invalid("security.protocol", self.name().to_owned(), limit.to_owned()))
         };
-        if self.is_sasl() {
-            return refused("PLAINTEXT or SSL: felice has no SASL, so far");
-        }
         if self.is_tls() && cfg!(not(feature = "__tls")) {
-            return refused("PLAINTEXT: this program was built without felice's feature `tls`");
+            return refused(
+                "PLAINTEXT or SASL_PLAINTEXT: this program was built without felice's feature `tls`",
+            );
         }
         Ok(())
     }
@@ -84,11 +83,11 @@ mod tests {
     #[test]
     fn what_is_not_there_is_refused_by_name() {
         assert_eq!(SecurityProtocol::Plaintext.check(), Ok(()));
+        assert_eq!(SecurityProtocol::SaslPlaintext.check(), Ok(()));
         let tls = SecurityProtocol::ALL
             .into_iter()
             .filter(|protocol| protocol.is_tls() && cfg!(not(feature = "__tls")));
-        let sasl = SecurityProtocol::ALL.into_iter().filter(|protocol| protocol.is_sasl());
-        for protocol in tls.chain(sasl) {
+        for protocol in tls {
             let error = protocol.check().unwrap_err().to_string();
             assert!(error.starts_with(&format!("security.protocol = {} ", protocol.name())), "{error}");
         }

@@ -6,16 +6,20 @@ use std::task::Waker;
 
 use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
 use felice_core::compression::Compression;
-use felice_core::sender::{self, InFlightSlot, Sender, SenderTables};
+use felice_core::sasl::Mechanism;
+use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 
 use super::{Engine, TAKEN_AT_ONCE};
+use crate::callback::Failures;
 use crate::compression::Codecs;
-use crate::config::{Checked, ConfigError, Settings};
+use crate::config::{Authentication, Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
+use crate::dispatcher::Job;
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock, table};
 use crate::waiters::Waiters;
+use crate::warning::Warning;
 
 /// Bytes per topic in the arena of names, on average: Kafka allows 249, and nobody writes them.
 const NAME_BYTES: usize = 64;
@@ -31,17 +35,21 @@ const CARRIED: usize = 128;
 ///
 /// [`ConfigError`] names the setting, its value and the limit.
 pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine), ConfigError> {
-    let checked = settings.check()?;
+    let mut checked = settings.check()?;
+    if checked.authentication.is_some() {
+        // Brokers may have something to say of the client.
+        checked.settings.callbacks.failures.get_or_insert_with(|| Arc::new(Failures::unheard()));
+    }
     let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
-    let sender = sender(&checked, batches);
+    let mut sender = sender(&checked, batches);
     // Full batches, and as many that are not.
     let held = full_batches(&checked).min(batches);
-    let undelivered = checked.settings.callbacks.undelivered.clone();
+    let failures = checked.settings.callbacks.failures.clone();
     let topics_max = checked.settings.topics_max;
     let state = State {
         accumulator,
-        deliveries: Table::new(batches, held, undelivered),
+        deliveries: Table::new(batches, held, failures),
         memory: MemoryQueue::default(),
         topics: Vec::with_capacity(topics_max),
         phase: Phase::Open,
@@ -52,8 +60,19 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     };
     let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
+    let warning = in_the_clear(&checked);
     let tls = checked.tls.map(Arc::new);
+    let token_provider = checked.authentication.as_ref().and_then(|found| found.provider.clone());
+    if let Some(authentication) = checked.authentication {
+        // The tables are as long as they must be.
+        let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
+    }
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
+    if let Some(warning) = warning
+        && shared.callbacks.warning.is_some()
+    {
+        shared.dispatcher.push(&shared, Job::Warning(warning));
+    }
     let engine = Engine {
         shared: Arc::clone(&shared),
         sender,
@@ -71,6 +90,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         ended: false,
         connection_setup_timeout,
         tls,
+        token_provider,
     };
     Ok((shared, engine))
 }
@@ -104,6 +124,22 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
         let _ = accumulator.add_block(HeapBlock::new(checked.block_bytes));
     }
     accumulator
+}
+
+/// Whether everybody on the way hears of a secret.
+fn in_the_clear(checked: &Checked) -> Option<Warning> {
+    let mechanism = checked.authentication.as_ref()?.credentials.mechanism();
+    let told = matches!(mechanism, Mechanism::Plain | Mechanism::OauthBearer);
+    (told && !checked.settings.security_protocol.is_tls()).then_some(Warning::SecretInTheClear { mechanism })
+}
+
+fn sasl(authentication: Authentication, brokers_max: usize) -> SaslTables<Heap> {
+    let buffer_bytes = authentication.buffer_bytes();
+    SaslTables {
+        credentials: Box::new([authentication.credentials]),
+        slots: table(brokers_max, || SaslSlot::EMPTY),
+        buffers: table(brokers_max * buffer_bytes, u8::default),
+    }
 }
 
 fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {

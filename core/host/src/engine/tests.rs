@@ -6,7 +6,7 @@ use felice_core::event::TopicView;
 use felice_core::record::ProducerRecord;
 
 use super::*;
-use crate::callback::{Callbacks, Undelivered};
+use crate::callback::{Callbacks, Failures};
 use crate::config::Settings;
 use crate::{Closing, Delivery, Flushing, Partitions, ProduceError, SendError, Sending};
 
@@ -29,13 +29,13 @@ struct Room {
 fn room(set: impl FnOnce(&mut Settings)) -> Room {
     let (driver, undelivered) = (Arc::new(Count::default()), Arc::new(AtomicUsize::new(0)));
     let counter = Arc::clone(&undelivered);
-    let hook = Undelivered::new(Box::new(move |_: ProduceError| {
+    let hook = Failures::new(Box::new(move |_: ProduceError| {
         counter.fetch_add(1, Ordering::Relaxed);
     }));
     let mut settings = Settings {
         bootstrap_servers: vec!["kafka:9092".into()],
         linger: Duration::ZERO,
-        callbacks: Callbacks { undelivered: Some(Arc::new(hook)), ..Callbacks::default() },
+        callbacks: Callbacks { failures: Some(Arc::new(hook)), ..Callbacks::default() },
         ..Settings::default()
     };
     set(&mut settings);

@@ -45,6 +45,9 @@ pub(super) struct Broker {
     pub(super) silent: bool,
     /// Its first answer never ends.
     pub(super) endless: bool,
+    /// What a client must say first (PLAIN), and whether one has.
+    pub(super) password: Option<&'static [u8]>,
+    pub(super) accepted: bool,
     pub(super) produce_requests: u32,
     /// Batches that came compressed.
     pub(super) compressed: u32,
@@ -66,6 +69,8 @@ impl Broker {
             answers_lost: 0,
             silent: false,
             endless: false,
+            password: None,
+            accepted: false,
             produce_requests: 0,
             compressed: 0,
             log: BTreeMap::new(),
@@ -87,7 +92,16 @@ impl Broker {
         let mut out = Vec::new();
         out.extend(correlation.to_be_bytes());
         match (api, version) {
+            (17, 1) => out.extend(b"\0\0\0\0\0\x01\0\x05PLAIN"),
+            (36, 0) => {
+                let length = input.i32() as usize;
+                self.accepted = self.password == Some(input.take(length));
+                let error: i16 = if self.accepted { 0 } else { 58 };
+                out.extend(error.to_be_bytes());
+                out.extend([0xff, 0xff, 0, 0, 0, 0]);
+            }
             (18, 3..) => out.extend(API_VERSIONS),
+            _ if self.password.is_some() && !self.accepted => return None,
             (3, 7) => self.metadata(&mut input, &mut out),
             (22, 0 | 1) => out.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0]),
             (0, 7) => self.produce(&mut input, &mut out)?,
@@ -182,10 +196,10 @@ impl Broker {
     }
 }
 
-/// ApiVersions v3: Produce to 7, Metadata to 7, ApiVersions to 3, InitProducerId to 1.
-const API_VERSIONS: [u8; 36] = [
-    0, 0, 5, 0, 0, 0, 3, 0, 7, 0, 0, 3, 0, 0, 0, 7, 0, 0, 18, 0, 0, 0, 3, 0, 0, 22, 0, 0, 0, 1, 0, 0, 0, 0,
-    0, 0,
+/// ApiVersions v3: Produce to 7, Metadata to 7, ApiVersions to 3, InitProducerId to 1, SaslHandshake 1, SaslAuthenticate 0.
+const API_VERSIONS: [u8; 50] = [
+    0, 0, 7, 0, 0, 0, 3, 0, 7, 0, 0, 3, 0, 0, 0, 7, 0, 0, 18, 0, 0, 0, 3, 0, 0, 22, 0, 0, 0, 1, 0, 0, 17, 0,
+    0, 0, 1, 0, 0, 36, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

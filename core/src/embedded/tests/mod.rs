@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::string::String;
 use std::vec::Vec;
 
-use super::{Driver, Memory, Outcome, Static};
+use super::{Driver, Memory, Outcome, SaslMemory, Static};
 use crate::compression::Compression;
 use crate::compression::tests::Runs;
 use crate::config::{AccumulatorConfig, SenderConfig};
@@ -18,6 +18,7 @@ use crate::error::{AppendError, ErrorKind, Failure, TopicError};
 use crate::id::Ticket;
 use crate::producer::SendError;
 use crate::record::ProducerRecord;
+use crate::sasl::Credentials;
 use crate::sender::Address;
 use crate::serializer::SerializeError;
 use crate::time::{Instant, Timestamp};
@@ -79,7 +80,7 @@ impl Device {
         for outcome in &self.outcomes {
             match outcome {
                 Outcome::Reassigned(moved) if moved.from == ticket => ticket = moved.to,
-                Outcome::Reassigned(_) | Outcome::CompressionRefused { .. } => {}
+                Outcome::Reassigned(_) | Outcome::Token(_) | Outcome::CompressionRefused { .. } => {}
                 Outcome::Completed(completed) => found.extend(completed.outcome_of(ticket)),
             }
         }
@@ -104,6 +105,28 @@ fn a_record_goes_all_the_way() {
     assert_eq!(stored[0].key.as_deref(), Some(&b"sensor-7"[..]));
     assert_eq!(stored[0].value.as_deref(), Some(&b"21.5"[..]));
     assert_eq!(device.driver.producer().free_blocks(), BLOCKS);
+}
+
+/// One `static` more, and no heap. With wrong credentials the record fails at once.
+#[test]
+fn a_device_says_who_it_is() {
+    for (password, stored) in [("secret", true), ("wrong", false)] {
+        let broker = Broker::new();
+        broker.borrow_mut().password = Some(b"\0device\0secret");
+        let mut device = Device::new(&broker);
+        let memory: &'static mut SaslMemory<2, 512> = Box::leak(Box::new(SaslMemory::new()));
+        let credentials = Credentials::plain("device", password).unwrap();
+        assert!(device.driver.producer().set_sasl(memory.tables(credentials)));
+        let ticket = device.send(plain("21.5"));
+        device.run();
+        let outcome = device.outcome(ticket);
+        assert_eq!(outcome.is_ok(), stored);
+        assert_eq!(broker.borrow().values("readings", 0).len(), usize::from(stored));
+        if let Err(failure) = outcome {
+            assert!(matches!(failure.kind, ErrorKind::Authentication(_)), "{failure}");
+            assert!(device.now < Instant::from_micros(5_000_000));
+        }
+    }
 }
 
 #[test]

@@ -15,14 +15,32 @@ pub(super) fn api_versions() -> Vec<u8> {
 
 /// The same with other highest versions of Produce and Metadata.
 pub(super) fn api_versions_up_to(produce: i16, metadata: i16) -> Vec<u8> {
-    let mut out = std::vec![0, 0, 5];
-    for (key, max) in [(0_i16, produce), (3, metadata), (18, 4), (22, 0)] {
+    let mut out = std::vec![0, 0, 7];
+    for (key, max) in [(0_i16, produce), (3, metadata), (17, 1), (18, 4), (22, 0), (36, 1)] {
         out.extend_from_slice(&key.to_be_bytes());
         out.extend_from_slice(&0_i16.to_be_bytes());
         out.extend_from_slice(&max.to_be_bytes());
         out.push(0);
     }
     out.extend_from_slice(&[0, 0, 0, 0, 0]);
+    out
+}
+
+/// SaslHandshake 1.
+pub(super) fn sasl_handshake(error: i16, mechanisms: &[&str]) -> Vec<u8> {
+    let mut out = error.to_be_bytes().to_vec();
+    out.extend_from_slice(&(mechanisms.len() as i32).to_be_bytes());
+    mechanisms.iter().for_each(|mechanism| text(&mut out, mechanism));
+    out
+}
+
+/// SaslAuthenticate 1.
+pub(super) fn sasl_authenticate(error: i16, message: &str, bytes: &[u8], lifetime_ms: i64) -> Vec<u8> {
+    let mut out = error.to_be_bytes().to_vec();
+    text(&mut out, message);
+    out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(&lifetime_ms.to_be_bytes());
     out
 }
 

@@ -12,4 +12,8 @@ mod lessons;
 mod pieces;
 mod plain;
 mod rig;
+mod sasl;
+#[cfg(feature = "scram")]
+mod scram;
+mod sessions;
 mod stale;

@@ -44,6 +44,8 @@ pub(super) struct Rig {
     pub(super) connections: BTreeMap<u16, ConnectionId>,
     /// Connections that were asked for and not answered by the test.
     pub(super) connecting: VecDeque<ConnectionId>,
+    /// Connections that need a token.
+    pub(super) tokens: VecDeque<ConnectionId>,
     written: BTreeMap<u16, Vec<u8>>,
     /// Bytes that a socket takes at once; 0 is a socket that is never writable.
     pub(super) write_limit: BTreeMap<u16, usize>,
@@ -81,6 +83,7 @@ impl Rig {
             now: Instant::from_micros(1_000_000),
             connections: BTreeMap::new(),
             connecting: VecDeque::new(),
+            tokens: VecDeque::new(),
             written: BTreeMap::new(),
             write_limit: BTreeMap::new(),
             read_limit: usize::MAX,
@@ -167,6 +170,7 @@ impl Rig {
                     self.connecting.retain(|waiting| *waiting != id);
                 }
                 Event::Transmit(id) => self.write(id),
+                Event::Token(id) => self.tokens.push_back(id),
                 Event::Ready(partition) => self.ready.push(partition),
                 Event::Topic(topic) => self.trace.push(format!("topic {:?}", self.sender.topic_view(topic))),
                 Event::Broker { broker, available } => {

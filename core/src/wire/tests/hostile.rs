@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::{BODY, GOLDEN, Random, Told, decode, decode_whole, golden, keep, unhex};
 use crate::error::ProtocolError;
 use crate::wire::schema::Layout;
-use crate::wire::{Decoder, Item, Progress, Value, api_versions, init_producer_id, metadata, produce};
+use crate::wire::{Decoder, Item, Progress, Value, api_versions, init_producer_id, metadata, produce, sasl};
 
 const MALFORMED: Result<Progress, ProtocolError> = Err(ProtocolError::Malformed);
 
@@ -261,6 +261,8 @@ fn mutated_answers_never_panic() {
             "Produce" => survive::<produce::Field>(version, length, &body, piece),
             "Metadata" => survive::<metadata::Field>(version, length, &body, piece),
             "ApiVersions" => survive::<api_versions::Field>(version, length, &body, piece),
+            "SaslHandshake" => survive::<sasl::Handshake>(version, length, &body, piece),
+            "SaslAuthenticate" => survive::<sasl::Authenticate>(version, length, &body, piece),
             _ => survive::<init_producer_id::Field>(version, length, &body, piece),
         };
         match result {

@@ -36,11 +36,14 @@ fn unhex(hex: &str) -> Vec<u8> {
 enum Told<F: 'static> {
     Item(Item<'static, F>),
     Text(F, String),
+    /// All pieces that came one after the other.
+    Bytes(F, Vec<u8>),
 }
 
 fn keep<F: Copy>(item: Item<'_, F>) -> Told<F> {
     Told::Item(match item {
         Item::Value(id, Value::Text(Some(text))) => return Told::Text(id, text.to_owned()),
+        Item::Value(id, Value::Bytes(bytes)) => return Told::Bytes(id, bytes.to_owned()),
         Item::Value(id, Value::Text(None)) => Item::Value(id, Value::Text(None)),
         Item::Value(id, Value::I16(value)) => Item::Value(id, Value::I16(value)),
         Item::Value(id, Value::I32(value)) => Item::Value(id, Value::I32(value)),
@@ -53,6 +56,14 @@ fn keep<F: Copy>(item: Item<'_, F>) -> Told<F> {
     })
 }
 
+/// Adds what was told. Where bytes were cut does not matter.
+fn add<F: Copy>(told: &mut Vec<Told<F>>, item: Item<'_, F>) {
+    match (told.last_mut(), keep(item)) {
+        (Some(Told::Bytes(_, all)), Told::Bytes(_, more)) => all.extend(more),
+        (_, item) => told.push(item),
+    }
+}
+
 type Outcome<F> = (Result<Progress, ProtocolError>, Vec<Told<F>>);
 
 /// Decodes an answer of `length` bytes of which `pieces` come, one after the other.
@@ -62,7 +73,7 @@ fn decode<'p, F: Layout>(version: i16, length: usize, pieces: impl Iterator<Item
     let mut result = Ok(Progress::More);
     for mut piece in pieces {
         result = decoder.push(&mut piece, |item| {
-            told.push(keep(item));
+            add(&mut told, item);
             Ok(())
         });
         match result {

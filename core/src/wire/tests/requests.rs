@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::{PRIMITIVES, golden, unhex};
 use crate::wire::gather::{Gather, Stop};
 use crate::wire::write::{Writer, length_len, text_length_len, uvarint_len};
-use crate::wire::{ApiKey, Full, Header, api_versions, init_producer_id, metadata, produce};
+use crate::wire::{ApiKey, Full, Header, api_versions, init_producer_id, metadata, produce, sasl};
 
 const fn header(version: i16) -> Header<'static> {
     Header { version, correlation_id: 7, client_id: "gateway-7" }
@@ -67,6 +67,27 @@ fn init_producer_id() {
     for version in ApiKey::InitProducerId.versions() {
         let frame = exact(|buf| init_producer_id::encode(buf, header(version), None, 60_000, -1, -1));
         assert_eq!(frame, golden("request", "InitProducerId", version), "version {version}");
+    }
+}
+
+#[test]
+fn sasl() {
+    let frame = exact(|buf| sasl::encode_handshake(buf, header(1), "SCRAM-SHA-256"));
+    assert_eq!(frame, golden("request", "SaslHandshake", 1));
+    let message = b"\0alice\0secret";
+    let write = |buf: &mut [u8]| {
+        buf.get_mut(..message.len())?.copy_from_slice(message);
+        Some(message.len())
+    };
+    for version in ApiKey::SaslAuthenticate.versions() {
+        let mut buf = [0xee; 256];
+        let length = sasl::encode_authenticate(&mut buf, header(version), write).unwrap();
+        assert_eq!(buf[..length], golden("request", "SaslAuthenticate", version), "version {version}");
+        for smaller in 0..length {
+            assert_eq!(sasl::encode_authenticate(&mut buf[..smaller], header(version), write), Err(Full));
+        }
+        let nothing = sasl::encode_authenticate(&mut buf, header(version), |_| None);
+        assert_eq!(nothing, Err(Full), "what has no message is not sent");
     }
 }
 

@@ -188,6 +188,7 @@ impl Rig {
                     }
                     Action::Transmit(_) => self.write(counts),
                     Action::Disconnect(_) => panic!("a connection was closed"),
+                    Action::Token(_) => panic!("there is no SASL"),
                 }
             }
             if idle && !self.read(counts) {

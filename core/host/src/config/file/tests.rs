@@ -89,7 +89,7 @@ fn what_is_wrong_is_found_by_file_line_and_name() {
         #[cfg(not(feature = "__tls"))]
         (
             "security.protocol=SSL",
-            ", line 1: security.protocol = SSL cannot be used: it must be PLAINTEXT: this program was built",
+            ", line 1: security.protocol = SSL cannot be used: it must be PLAINTEXT or SASL_PLAINTEXT: this program",
         ),
         (
             "security.protocol=TLS",

@@ -1,0 +1,235 @@
+//! SASL: who may use a connection, and for how long.
+//!
+//! As on Kafka: before the client is accepted only ApiVersions and SASL are answered, anything else closes the connection,
+//! and so does anything but SASL after the session's end; a client that asks again within a second is told that this is not
+//! the time for it.
+
+use std::collections::BTreeMap;
+
+use base64ct::{Base64, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Cluster,
+    request::{Call, Response},
+};
+use crate::protocol::{ApiKey, ErrorCode, sasl::*};
+
+/// The mechanisms that are simulated.
+const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "OAUTHBEARER"];
+
+/// A client must not ask for a new session sooner than this.
+const RENEWAL_US_MIN: u64 = 1_000_000;
+
+const SALT: &[u8] = b"the salt of all users";
+const ITERATIONS: u32 = 4_096;
+
+/// Who is accepted.
+#[derive(Debug, Clone, Default)]
+pub struct SaslConfig {
+    /// Names and passwords, for PLAIN and SCRAM.
+    pub users: BTreeMap<String, String>,
+    /// The token, for OAUTHBEARER.
+    pub token: String,
+    /// How long a session lasts, in milliseconds; 0 without an end.
+    pub session_lifetime_ms: i64,
+}
+
+/// What is known of who uses a connection.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    state: State,
+    /// When the last authentication of a client that was accepted began.
+    renewed_us: Option<u64>,
+    accepted: Option<Accepted>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Accepted {
+    until_us: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    Agreed(String),
+    /// The client's first message without its head, and the server's.
+    Challenged {
+        user: String,
+        bare: String,
+        challenge: String,
+    },
+    /// The token was refused: the client is to say that it has heard.
+    Refused,
+}
+
+impl Session {
+    /// Whether a request is read at all.
+    pub(super) fn admits(&self, api_key: ApiKey, now_us: u64) -> bool {
+        match self.accepted {
+            Some(accepted) => {
+                api_key == ApiKey::SASL_HANDSHAKE
+                    || api_key == ApiKey::SASL_AUTHENTICATE
+                    || accepted.until_us.is_none_or(|until| now_us <= until)
+            }
+            None => {
+                [ApiKey::API_VERSIONS, ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE].contains(&api_key)
+            }
+        }
+    }
+}
+
+/// What the server says to a message of the client's.
+enum Answer {
+    Goes(Vec<u8>),
+    Ends(Vec<u8>),
+    Refuses,
+}
+
+impl Cluster {
+    /// Makes clients prove who they are from now on; connections that are open stay as they are.
+    pub fn set_sasl(&mut self, sasl: Option<SaslConfig>) {
+        self.sasl = sasl;
+    }
+
+    /// Whether everybody is refused, whatever the credentials.
+    pub fn set_refusing_credentials(&mut self, refusing: bool) {
+        self.refusing_credentials = refusing;
+    }
+
+    pub(super) fn sasl_handshake(
+        &self,
+        call: &Call<'_>,
+        session: &mut Session,
+        request: &SaslHandshakeRequest<'_>,
+    ) -> Response {
+        let too_soon = session.renewed_us.is_some_and(|at| call.now_us < at + RENEWAL_US_MIN);
+        let error_code = match call.bend.error_code() {
+            Some(code) => code,
+            None if self.sasl.is_none() || too_soon => ErrorCode::ILLEGAL_SASL_STATE,
+            None if !MECHANISMS.contains(&request.mechanism) => ErrorCode::UNSUPPORTED_SASL_MECHANISM,
+            None => ErrorCode::NONE,
+        };
+        if error_code == ErrorCode::NONE {
+            session.state = State::Agreed(request.mechanism.to_owned());
+            session.renewed_us = session.accepted.map(|_| call.now_us);
+        }
+        call.respond(&SaslHandshakeResponse { error_code, mechanisms: MECHANISMS.into() })
+    }
+
+    pub(super) fn sasl_authenticate(
+        &self,
+        call: &Call<'_>,
+        session: &mut Session,
+        request: &SaslAuthenticateRequest<'_>,
+    ) -> Response {
+        let sasl = self.sasl.as_ref()?;
+        if let Some(error_code) = call.bend.error_code() {
+            return refusal(call, error_code);
+        }
+        let answer = match std::mem::take(&mut session.state) {
+            State::Idle => return None,
+            State::Agreed(mechanism) if mechanism == "PLAIN" => sasl.plain(request.auth_bytes)?,
+            State::Agreed(mechanism) if mechanism == "OAUTHBEARER" => {
+                let answer = sasl.bearer(request.auth_bytes)?;
+                if matches!(answer, Answer::Goes(_)) {
+                    session.state = State::Refused;
+                }
+                answer
+            }
+            State::Agreed(_) => {
+                let (user, bare, challenge) = sasl.challenge(call.now_us, request.auth_bytes)?;
+                let answer = Answer::Goes(challenge.clone().into());
+                session.state = State::Challenged { user, bare, challenge };
+                answer
+            }
+            State::Challenged { user, bare, challenge } => {
+                sasl.verify(&user, &bare, &challenge, request.auth_bytes)?
+            }
+            State::Refused => Answer::Refuses,
+        };
+        let session_lifetime_ms = sasl.session_lifetime_ms;
+        let respond = |auth_bytes: &[u8], session_lifetime_ms| {
+            call.respond(&SaslAuthenticateResponse {
+                error_code: ErrorCode::NONE,
+                error_message: None,
+                auth_bytes,
+                session_lifetime_ms,
+            })
+        };
+        match answer {
+            Answer::Goes(bytes) => respond(&bytes, 0),
+            Answer::Ends(bytes) if !self.refusing_credentials => {
+                let lifetime_us = session_lifetime_ms as u64 * 1_000;
+                let until_us = (lifetime_us > 0).then_some(call.now_us + lifetime_us);
+                session.accepted = Some(Accepted { until_us });
+                respond(&bytes, session_lifetime_ms)
+            }
+            Answer::Ends(_) | Answer::Refuses => refusal(call, ErrorCode::SASL_AUTHENTICATION_FAILED),
+        }
+    }
+}
+
+/// Kafka closes the connection behind it. The client does so anyway.
+fn refusal(call: &Call<'_>, error_code: ErrorCode) -> Response {
+    call.respond(&SaslAuthenticateResponse {
+        error_code,
+        error_message: Some("Authentication failed: these are not the credentials"),
+        auth_bytes: &[],
+        session_lifetime_ms: 0,
+    })
+}
+
+impl SaslConfig {
+    fn plain(&self, message: &[u8]) -> Option<Answer> {
+        let mut parts = str::from_utf8(message).ok()?.split('\0');
+        let (actor, user, password) = (parts.next()?, parts.next()?, parts.next()?);
+        let known = actor.is_empty() && self.users.get(user).is_some_and(|known| known == password);
+        Some(if known { Answer::Ends(Vec::new()) } else { Answer::Refuses })
+    }
+
+    fn bearer(&self, message: &[u8]) -> Option<Answer> {
+        let message = str::from_utf8(message).ok()?;
+        let token = message.strip_prefix("n,,\x01auth=Bearer ")?.strip_suffix("\x01\x01")?;
+        let token = token.split('\x01').next()?;
+        let refused = br#"{"status":"invalid_token"}"#;
+        Some(if token == self.token { Answer::Ends(Vec::new()) } else { Answer::Goes(refused.into()) })
+    }
+
+    /// The user, the client's first message without its head, and the server's.
+    fn challenge(&self, now_us: u64, message: &[u8]) -> Option<(String, String, String)> {
+        let bare = str::from_utf8(message).ok()?.strip_prefix("n,,")?;
+        let (user, nonce) = bare.strip_prefix("n=")?.split_once(",r=")?;
+        let challenge = format!("r={nonce}{now_us},s={},i={ITERATIONS}", base64(SALT));
+        Some((user.replace("=2C", ",").replace("=3D", "="), bare.to_owned(), challenge))
+    }
+
+    fn verify(&self, user: &str, bare: &str, challenge: &str, message: &[u8]) -> Option<Answer> {
+        let (without_proof, proof) = str::from_utf8(message).ok()?.split_once(",p=")?;
+        let nonce = challenge.split(',').next()?;
+        if without_proof != format!("c=biws,{nonce}") {
+            return None;
+        }
+        let Some(password) = self.users.get(user) else { return Some(Answer::Refuses) };
+        let signed = format!("{bare},{challenge},{without_proof}");
+        let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), SALT, ITERATIONS);
+        let stored = Sha256::digest(mac(&salted, "Client Key"));
+        let proof = Base64::decode_vec(proof).ok()?;
+        let key: Vec<u8> = proof.iter().zip(mac(&stored, &signed)).map(|(a, b)| a ^ b).collect();
+        let signature = base64(&mac(&mac(&salted, "Server Key"), &signed));
+        let known = Sha256::digest(key) == stored;
+        Some(if known { Answer::Ends(format!("v={signature}").into()) } else { Answer::Refuses })
+    }
+}
+
+fn mac(key: &[u8], message: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length is taken");
+    mac.update(message.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    Base64::encode_string(bytes)
+}

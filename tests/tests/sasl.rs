@@ -1,0 +1,338 @@
+//! SASL with both front-ends, on a simulated cluster and on real Kafka: each mechanism, what is refused, and sessions
+//! that end while records are sent.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use felice_host::Builder;
+use felice_host::surface::{
+    AuthenticationError, BearerToken, ErrorCode, ErrorKind, Persisted, ProducerRecord, SecurityProtocol,
+};
+use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata};
+use felice_tests::cluster::{ClusterConfig, SaslConfig, TcpCluster};
+use felice_tests::kafka::{Door, Kafka, PASSWORD, USER};
+use felice_tests::protocol::ApiKey;
+use felice_tests::require_kafka;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Wrong credentials are heard of much sooner than this, although records may wait for two minutes.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+/// A token without a signature, which Kafka's own test server takes: whose, and for how long.
+fn unsecured(seconds: i64) -> Result<BearerToken, Box<dyn Error + Send + Sync>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64;
+    let (issued, expires) = (now.min(now + seconds) - 10, now + seconds);
+    let payload = format!(r#"{{"sub":"{USER}","iat":{issued},"exp":{expires}}}"#);
+    let encode = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    Ok(BearerToken::new(format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&payload))))
+}
+
+/// A builder that knows who it is.
+fn with_mechanism<F: FrontEnd>(builder: Builder<F>, mechanism: &str, password: &str) -> Builder<F> {
+    match mechanism {
+        "PLAIN" => builder.sasl_plain(USER, password),
+        "SCRAM-SHA-256" => builder.sasl_scram_sha_256(USER, password),
+        "SCRAM-SHA-512" => builder.sasl_scram_sha_512(USER, password),
+        _ => builder.sasl_oauth_bearer(|| unsecured(600)),
+    }
+}
+
+fn at_door<F: FrontEnd>(kafka: &Kafka, door: Door) -> Builder<F> {
+    let builder = Builder::<F>::new().bootstrap_servers(&kafka.door(door)).linger(Duration::ZERO);
+    let truststore = kafka.certificates().authority().display().to_string();
+    let protocol = [("security.protocol", door.protocol())];
+    let builder = builder.properties(protocol).expect("a protocol");
+    if door == Door::SaslSsl {
+        return builder.properties([("ssl.truststore.location", &*truststore)]).expect("a file's name");
+    }
+    builder
+}
+
+/// Why a record failed, which it must at once.
+fn refusal<F: FrontEnd>(producer: &F, topic: &str) -> (ErrorKind, String) {
+    let begun = Instant::now();
+    let outcome = producer.send(&ProducerRecord::new(topic, "x")).expect("it is accepted").get();
+    let Err(NoMetadata::Failed(error)) = outcome else { panic!("it failed: {outcome:?}") };
+    assert!(begun.elapsed() < AT_ONCE, "after {:?}", begun.elapsed());
+    assert_eq!(error.persisted(), Persisted::No);
+    let text = error.to_string();
+    assert!(!text.contains(PASSWORD), "{text}");
+    (error.kind(), text)
+}
+
+const WRONG: ErrorKind =
+    ErrorKind::Authentication(AuthenticationError::Refused(ErrorCode::SASL_AUTHENTICATION_FAILED));
+
+mod real {
+    use super::*;
+
+    fn each_mechanism_at_each_door<F: FrontEnd>() {
+        require_kafka!();
+        let kafka = Kafka::shared_secured();
+        let topic = format!("sasl-{}", F::NAME);
+        kafka.oracle().create_topic(&topic, 2);
+        let mut expected = Vec::new();
+        for door in [Door::SaslPlaintext, Door::SaslSsl] {
+            for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] {
+                let builder = with_mechanism(at_door::<F>(kafka, door), mechanism, PASSWORD);
+                let producer = builder.build().expect("the settings fit");
+                for count in 0..10 {
+                    let value = format!("{door:?} {mechanism} {count}");
+                    let record = ProducerRecord::new(&topic, &*value).key("k");
+                    producer.send(&record).expect("it is accepted").get().expect("it is stored");
+                    expected.push(value);
+                }
+                producer.close(PATIENCE).expect("all of it is stored");
+            }
+        }
+        let records = kafka.oracle().read_at_least(&topic, expected.len(), PATIENCE);
+        let values: Vec<String> =
+            records.iter().map(|record| String::from_utf8(record.value.clone().unwrap()).unwrap()).collect();
+        assert_eq!(values, expected, "once, and in order");
+    }
+
+    fn wrong_credentials_fail_at_once<F: FrontEnd>() {
+        require_kafka!();
+        let kafka = Kafka::shared_secured();
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let builder = with_mechanism(at_door::<F>(kafka, Door::SaslPlaintext), mechanism, "wrong");
+            let producer = builder.build().expect("the settings fit");
+            let (kind, text) = refusal(&producer, "nowhere");
+            assert_eq!(kind, WRONG, "{mechanism}");
+            assert!(text.contains("Authentication failed"), "{mechanism}: {text}");
+            // The next one tries again, and hears the same.
+            assert_eq!(refusal(&producer, "nowhere").0, WRONG);
+        }
+        let builder = at_door::<F>(kafka, Door::SaslPlaintext).sasl_oauth_bearer(|| unsecured(-600));
+        let producer = builder.build().expect("the settings fit");
+        let (kind, text) = refusal(&producer, "nowhere");
+        assert_eq!(kind, WRONG);
+        assert!(text.contains("invalid_token"), "{text}");
+    }
+
+    /// A client that means to prove who it is where nobody asks.
+    fn a_listener_without_sasl<F: FrontEnd>() {
+        require_kafka!();
+        let kafka = Kafka::shared_secured();
+        let builder = Builder::<F>::new()
+            .bootstrap_servers(&kafka.bootstrap())
+            .security_protocol(SecurityProtocol::SaslPlaintext)
+            .sasl_plain(USER, PASSWORD);
+        let producer = builder.build().expect("the settings fit");
+        assert_eq!(refusal(&producer, "x").0, ErrorKind::Authentication(AuthenticationError::NoSasl));
+    }
+
+    /// Records all the time, five requests in flight, and a session of two seconds.
+    fn sessions_end_while_records_are_sent<F: FrontEnd>() {
+        require_kafka!();
+        let kafka = Kafka::builder().secured().property("connections.max.reauth.ms", "2000").start();
+        for mechanism in ["SCRAM-SHA-512", "OAUTHBEARER"] {
+            let topic = format!("renewed-{}-{}", F::NAME, mechanism.to_lowercase());
+            kafka.oracle().create_topic(&topic, 3);
+            let builder = with_mechanism(at_door::<F>(&kafka, Door::SaslPlaintext), mechanism, PASSWORD);
+            let producer = builder.build().expect("the settings fit");
+            let (begun, mut sent) = (Instant::now(), 0);
+            while begun.elapsed() < Duration::from_secs(7) {
+                let handles: Vec<_> = (sent..sent + 100)
+                    .map(|count: usize| {
+                        let (key, value) = ((count % 7).to_string(), count.to_string());
+                        producer
+                            .send(&ProducerRecord::new(&topic, &*value).key(&*key))
+                            .expect("it is accepted")
+                    })
+                    .collect();
+                sent += handles.len();
+                for handle in handles {
+                    let stored = handle.get().expect("it is stored");
+                    assert!(stored.offset() >= 0);
+                }
+            }
+            producer.close(PATIENCE).expect("all of it is stored");
+            let records = kafka.oracle().read_at_least(&topic, sent, PATIENCE);
+            assert_eq!(records.len(), sent, "each of them once");
+            let mut last: BTreeMap<String, i64> = BTreeMap::new();
+            for record in records {
+                let text = |bytes: &Option<Vec<u8>>| String::from_utf8(bytes.clone().unwrap()).unwrap();
+                let number = text(&record.value).parse().unwrap();
+                let before = last.insert(text(&record.key), number);
+                assert!(before.is_none_or(|before| before < number), "in order");
+            }
+        }
+    }
+
+    mod blocking {
+        type Producer = felice_blocking::Producer;
+
+        #[test]
+        fn each_mechanism_at_each_door() {
+            super::each_mechanism_at_each_door::<Producer>();
+        }
+
+        #[test]
+        fn wrong_credentials_fail_at_once() {
+            super::wrong_credentials_fail_at_once::<Producer>();
+        }
+
+        #[test]
+        fn a_listener_without_sasl() {
+            super::a_listener_without_sasl::<Producer>();
+        }
+
+        #[test]
+        fn sessions_end_while_records_are_sent() {
+            super::sessions_end_while_records_are_sent::<Producer>();
+        }
+    }
+
+    mod smol {
+        type Producer = felice_smol::Producer;
+
+        #[test]
+        fn each_mechanism_at_each_door() {
+            super::each_mechanism_at_each_door::<Producer>();
+        }
+
+        #[test]
+        fn wrong_credentials_fail_at_once() {
+            super::wrong_credentials_fail_at_once::<Producer>();
+        }
+
+        #[test]
+        fn a_listener_without_sasl() {
+            super::a_listener_without_sasl::<Producer>();
+        }
+
+        #[test]
+        fn sessions_end_while_records_are_sent() {
+            super::sessions_end_while_records_are_sent::<Producer>();
+        }
+    }
+}
+
+mod simulated {
+    use super::*;
+
+    fn cluster(session_lifetime_ms: i64) -> TcpCluster {
+        let cluster = TcpCluster::start(ClusterConfig::default()).expect("a loopback port is free");
+        let sasl = SaslConfig {
+            users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
+            token: "token".to_owned(),
+            session_lifetime_ms,
+        };
+        cluster.with(|cluster| cluster.set_sasl(Some(sasl)));
+        cluster
+    }
+
+    fn builder<F: FrontEnd>(cluster: &TcpCluster) -> Builder<F> {
+        Builder::<F>::new()
+            .bootstrap_servers(&cluster.bootstrap())
+            .security_protocol(SecurityProtocol::SaslPlaintext)
+            .linger(Duration::ZERO)
+    }
+
+    /// The mechanism that the broker has not is named, and so are those that it has.
+    fn a_mechanism_that_is_not_offered<F: FrontEnd>() {
+        let cluster = cluster(0);
+        let producer = builder::<F>(&cluster).sasl_scram_sha_512(USER, PASSWORD).build().unwrap();
+        let (kind, text) = refusal(&producer, "topic");
+        assert_eq!(kind, ErrorKind::Authentication(AuthenticationError::UnsupportedMechanism));
+        assert!(text.contains("the broker offers PLAIN, SCRAM-SHA-256, OAUTHBEARER"), "{text}");
+    }
+
+    /// Once the credentials are right, the same producer sends.
+    fn credentials_that_become_right<F: FrontEnd>() {
+        let cluster = cluster(0);
+        cluster.with(|cluster| cluster.set_refusing_credentials(true));
+        let producer = builder::<F>(&cluster).sasl_plain(USER, PASSWORD).build().unwrap();
+        for _ in 0..3 {
+            assert_eq!(refusal(&producer, "topic").0, WRONG);
+        }
+        assert!(producer.partitions_for("other").is_err());
+        let attempts = cluster.with(|cluster| cluster.requests().count(ApiKey::SASL_HANDSHAKE));
+        assert!(attempts < 20, "{attempts} attempts");
+        cluster.with(|cluster| cluster.set_refusing_credentials(false));
+        let stored = producer.send(&ProducerRecord::new("topic", "x")).unwrap().get().unwrap();
+        assert_eq!(stored.offset(), 0);
+    }
+
+    /// The function without a token makes records wait, and is asked again.
+    fn tokens_that_come_late<F: FrontEnd>() {
+        let cluster = cluster(0);
+        let calls = std::sync::atomic::AtomicU32::new(0);
+        let tokens = move || match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Err("the server of tokens is away".into()),
+            1 => panic!("a bug in the function"),
+            _ => Ok(BearerToken::new("token").extension("name", "value")),
+        };
+        let producer = builder::<F>(&cluster).sasl_oauth_bearer(tokens).build().unwrap();
+        let stored = producer.send(&ProducerRecord::new("topic", "x")).unwrap().get().unwrap();
+        assert_eq!(stored.offset(), 0);
+    }
+
+    /// A session is renewed on the connection that there is.
+    fn sessions_are_renewed<F: FrontEnd>() {
+        let cluster = cluster(1_500);
+        let producer = builder::<F>(&cluster).sasl_scram_sha_256(USER, PASSWORD).build().unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(4) {
+            producer.send(&ProducerRecord::new("topic", "x")).unwrap().get().expect("it is stored");
+        }
+        let (handshakes, versions) = cluster.with(|cluster| {
+            let count = |api| cluster.requests().count(api);
+            (count(ApiKey::SASL_HANDSHAKE), count(ApiKey::API_VERSIONS))
+        });
+        // One ApiVersions for each connection.
+        assert!(handshakes >= versions + 2, "{handshakes} handshakes on {versions} connections");
+    }
+
+    mod blocking {
+        type Producer = felice_blocking::Producer;
+
+        #[test]
+        fn a_mechanism_that_is_not_offered() {
+            super::a_mechanism_that_is_not_offered::<Producer>();
+        }
+
+        #[test]
+        fn credentials_that_become_right() {
+            super::credentials_that_become_right::<Producer>();
+        }
+
+        #[test]
+        fn tokens_that_come_late() {
+            super::tokens_that_come_late::<Producer>();
+        }
+
+        #[test]
+        fn sessions_are_renewed() {
+            super::sessions_are_renewed::<Producer>();
+        }
+    }
+
+    mod smol {
+        type Producer = felice_smol::Producer;
+
+        #[test]
+        fn a_mechanism_that_is_not_offered() {
+            super::a_mechanism_that_is_not_offered::<Producer>();
+        }
+
+        #[test]
+        fn credentials_that_become_right() {
+            super::credentials_that_become_right::<Producer>();
+        }
+
+        #[test]
+        fn tokens_that_come_late() {
+            super::tokens_that_come_late::<Producer>();
+        }
+
+        #[test]
+        fn sessions_are_renewed() {
+            super::sessions_are_renewed::<Producer>();
+        }
+    }
+}
