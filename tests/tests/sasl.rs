@@ -2,17 +2,15 @@
 //! that end while records are sent.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use felice_host::Builder;
 use felice_host::surface::{
     AuthenticationError, BearerToken, ErrorCode, ErrorKind, Persisted, ProducerRecord, SecurityProtocol,
 };
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata};
 use felice_tests::cluster::{ClusterConfig, SaslConfig, TcpCluster};
-use felice_tests::kafka::{Door, Kafka, PASSWORD, USER};
+use felice_tests::kafka::{Door, Kafka, PASSWORD, USER, unsecured_token};
 use felice_tests::protocol::ApiKey;
 use felice_tests::require_kafka;
 
@@ -21,22 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Wrong credentials are heard of much sooner than this, although records may wait for two minutes.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-/// A token without a signature, which Kafka's own test server takes: whose, and for how long.
-fn unsecured(seconds: i64) -> Result<BearerToken, Box<dyn Error + Send + Sync>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64;
-    let (issued, expires) = (now.min(now + seconds) - 10, now + seconds);
-    let payload = format!(r#"{{"sub":"{USER}","iat":{issued},"exp":{expires}}}"#);
-    let encode = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
-    Ok(BearerToken::new(format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&payload))))
-}
-
 /// A builder that knows who it is.
 fn with_mechanism<F: FrontEnd>(builder: Builder<F>, mechanism: &str, password: &str) -> Builder<F> {
     match mechanism {
         "PLAIN" => builder.sasl_plain(USER, password),
         "SCRAM-SHA-256" => builder.sasl_scram_sha_256(USER, password),
         "SCRAM-SHA-512" => builder.sasl_scram_sha_512(USER, password),
-        _ => builder.sasl_oauth_bearer(|| unsecured(600)),
+        _ => builder.sasl_oauth_bearer(|| Ok(BearerToken::new(unsecured_token(600)))),
     }
 }
 
@@ -106,7 +95,8 @@ mod real {
             // The next one tries again, and hears the same.
             assert_eq!(refusal(&producer, "nowhere").0, WRONG);
         }
-        let builder = at_door::<F>(kafka, Door::SaslPlaintext).sasl_oauth_bearer(|| unsecured(-600));
+        let builder = at_door::<F>(kafka, Door::SaslPlaintext)
+            .sasl_oauth_bearer(|| Ok(BearerToken::new(unsecured_token(-600))));
         let producer = builder.build().expect("the settings fit");
         let (kind, text) = refusal(&producer, "nowhere");
         assert_eq!(kind, WRONG);

@@ -32,7 +32,7 @@ use std::time::Duration;
 pub(crate) use cache::installation;
 pub use cache::{available, class_path};
 pub use console::{ConsoleOutput, console_consumer, console_producer, verifiable_producer};
-pub use doors::{Certificates, Door, PASSWORD, USER};
+pub use doors::{Certificates, Door, PASSWORD, USER, unsecured_token};
 pub use version::KafkaVersion;
 
 use crate::certificates::Authority;
