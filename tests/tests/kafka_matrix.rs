@@ -85,9 +85,9 @@ fn each_way_leads_into_the_log() {
         let topic = format!("way-{index}");
         kafka.oracle().create_topic(&topic, 1);
         if way.smol {
-            send::<Smol>(kafka, way, &topic)
+            send::<Smol>(kafka, way, &topic);
         } else {
-            send::<Blocking>(kafka, way, &topic)
+            send::<Blocking>(kafka, way, &topic);
         }
         let read = kafka.oracle().read(&topic);
         let values = read.iter().map(|record| record.value.clone().expect("a value"));
