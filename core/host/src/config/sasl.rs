@@ -19,7 +19,8 @@ pub(crate) struct Sasl {
 
 /// Who the client is, and where its tokens come from.
 pub(crate) struct Authentication {
-    pub(crate) credentials: Credentials,
+    /// One; in a place of its own, so that the secret is not copied from stack to stack.
+    pub(crate) credentials: Box<[Credentials; 1]>,
     pub(crate) provider: Option<TokenProvider>,
 }
 
@@ -114,7 +115,7 @@ impl Sasl {
             }
             _ => return Err(ConfigError::invalid(MECHANISM, mechanism, OFFERED.to_owned())),
         };
-        Ok(Authentication { credentials, provider: self.provider })
+        Ok(Authentication { credentials: Box::new([credentials]), provider: self.provider })
     }
 
     /// User and password of the login module, which must be the mechanism's.
@@ -181,9 +182,13 @@ impl Sasl {
 }
 
 impl Authentication {
+    pub(crate) fn mechanism(&self) -> Mechanism {
+        self.credentials[0].mechanism()
+    }
+
     /// Bytes of each connection's buffer: every user and password, or every token, fits.
     pub(crate) fn buffer_bytes(&self) -> usize {
-        match self.credentials.mechanism() {
+        match self.mechanism() {
             Mechanism::OauthBearer => 8 * 1024,
             _ => 1_024,
         }
@@ -242,10 +247,10 @@ mod tests {
             let module = if *mechanism == "PLAIN" { "PlainLoginModule" } else { "ScramLoginModule" };
             let config = PLAIN.replace("PlainLoginModule", module);
             let found = check(of_jaas(mechanism, &config)).unwrap().unwrap();
-            assert_eq!(found.credentials.mechanism().name(), *mechanism);
+            assert_eq!(found.mechanism().name(), *mechanism);
             let mut sasl = Sasl::default();
             sasl.set_user(mechanism, "alice", "geheim");
-            assert_eq!(check(sasl).unwrap().unwrap().credentials.mechanism().name(), *mechanism);
+            assert_eq!(check(sasl).unwrap().unwrap().mechanism().name(), *mechanism);
         }
         let mut sasl = Sasl::default();
         sasl.set_provider(crate::token::provider(|| Ok(BearerToken::new("t"))));

@@ -128,7 +128,7 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
 
 /// Whether everybody on the way hears of a secret.
 fn in_the_clear(checked: &Checked) -> Option<Warning> {
-    let mechanism = checked.authentication.as_ref()?.credentials.mechanism();
+    let mechanism = checked.authentication.as_ref()?.mechanism();
     let told = matches!(mechanism, Mechanism::Plain | Mechanism::OauthBearer);
     (told && !checked.settings.security_protocol.is_tls()).then_some(Warning::SecretInTheClear { mechanism })
 }
@@ -136,7 +136,7 @@ fn in_the_clear(checked: &Checked) -> Option<Warning> {
 fn sasl(authentication: Authentication, brokers_max: usize) -> SaslTables<Heap> {
     let buffer_bytes = authentication.buffer_bytes();
     SaslTables {
-        credentials: Box::new([authentication.credentials]),
+        credentials: authentication.credentials,
         slots: table(brokers_max, || SaslSlot::EMPTY),
         buffers: table(brokers_max * buffer_bytes, u8::default),
     }
