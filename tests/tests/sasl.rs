@@ -10,6 +10,7 @@ use felice_host::surface::{
 };
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata};
 use felice_tests::cluster::{ClusterConfig, SaslConfig, TcpCluster};
+use felice_tests::for_each_front_end;
 use felice_tests::kafka::{Door, Kafka, PASSWORD, USER, unsecured_token};
 use felice_tests::protocol::ApiKey;
 use felice_tests::require_kafka;
@@ -153,52 +154,11 @@ mod real {
         }
     }
 
-    mod blocking {
-        type Producer = felice_blocking::Producer;
-
-        #[test]
-        fn each_mechanism_at_each_door() {
-            super::each_mechanism_at_each_door::<Producer>();
-        }
-
-        #[test]
-        fn wrong_credentials_fail_at_once() {
-            super::wrong_credentials_fail_at_once::<Producer>();
-        }
-
-        #[test]
-        fn a_listener_without_sasl() {
-            super::a_listener_without_sasl::<Producer>();
-        }
-
-        #[test]
-        fn sessions_end_while_records_are_sent() {
-            super::sessions_end_while_records_are_sent::<Producer>();
-        }
-    }
-
-    mod smol {
-        type Producer = felice_smol::Producer;
-
-        #[test]
-        fn each_mechanism_at_each_door() {
-            super::each_mechanism_at_each_door::<Producer>();
-        }
-
-        #[test]
-        fn wrong_credentials_fail_at_once() {
-            super::wrong_credentials_fail_at_once::<Producer>();
-        }
-
-        #[test]
-        fn a_listener_without_sasl() {
-            super::a_listener_without_sasl::<Producer>();
-        }
-
-        #[test]
-        fn sessions_end_while_records_are_sent() {
-            super::sessions_end_while_records_are_sent::<Producer>();
-        }
+    for_each_front_end! {
+        each_mechanism_at_each_door
+        wrong_credentials_fail_at_once
+        a_listener_without_sasl
+        sessions_end_while_records_are_sent
     }
 }
 
@@ -278,51 +238,10 @@ mod simulated {
         assert!(handshakes >= versions + 2, "{handshakes} handshakes on {versions} connections");
     }
 
-    mod blocking {
-        type Producer = felice_blocking::Producer;
-
-        #[test]
-        fn a_mechanism_that_is_not_offered() {
-            super::a_mechanism_that_is_not_offered::<Producer>();
-        }
-
-        #[test]
-        fn credentials_that_become_right() {
-            super::credentials_that_become_right::<Producer>();
-        }
-
-        #[test]
-        fn tokens_that_come_late() {
-            super::tokens_that_come_late::<Producer>();
-        }
-
-        #[test]
-        fn sessions_are_renewed() {
-            super::sessions_are_renewed::<Producer>();
-        }
-    }
-
-    mod smol {
-        type Producer = felice_smol::Producer;
-
-        #[test]
-        fn a_mechanism_that_is_not_offered() {
-            super::a_mechanism_that_is_not_offered::<Producer>();
-        }
-
-        #[test]
-        fn credentials_that_become_right() {
-            super::credentials_that_become_right::<Producer>();
-        }
-
-        #[test]
-        fn tokens_that_come_late() {
-            super::tokens_that_come_late::<Producer>();
-        }
-
-        #[test]
-        fn sessions_are_renewed() {
-            super::sessions_are_renewed::<Producer>();
-        }
+    for_each_front_end! {
+        a_mechanism_that_is_not_offered
+        credentials_that_become_right
+        tokens_that_come_late
+        sessions_are_renewed
     }
 }

@@ -11,10 +11,10 @@ use felice_blocking::Producer as Blocking;
 use felice_core::error::{Cause, Disconnect, ErrorKind, StoreFault, TlsFailure, UtcSeconds};
 use felice_core::record::ProducerRecord;
 use felice_host::{Builder, SecurityProtocol};
-use felice_tests::behaviour::Driven as Smol;
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE};
 use felice_tests::certificates::{Authority, Identity};
 use felice_tests::cluster::{ClusterConfig, TcpCluster};
+use felice_tests::for_each_front_end;
 use felice_tests::tls::{ONLY_12, ONLY_13, Terminator, VERSIONS, server_config};
 use time::OffsetDateTime;
 
@@ -116,20 +116,7 @@ impl Drop for Written {
     }
 }
 
-/// With both front-ends.
-macro_rules! both {
-    ($($name:ident)*) => {
-        mod blocking {
-            $(#[test] fn $name() { super::$name::<super::Blocking>(); })*
-        }
-        // With its I/O as a task: on a thread it has the same driver as the other one.
-        mod smol {
-            $(#[test] fn $name() { super::$name::<super::Smol>(); })*
-        }
-    };
-}
-
-both! {
+for_each_front_end! {
     records_arrive
     certificates_that_do_not_do
     clients_show_certificates

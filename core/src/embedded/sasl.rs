@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::memory::Static;
+use crate::compression::Codec;
 use crate::sasl::Credentials;
 use crate::sender::{SaslSlot, SaslTables};
 
@@ -43,10 +44,10 @@ impl<const BROKERS: usize, const BYTES: usize> SaslMemory<BROKERS, BYTES> {
     }
 
     /// What [`Producer::set_sasl`](crate::producer::Producer::set_sasl) takes.
-    pub fn tables<const BLOCK_BYTES: usize>(
+    pub fn tables<const BLOCK_BYTES: usize, C: Codec>(
         &'static mut self,
         credentials: Credentials,
-    ) -> SaslTables<Static<BLOCK_BYTES>> {
+    ) -> SaslTables<Static<BLOCK_BYTES, C>> {
         self.credentials[0] = credentials;
         SaslTables {
             credentials: self.credentials.as_mut_slice(),

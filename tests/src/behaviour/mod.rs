@@ -194,6 +194,26 @@ macro_rules! behaviour_tests {
     };
 }
 
+/// Makes a test of each of these functions for each front-end: of smol's with its I/O as a task, since on a thread it is
+/// the other one's.
+#[macro_export]
+macro_rules! for_each_front_end {
+    ($($test:ident)*) => {
+        mod blocking {
+            $(#[test]
+            fn $test() {
+                super::$test::<felice_blocking::Producer>();
+            })*
+        }
+        mod smol {
+            $(#[test]
+            fn $test() {
+                super::$test::<$crate::behaviour::Driven>();
+            })*
+        }
+    };
+}
+
 /// Makes the tests of what every front-end promises. What only one promises is in that one's own file.
 #[macro_export]
 macro_rules! behaviour_of_every_front_end {

@@ -5,6 +5,8 @@ use felice_core::compression::{Damaged, Full, Input, Output};
 use felice_core::memory::{Block, Pieces};
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
 
+use super::{Step, decompress_by_steps};
+
 /// Magic number, deflate, no flags, no time, nothing more about the level, of no known operating system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// The operating system in the header means nothing: Java's versions differ in it.
@@ -70,26 +72,13 @@ impl Gzip {
         }
         let mut checksum = Hasher::new();
         self.inflate.reset(false);
-        loop {
+        decompress_by_steps(&mut packed, plain, |input, space| {
             let (read, written) = (self.inflate.total_in(), self.inflate.total_out());
-            // Where all is written, the end must follow; it needs no room.
-            let mut nothing_more = [0; 1];
-            let full = plain.left() == 0;
-            let space = if full { &mut nothing_more[..] } else { plain.space()? };
-            let input = packed.piece();
             let status = self.inflate.decompress(input, space, InflateFlush::NoFlush).map_err(|_| Damaged)?;
             let (read, written) = (self.inflate.total_in() - read, self.inflate.total_out() - written);
-            let stuck = read == 0 && written == 0;
-            if (full && written > 0) || (stuck && status != Status::StreamEnd) {
-                return Err(Damaged);
-            }
             checksum.update(space.get(..written as usize).unwrap_or_default());
-            packed.skip(read as usize);
-            plain.wrote(written as usize);
-            if status == Status::StreamEnd {
-                break;
-            }
-        }
+            Ok(Step { read: read as usize, written: written as usize, ends: status == Status::StreamEnd })
+        })?;
         let mut trailer = [0; 8];
         packed.read_exact(&mut trailer)?;
         let expected =

@@ -12,6 +12,8 @@ mod tests;
 #[cfg(feature = "zstd")]
 mod zstd;
 
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+use felice_core::compression::Input;
 use felice_core::compression::{Codec, Compression, Damaged, Full, Output};
 use felice_core::memory::{Block, Pieces};
 
@@ -131,6 +133,41 @@ impl Codec for Codecs {
             #[cfg(feature = "zstd")]
             Compression::Zstd => self.zstd.as_mut().ok_or(Damaged)?.decompress(packed, plain),
             _ => Err(Damaged),
+        }
+    }
+}
+
+/// What a step of a decompressor has done: bytes read, bytes written, and whether it has come to the end.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+struct Step {
+    read: usize,
+    written: usize,
+    ends: bool,
+}
+
+/// Decompresses, step by step, to the end of what was compressed.
+///
+/// A step gets the bytes that come next and room for what they say. Where all is written that may be, the end must follow.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+fn decompress_by_steps<B: Block>(
+    packed: &mut Input<'_, B>,
+    plain: &mut Output<'_, B>,
+    mut step: impl FnMut(&[u8], &mut [u8]) -> Result<Step, Damaged>,
+) -> Result<(), Damaged> {
+    loop {
+        // The end needs no room.
+        let mut nothing_more = [0; 1];
+        let full = plain.left() == 0;
+        let space = if full { &mut nothing_more[..] } else { plain.space()? };
+        let Step { read, written, ends } = step(packed.piece(), space)?;
+        let stuck = read == 0 && written == 0 && !ends;
+        if stuck || (full && written > 0) {
+            return Err(Damaged);
+        }
+        packed.skip(read);
+        plain.wrote(written);
+        if ends {
+            return Ok(());
         }
     }
 }

@@ -8,6 +8,8 @@ use felice_core::memory::{Block, Pieces};
 use zstd_safe::zstd_sys::ZSTD_EndDirective::{ZSTD_e_continue, ZSTD_e_end};
 use zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 
+use super::{Step, decompress_by_steps};
+
 /// The window that level 3 has by itself. What others have written with it can be read.
 const WINDOW_LOG_DEFAULT: u32 = 21;
 /// The shortest that the library takes.
@@ -79,24 +81,12 @@ impl Zstd {
     ) -> Result<(), Damaged> {
         self.decompressor.reset(ResetDirective::SessionOnly).map_err(|_| Damaged)?;
         let mut packed = Input::new(packed);
-        loop {
-            // Where all is written, the end must follow; it needs no room.
-            let mut nothing_more = [0; 1];
-            let full = plain.left() == 0;
-            let space = if full { &mut nothing_more[..] } else { plain.space()? };
-            let mut output = OutBuffer::around(space);
-            let mut input = InBuffer::around(packed.piece());
+        decompress_by_steps(&mut packed, plain, |input, space| {
+            let (mut output, mut input) = (OutBuffer::around(space), InBuffer::around(input));
             let left = self.decompressor.decompress_stream(&mut output, &mut input).map_err(|_| Damaged)?;
-            let (read, written) = (input.pos(), output.pos());
-            if (full && written > 0) || (left > 0 && read == 0 && written == 0) {
-                return Err(Damaged);
-            }
-            packed.skip(read);
-            plain.wrote(written);
-            if left == 0 {
-                return if packed.piece().is_empty() { Ok(()) } else { Err(Damaged) };
-            }
-        }
+            Ok(Step { read: input.pos(), written: output.pos(), ends: left == 0 })
+        })?;
+        if packed.piece().is_empty() { Ok(()) } else { Err(Damaged) }
     }
 }
 

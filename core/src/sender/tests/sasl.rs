@@ -436,7 +436,10 @@ fn a_topic_that_is_wanted_without_records() {
     rig.trace.clear();
     rig.answer(0, &request, &sasl_authenticate(58, "no", b"", 0));
     assert!(rig.trace.iter().any(|line| line.starts_with("topic Failed")), "{:?}", rig.trace);
-    // The plane that was told says what it holds: nothing.
+    // Before the other plane has said what it holds, everything fails that comes.
+    rig.turn();
+    assert!(matches!(rig.sender.topic_view(TOPIC), TopicView::Failed { .. }));
+    // It says that it holds nothing.
     rig.sender.demand(false);
     rig.turn();
     rig.advance(Duration::from_secs(10));
