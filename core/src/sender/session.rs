@@ -1,8 +1,6 @@
 //! Sessions that are renewed before their end (KIP-368), and what follows where no broker accepts the client: what is held
 //! fails, at once, and the next record has an attempt of its own.
 
-use zeroize::Zeroize;
-
 use super::Sender;
 use super::connection::State;
 use super::sasl::{Refusal, SaslSlot, Session, TokenState};
@@ -26,7 +24,6 @@ impl<S: Storage> Sender<S> {
             end: sent + Duration::from_millis(millis),
         });
         if let Some(sasl) = &mut self.sasl {
-            sasl.buffer_mut(slot).zeroize();
             *sasl.slot_mut(slot) = SaslSlot { session, ..SaslSlot::EMPTY };
         }
         self.forgive();

@@ -81,3 +81,26 @@ fn where_the_only_connection_is_to_who_has_nothing_new_to_tell_another_one_is_ma
     rig.answer(1, &request, &answers::produce(&[(0, 0, 3)]));
     assert_eq!(rig.outcomes(), vec![(0, Ok(3))]);
 }
+
+#[test]
+fn where_the_only_connection_is_to_who_knows_of_no_leader_another_one_is_made() {
+    let mut rig = Rig::new(SenderConfig::default());
+    rig.turn();
+    rig.connect();
+    rig.shake_hands(0);
+    for _ in 0..ROUNDS {
+        while let Some(request) = rig.next_request(0) {
+            match request.api {
+                22 => rig.answer(0, &request, &answers::producer_id(7, 0)),
+                _ => rig.answer(0, &request, &answers::metadata_with(&TWO, &[-1], 0, 0)),
+            }
+        }
+        assert!(!rig.offer(0, 1), "nobody leads");
+        if !rig.connecting.is_empty() {
+            assert_eq!(rig.connect(), 1, "it is broker 2's");
+            return;
+        }
+        rig.advance(Duration::from_secs(1));
+    }
+    panic!("broker 2 was never asked: {:#?}", rig.trace);
+}
