@@ -3,13 +3,14 @@
 //! [`Producer`] does the carrying between [`Accumulator`] and [`Sender`] that a front-end with several threads does
 //! under its lock. It still reads no clock and does no I/O: `embedded::Driver` adds the sockets.
 
+mod words;
+
 use core::borrow::Borrow;
 use core::fmt;
 
 use crate::accumulator::Accumulator;
-use crate::compression::Compression;
-use crate::error::{AppendError, Disconnect, Failure, ProtocolError, TopicError};
-use crate::event::{Completed, Event, Reassigned};
+use crate::error::{Disconnect, Failure, ProtocolError, TopicError};
+use crate::event::{Completed, Event};
 use crate::id::{ConnectionId, Ticket, TopicId};
 use crate::memory::Storage;
 use crate::partitioner::{Murmur2, Partitioner};
@@ -19,6 +20,7 @@ use crate::sender::{Address, SaslTables, Sender};
 use crate::serializer::{Scratch, Serialize, SerializeError};
 use crate::time::{Instant, Timestamp, earliest};
 use crate::transmit::Transmit;
+pub use words::{ProducerEvent, SendError};
 
 /// Kafka's word for a record without a time. A broker keeps such records by the age of their segment's file.
 const NO_TIMESTAMP: Timestamp = Timestamp::from_millis(-1);
@@ -342,79 +344,3 @@ impl<S: Storage> Scratch for TableScratch<S> {
         self.length = 0;
     }
 }
-
-/// What a [`Producer`] asks for or reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProducerEvent {
-    /// Open a socket to [`Producer::address`], then say `handle_connected` or `handle_disconnected`.
-    Connect(ConnectionId),
-    /// Close the socket. It is forgotten already: nothing more needs to be said about it.
-    Disconnect(ConnectionId),
-    /// The connection has something to send: ask `poll_transmit` now, and again when its socket has room, until `None`.
-    Transmit(ConnectionId),
-    /// The connection needs a token for OAUTHBEARER: tell [`Producer::handle_token`].
-    Token(ConnectionId),
-    /// Records have their outcome.
-    Completed(Completed),
-    /// A broker does not know how a topic's batches are compressed: they go out plain from now on. Comes once for each
-    /// topic.
-    CompressionRefused {
-        /// Whose.
-        topic: TopicId,
-        /// What was refused.
-        compression: Compression,
-    },
-    /// A record has another ticket from now on. Always comes before the outcome under the new one.
-    Reassigned(Reassigned),
-}
-
-/// Why a record was not accepted. Nothing of it was kept, and it never will be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SendError {
-    /// The key or the value could not be serialized.
-    Serialize(SerializeError),
-    /// The topic could not be taken.
-    Topic(TopicError),
-    /// The accumulator did not take it.
-    Append(AppendError),
-}
-
-impl SendError {
-    /// Whether the same record can be accepted later: memory, or a place for its partition, was missing.
-    #[must_use]
-    pub const fn is_retriable(&self) -> bool {
-        use AppendError::{NoMemory, NoShare, TooManyPartitions};
-        matches!(self, Self::Append(NoMemory | NoShare { .. } | TooManyPartitions { .. }))
-    }
-}
-
-impl From<SerializeError> for SendError {
-    fn from(error: SerializeError) -> Self {
-        Self::Serialize(error)
-    }
-}
-
-impl From<TopicError> for SendError {
-    fn from(error: TopicError) -> Self {
-        Self::Topic(error)
-    }
-}
-
-impl From<AppendError> for SendError {
-    fn from(error: AppendError) -> Self {
-        Self::Append(error)
-    }
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Serialize(error) => write!(f, "not serialized: {error}"),
-            Self::Topic(error) => error.fmt(f),
-            Self::Append(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for SendError {}

@@ -15,7 +15,7 @@ use felice_core::batch::Batch;
 use felice_core::compression::Compression;
 use felice_core::error::{Disconnect, ErrorKind, ProtocolError};
 use felice_core::event::{Completed, Event};
-use felice_core::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
+use felice_core::id::{ConnectionId, TopicId};
 use felice_core::sasl::Token;
 use felice_core::sender::{Address, Sender};
 use felice_core::time::{Instant, earliest};
@@ -31,9 +31,11 @@ use crate::tls::Tls;
 use crate::token::TokenProvider;
 use crate::warning::Warning;
 
+mod carry;
 mod end;
 mod start;
 
+use carry::Carry;
 pub use start::start;
 
 /// What a driver has to do.
@@ -52,8 +54,6 @@ pub enum Action {
 /// How many batches leave the accumulator, and how many records change their batch, in one holding of the lock.
 const TAKEN_AT_ONCE: usize = 16;
 const REASSIGNED_AT_ONCE: usize = 64;
-/// How many partitions' leaders are told in one holding of the lock.
-const LEADERS_AT_ONCE: i32 = 1024;
 /// How many partitions are looked at in one holding of the lock, those without room included.
 const LOOKS_AT_ONCE: usize = 256;
 
@@ -86,16 +86,6 @@ pub struct Engine {
     pub(crate) tls: Option<Arc<Tls>>,
     /// Where OAUTHBEARER's tokens come from.
     pub(crate) token_provider: Option<TokenProvider>,
-}
-
-/// What goes from the sender to the accumulator.
-enum Carry {
-    Ready(TopicPartition),
-    Topic(TopicId),
-    /// The leaders of a topic's partitions from this one on.
-    Leaders(TopicId, i32),
-    Broker(BrokerId, bool),
-    Done(Done),
 }
 
 impl Engine {
@@ -364,56 +354,6 @@ fn complete(
         let failures = shared.callbacks.failures.as_deref();
         let error = callback::error(topic, failures, outcome.partition, failure);
         shared.dispatcher.push(shared, Job::Undelivered { error, records: dropped });
-    }
-}
-
-impl State {
-    /// Tells the accumulator. What is too much for one holding of the lock is left to the next.
-    fn apply(&mut self, carry: Carry, sender: &Sender<Heap>, wakers: &mut Vec<Waker>) -> Option<Carry> {
-        match carry {
-            Carry::Ready(partition) => self.accumulator.allow(partition),
-            Carry::Topic(topic) => {
-                let view = sender.topic_view(topic);
-                self.accumulator.handle_topic(topic, view);
-                self.accumulator.limit_batches(topic, sender.batch_bytes_max(topic));
-                if let Some(known) = self.topics.get_mut(usize::from(topic.0)) {
-                    known.view = view;
-                }
-                self.topic_waiters.take(wakers, |()| true);
-                return self.tell_leaders(topic, 0, sender, wakers);
-            }
-            Carry::Leaders(topic, first) => return self.tell_leaders(topic, first, sender, wakers),
-            Carry::Broker(broker, available) => {
-                self.accumulator.handle_broker(broker, available);
-                self.freed(wakers);
-            }
-            Carry::Done(done) => self.recycle(done, wakers),
-        }
-        None
-    }
-
-    fn tell_leaders(
-        &mut self,
-        topic: TopicId,
-        first: i32,
-        sender: &Sender<Heap>,
-        wakers: &mut Vec<Waker>,
-    ) -> Option<Carry> {
-        let leaders = sender.leaders(topic, first).take(LEADERS_AT_ONCE as usize);
-        self.accumulator.handle_leaders(topic, first, leaders);
-        self.freed(wakers);
-        let next = first.saturating_add(LEADERS_AT_ONCE);
-        let more = sender.leaders(topic, next).next().is_some();
-        more.then_some(Carry::Leaders(topic, next))
-    }
-
-    /// A batch's memory comes back: whoever waits for memory may try.
-    pub(crate) fn recycle(&mut self, done: Done, wakers: &mut Vec<Waker>) {
-        let Done { batch, partition, blocks, mut entry } = done;
-        entry.routed = false;
-        self.accumulator.recycle(batch, partition, blocks);
-        self.deliveries.give_back(batch.slot(), entry, wakers);
-        self.freed(wakers);
     }
 }
 

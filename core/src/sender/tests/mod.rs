@@ -17,3 +17,4 @@ mod sasl;
 mod scram;
 mod sessions;
 mod stale;
+mod tokens;

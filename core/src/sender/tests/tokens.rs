@@ -1,0 +1,94 @@
+//! OAUTHBEARER, step by step: a token is asked for, comes, comes late or does not fit, and is refused.
+
+use super::answers::{sasl_authenticate, sasl_handshake};
+use super::sasl::{BUFFER_BYTES, HANDSHAKE, WRONG, connected, message, refused};
+use crate::error::{AuthenticationError, Cause, Disconnect};
+use crate::sasl::{Credentials, Token};
+use core::time::Duration;
+
+/// OAUTHBEARER: the token is asked for while the versions are, and used once.
+#[test]
+fn a_token_is_asked_for_each_connection() {
+    let mut rig = connected(Credentials::oauth_bearer());
+    let id = rig.tokens.pop_front().expect("a token is asked for at once");
+    let late = Token::new("late", &[]).unwrap();
+    rig.shake_hands(0);
+    assert_eq!(rig.next_request(0), None, "without it there is nothing to say");
+    let extensions = [("logicalCluster", "lkc-1")];
+    let token = Token::new("header.body.signature", &extensions).unwrap();
+    rig.sender.handle_token(rig.now, id, Some(&token));
+    rig.sender.handle_token(rig.now, id, Some(&late));
+    rig.turn();
+    let request = rig.request(0, HANDSHAKE);
+    rig.answer(0, &request, &sasl_handshake(0, &["OAUTHBEARER"]));
+    let (request, bytes) = message(&mut rig, 0);
+    assert_eq!(bytes, b"n,,\x01auth=Bearer header.body.signature\x01logicalCluster=lkc-1\x01\x01");
+    rig.answer(0, &request, &sasl_authenticate(0, "", b"", 0));
+    assert!(rig.next_is(0, 3) && rig.tokens.is_empty());
+    rig.break_connection(0);
+    rig.sender.handle_token(rig.now, id, Some(&late));
+    rig.advance(Duration::from_secs(1));
+    rig.connect();
+    assert_ne!(rig.tokens.pop_front(), Some(id));
+}
+
+#[test]
+fn a_token_that_does_not_come_or_does_not_fit() {
+    // The provider has none; the record waits, and the next attempt asks again.
+    let mut rig = connected(Credentials::oauth_bearer());
+    let id = rig.tokens.pop_front().unwrap();
+    rig.sender.handle_token(rig.now, id, None);
+    rig.turn();
+    assert!(rig.connections.is_empty() && !rig.offer(0, 1));
+    assert_eq!(
+        rig.sender.metadata.last_cause,
+        Some(Cause::Disconnected(Disconnect::Authentication(AuthenticationError::NoToken)))
+    );
+    rig.advance(Duration::from_secs(1));
+    rig.connect();
+    // The provider says nothing.
+    assert_eq!(rig.tokens.len(), 1);
+    rig.shake_hands(0);
+    rig.advance(Duration::from_secs(31));
+    assert!(rig.connections.is_empty());
+    // The token is longer than there is room for, by one, and just fits.
+    let most = BUFFER_BYTES - "n,,\x01auth=Bearer \x01\x01".len();
+    // Before it there are the request's header, with the client id, and its length.
+    let around = 17 + 5;
+    let too_long = Some(AuthenticationError::TooLong);
+    for (bytes, cause) in [(most + 1, too_long), (most - around + 1, too_long), (most - around, None)] {
+        let mut rig = connected(Credentials::oauth_bearer());
+        let id = rig.tokens.pop_front().unwrap();
+        let text = "t".repeat(bytes);
+        rig.sender.handle_token(rig.now, id, Some(&Token::new(&text, &[]).unwrap()));
+        rig.turn();
+        if !rig.connections.is_empty() {
+            rig.shake_hands(0);
+            let request = rig.request(0, HANDSHAKE);
+            rig.answer(0, &request, &sasl_handshake(0, &["OAUTHBEARER"]));
+        }
+        let last = rig.sender.metadata.last_cause;
+        let expected = cause.map(|error| Cause::Disconnected(Disconnect::Authentication(error)));
+        assert_eq!(last, expected, "{bytes}");
+    }
+}
+
+/// The broker says why in a message of the mechanism, is told that it was heard, and then refuses.
+#[test]
+fn a_token_that_the_broker_refuses() {
+    let mut rig = connected(Credentials::oauth_bearer());
+    let id = rig.tokens.pop_front().unwrap();
+    rig.sender.handle_token(rig.now, id, Some(&Token::new("expired", &[]).unwrap()));
+    rig.turn();
+    rig.shake_hands(0);
+    let request = rig.request(0, HANDSHAKE);
+    rig.answer(0, &request, &sasl_handshake(0, &["OAUTHBEARER"]));
+    let (request, _) = message(&mut rig, 0);
+    rig.answer(0, &request, &sasl_authenticate(0, "", b"{\"status\":\"invalid_token\"}", 0));
+    let (request, bytes) = message(&mut rig, 0);
+    assert_eq!(bytes, [1]);
+    rig.answer(0, &request, &sasl_authenticate(58, "", b"", 0));
+    assert_eq!(rig.sender.authentication_words(), "{\"status\":\"invalid_token\"}");
+    assert!(rig.offer(0, 1));
+    assert_eq!(rig.outcomes(), [(0, Err(refused(WRONG)))]);
+}
