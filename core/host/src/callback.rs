@@ -89,9 +89,8 @@ impl Callbacks {
     pub(crate) fn run(&self, call: &mut Call) {
         let Call { topic, outcome, registered } = call;
         registered.drain(|registered| {
-            let failures = self.failures.as_deref();
-            let result =
-                result(topic, failures, outcome, registered.index, registered.sizes, registered.timestamp);
+            let result = result(topic, outcome, registered.index, registered.sizes, registered.timestamp)
+                .map_err(|error| explain(self.failures.as_deref(), error));
             match (registered.observer, &self.object) {
                 (Observer::Closure(closure), _) => contain(&self.panics, move || closure(result)),
                 (Observer::Token(token), Some(object)) => {
@@ -154,10 +153,9 @@ impl Failures {
     }
 }
 
-/// What a user hears of the record `index`.
+/// What a user hears of the record `index`; a failure is yet to be [explained](explain).
 pub(crate) fn result(
     topic: &Arc<str>,
-    failures: Option<&Failures>,
     outcome: &Outcome,
     index: u32,
     sizes: Sizes,
@@ -172,7 +170,7 @@ pub(crate) fn result(
             sizes.key(),
             sizes.value(),
         )),
-        Err(failure) => Err(error(topic, failures, outcome.partition, failure)),
+        Err(failure) => Err(ProduceError::new(Arc::clone(topic), outcome.partition, failure)),
     }
 }
 
@@ -182,7 +180,12 @@ pub(crate) fn error(
     partition: i32,
     failure: Failure,
 ) -> ProduceError {
-    let error = ProduceError::new(Arc::clone(topic), partition, failure);
+    explain(failures, ProduceError::new(Arc::clone(topic), partition, failure))
+}
+
+/// The error with what there is to say of it.
+#[cold]
+pub(crate) fn explain(failures: Option<&Failures>, error: ProduceError) -> ProduceError {
     match failures {
         Some(failures) => failures.explain(error),
         None => error,

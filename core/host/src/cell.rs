@@ -45,6 +45,8 @@ pub(crate) struct Cell {
     home: Home,
     /// Present where there may be something to say of a failure.
     failures: Option<Arc<Failures>>,
+    /// Whether somebody must hear of a failure although its handle was dropped: here, since each dropped handle asks.
+    are_heard: bool,
     /// The one outcome of all records: the usual case.
     whole: OnceLock<Outcome>,
     /// The handles of all records before this one were dropped unobserved. With [`TOLD`] it grows no more.
@@ -69,6 +71,7 @@ impl Cell {
         Self {
             topic,
             home,
+            are_heard: failures.as_ref().is_some_and(|failures| failures.are_heard()),
             failures,
             whole: OnceLock::new(),
             gone: AtomicU32::new(0),
@@ -105,7 +108,7 @@ impl Cell {
 
     /// Who must hear of a failure although its handle was dropped.
     pub(crate) fn undelivered(&self) -> Option<&Failures> {
-        self.failures().filter(|failures| failures.are_heard())
+        if self.are_heard { self.failures() } else { None }
     }
 
     /// The outcome of the record `index`, once it is there.

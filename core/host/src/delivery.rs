@@ -68,8 +68,8 @@ impl Delivery {
 
     fn observe(&mut self, outcome: &Outcome) -> Result<RecordMetadata, ProduceError> {
         self.observed = true;
-        let (topic, failures) = (self.cell.topic(), self.cell.failures());
-        callback::result(topic, failures, outcome, self.index, self.sizes, self.timestamp)
+        callback::result(self.cell.topic(), outcome, self.index, self.sizes, self.timestamp)
+            .map_err(|error| callback::explain(self.cell.failures(), error))
     }
 }
 
