@@ -6,10 +6,10 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use felice_blocking::ProducerRecord;
-use felice_host::Builder;
+use felice_blocking::{BearerToken, ProducerRecord};
+use felice_host::{Builder, SecurityProtocol};
 use felice_tests::behaviour::{FrontEnd, Handle};
-use felice_tests::cluster::{ClusterConfig, TcpCluster};
+use felice_tests::cluster::{ClusterConfig, SaslConfig, TcpCluster};
 use felice_tests::kafka::Kafka;
 use felice_tests::protocol::ApiKey;
 use felice_tests::proxy::{Link, Request};
@@ -246,4 +246,30 @@ fn a_broker_that_does_not_know_the_oldest_versions_closes_once_and_is_asked_in_t
         link.requests().iter().filter(of).map(|request| request.api_version).collect::<Vec<_>>()
     };
     assert_eq!((metadata(0), metadata(1)), (vec![7], vec![13]));
+}
+
+/// Who proves who it is asks nothing else before: the connection, the versions, the mechanism, its messages; then
+/// metadata and producer id, and the record.
+#[test]
+fn each_message_of_sasl_takes_a_turn() {
+    let (cluster, link) = far_cluster(1);
+    cluster.with(|it| {
+        it.create_topic("proved", 1);
+        it.set_sasl(Some(SaslConfig {
+            users: [("gateway-7".to_owned(), "secret".to_owned())].into(),
+            token: "token".to_owned(),
+            session_lifetime_ms: 0,
+        }));
+    });
+    let bootstrap = address(&cluster, 1);
+    let builder = || {
+        let builder = Builder::<Blocking>::new().bootstrap_servers(&bootstrap);
+        builder.security_protocol(SecurityProtocol::SaslPlaintext)
+    };
+    let first = |builder: Builder<Blocking>| {
+        first_record("proved", || builder.build().expect("the settings fit"));
+    };
+    assert_turns(&link, 6, || first(builder().sasl_plain("gateway-7", "secret")));
+    assert_turns(&link, 7, || first(builder().sasl_scram_sha_256("gateway-7", "secret")));
+    assert_turns(&link, 6, || first(builder().sasl_oauth_bearer(|| Ok(BearerToken::new("token")))));
 }
