@@ -89,12 +89,12 @@ impl<S: Storage> Producer<S> {
 
     /// Takes a record, or refuses it. Never waits: not for the topic's metadata, not for memory.
     ///
-    /// The ticket names the record in the [`Completed`] and [`Reassigned`] that follow.
+    /// The ticket names the record in the [`Completed`] and [`Reassigned`](crate::event::Reassigned) that follow.
     ///
     /// # Errors
     ///
     /// [`SendError`]: the record was not taken, and nothing of it is kept. After
-    /// [`AppendError::NoMemory`] or [`AppendError::NoShare`] try again when something was completed.
+    /// [`NoMemory`](crate::error::AppendError::NoMemory) or [`NoShare`](crate::error::AppendError::NoShare) try again when something was completed.
     pub fn send<'a, K: Serialize, V: Serialize>(
         &mut self,
         now: Instant,
