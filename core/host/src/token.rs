@@ -62,6 +62,7 @@ pub(crate) struct Tokens {
     sender: Sender<Option<BearerToken>>,
     receiver: Receiver<Option<BearerToken>>,
     waker: Waker,
+    /// One for each broker at the most.
     waiting: Vec<ConnectionId>,
     calling: bool,
 }
@@ -74,6 +75,8 @@ impl Tokens {
 
     /// A connection needs a token.
     pub(crate) fn ask(&mut self, connection: ConnectionId) {
+        // Its broker's former one is gone.
+        self.waiting.retain(|other| other.slot != connection.slot);
         self.waiting.push(connection);
         if self.calling {
             return;
@@ -150,6 +153,25 @@ mod tests {
         go.send(()).unwrap();
         assert_eq!(next(&mut tokens), [(3, true)]);
         assert_eq!(CALLS.load(Ordering::SeqCst), 2);
+    }
+
+    /// Connections are given up and made anew meanwhile: each broker's latest is told, and no more are kept.
+    #[test]
+    fn a_function_that_hangs_keeps_no_list_that_grows() {
+        let (go, wait) = channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let function = move || {
+            wait.lock().unwrap().recv()?;
+            Ok(BearerToken::new("token"))
+        };
+        let mut tokens = Tokens::new(Some(provider(function)), Waker::noop().clone());
+        for generation in 0..100 {
+            tokens.ask(ConnectionId { slot: 1, generation });
+            tokens.ask(ConnectionId { slot: 2, generation });
+        }
+        assert_eq!(tokens.waiting, [1, 2].map(|slot| ConnectionId { slot, generation: 99 }));
+        go.send(()).unwrap();
+        assert_eq!(next(&mut tokens), [(1, true), (2, true)]);
     }
 
     #[test]
