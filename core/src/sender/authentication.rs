@@ -21,7 +21,7 @@ use crate::id::ConnectionId;
 use crate::memory::Storage;
 use crate::sasl::{CHALLENGE_BYTES_MAX, Exchange, Mechanism, Next, Token, write_harmless};
 use crate::time::Instant;
-use crate::wire::{ApiKey, Decoder, Header, Item, Progress, Value, sasl as wire};
+use crate::wire::{ApiKey, Decoder, Field, Header, Item, Progress, Value, sasl as wire};
 
 /// The answer to SaslAuthenticate that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -171,14 +171,14 @@ impl<S: Storage> Sender<S> {
     pub(super) fn read_sasl_handshake(
         &mut self,
         slot: u16,
-        mut decoder: Decoder<wire::Handshake>,
+        mut decoder: Decoder,
         mut error: ErrorCode,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
         let progress = decoder.push(input, |item| {
             match item {
-                Item::Value(wire::Handshake::ErrorCode, Value::I16(code)) => error = ErrorCode(code),
-                Item::Value(wire::Handshake::Mechanism, Value::Text(Some(name))) => {
+                Item::Value(Field::ErrorCode, Value::I16(code)) => error = ErrorCode(code),
+                Item::Value(Field::Mechanism, Value::Text(Some(name))) => {
                     self.keep_mechanism(slot, name);
                 }
                 _ => {}
@@ -222,11 +222,10 @@ impl<S: Storage> Sender<S> {
     pub(super) fn read_sasl_authenticate(
         &mut self,
         slot: u16,
-        mut decoder: Decoder<wire::Authenticate>,
+        mut decoder: Decoder,
         mut answer: AuthenticateAnswer,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
-        use wire::Authenticate as Field;
         let progress = decoder.push(input, |item| {
             match item {
                 Item::Value(Field::ErrorCode, Value::I16(code)) => answer.error = ErrorCode(code),

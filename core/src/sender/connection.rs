@@ -8,7 +8,7 @@ use crate::config::IN_FLIGHT_MAX;
 use crate::error::{Disconnect, ErrorCode};
 use crate::index::NONE;
 use crate::time::Instant;
-use crate::wire::{ApiKey, Decoder, Versions, api_versions, init_producer_id, metadata, produce, sasl};
+use crate::wire::{ApiKey, Decoder, Versions};
 
 /// Room for every request but Produce: a Metadata request for one topic with the longest name fits.
 pub(crate) const REQUEST_BYTES: usize = 400;
@@ -100,12 +100,12 @@ pub(crate) enum Incoming {
         bytes: [u8; 8],
         have: u8,
     },
-    ApiVersions(Decoder<api_versions::Field>, ErrorCode),
-    Metadata(Decoder<metadata::Field>),
-    InitProducerId(Decoder<init_producer_id::Field>, IdAnswer),
-    SaslHandshake(Decoder<sasl::Handshake>, ErrorCode),
-    SaslAuthenticate(Decoder<sasl::Authenticate>, AuthenticateAnswer),
-    Produce(Decoder<produce::Field>, ProduceAnswer),
+    ApiVersions(Decoder, ErrorCode),
+    Metadata(Decoder),
+    InitProducerId(Decoder, IdAnswer),
+    SaslHandshake(Decoder, ErrorCode),
+    SaslAuthenticate(Decoder, AuthenticateAnswer),
+    Produce(Decoder, ProduceAnswer),
 }
 
 impl Incoming {

@@ -6,17 +6,17 @@ use crate::cluster::TopicState;
 use crate::error::{Cause, Class, ErrorCode, ProtocolError};
 use crate::id::TopicId;
 use crate::memory::Storage;
-use crate::wire::{ApiKey, Decoder, Item, Progress, Value, metadata};
+use crate::wire::{ApiKey, Decoder, Field, Item, Progress, Value, metadata};
 
 impl<S: Storage> Sender<S> {
     pub(super) fn read_metadata(
         &mut self,
         slot: u16,
-        mut decoder: Decoder<metadata::Field>,
+        mut decoder: Decoder,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
-        let read = |item: Item<'_, metadata::Field>| {
-            if let Item::Value(metadata::Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) = item {
+        let read = |item: Item<'_>| {
+            if let Item::Value(Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) = item {
                 self.hold_back(slot, throttle_time_ms);
             }
             self.metadata_item(&item)
@@ -42,8 +42,7 @@ impl<S: Storage> Sender<S> {
         Ok(Incoming::START)
     }
 
-    fn metadata_item(&mut self, item: &Item<'_, metadata::Field>) -> Result<(), ProtocolError> {
-        use metadata::Field;
+    fn metadata_item(&mut self, item: &Item<'_>) -> Result<(), ProtocolError> {
         let scratch = &mut self.metadata;
         match *item {
             // An answer to a bad request names no broker at all: that says nothing about those that are known.

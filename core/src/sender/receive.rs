@@ -9,7 +9,7 @@ use crate::id::{TopicId, TopicPartition};
 use crate::index::NONE;
 use crate::memory::Storage;
 use crate::time::Timestamp;
-use crate::wire::{ApiKey, Decoder, Item, Progress, Value, api_versions, init_producer_id, produce};
+use crate::wire::{ApiKey, Decoder, Field, Item, Progress, Value};
 
 impl<S: Storage> Sender<S> {
     /// Takes bytes as they come. An error leaves the connection as it is: the caller closes it.
@@ -76,14 +76,23 @@ impl<S: Storage> Sender<S> {
         }
         let version = request.version;
         Ok(match request.api {
-            ApiKey::ApiVersions => Incoming::ApiVersions(Decoder::new(version, body), ErrorCode::NONE),
-            ApiKey::InitProducerId => Incoming::InitProducerId(Decoder::new(version, body), IdAnswer::EMPTY),
-            ApiKey::Metadata => Incoming::Metadata(Decoder::new(version, body)),
-            ApiKey::SaslHandshake => Incoming::SaslHandshake(Decoder::new(version, body), ErrorCode::NONE),
-            ApiKey::SaslAuthenticate => {
-                Incoming::SaslAuthenticate(Decoder::new(version, body), AuthenticateAnswer::EMPTY)
+            ApiKey::ApiVersions => {
+                Incoming::ApiVersions(Decoder::new(request.api, version, body), ErrorCode::NONE)
             }
-            ApiKey::Produce => Incoming::Produce(Decoder::new(version, body), ProduceAnswer::EMPTY),
+            ApiKey::InitProducerId => {
+                Incoming::InitProducerId(Decoder::new(request.api, version, body), IdAnswer::EMPTY)
+            }
+            ApiKey::Metadata => Incoming::Metadata(Decoder::new(request.api, version, body)),
+            ApiKey::SaslHandshake => {
+                Incoming::SaslHandshake(Decoder::new(request.api, version, body), ErrorCode::NONE)
+            }
+            ApiKey::SaslAuthenticate => Incoming::SaslAuthenticate(
+                Decoder::new(request.api, version, body),
+                AuthenticateAnswer::EMPTY,
+            ),
+            ApiKey::Produce => {
+                Incoming::Produce(Decoder::new(request.api, version, body), ProduceAnswer::EMPTY)
+            }
         })
     }
 
@@ -102,13 +111,13 @@ impl<S: Storage> Sender<S> {
     fn read_api_versions(
         &mut self,
         slot: u16,
-        mut decoder: Decoder<api_versions::Field>,
+        mut decoder: Decoder,
         mut error: ErrorCode,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
         let mut versions = self.connection(slot).versions;
         let progress = decoder.push(input, |item| {
-            if let Item::Value(api_versions::Field::ErrorCode, Value::I16(code)) = item {
+            if let Item::Value(Field::ErrorCode, Value::I16(code)) = item {
                 error = ErrorCode(code);
             }
             versions.handle_item(&item);
@@ -149,11 +158,10 @@ impl<S: Storage> Sender<S> {
     fn read_init_producer_id(
         &mut self,
         slot: u16,
-        mut decoder: Decoder<init_producer_id::Field>,
+        mut decoder: Decoder,
         mut answer: IdAnswer,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
-        use init_producer_id::Field;
         let progress = decoder.push(input, |item| {
             match item {
                 Item::Value(Field::ErrorCode, Value::I16(code)) => answer.error = ErrorCode(code),
@@ -181,7 +189,7 @@ impl<S: Storage> Sender<S> {
     fn read_produce(
         &mut self,
         slot: u16,
-        mut decoder: Decoder<produce::Field>,
+        mut decoder: Decoder,
         mut answer: ProduceAnswer,
         input: &mut &[u8],
     ) -> Result<Incoming, ProtocolError> {
@@ -214,9 +222,8 @@ impl<S: Storage> Sender<S> {
         &mut self,
         slot: u16,
         answer: &mut ProduceAnswer,
-        item: &Item<'_, produce::Field>,
+        item: &Item<'_>,
     ) -> Result<(), ProtocolError> {
-        use produce::Field;
         match *item {
             Item::Value(Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) => {
                 self.hold_back(slot, throttle_time_ms);

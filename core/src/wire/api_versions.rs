@@ -9,38 +9,25 @@
 //! A broker that does not know the version answers with error 35 in the layout of version 0, whatever it was asked in.
 //! So nothing behind an error code is read: the client asks again, in version 0.
 
-use super::schema::{Layout, Op, Row};
-use super::{ApiKey, Full, Header, Item, Value};
+use super::schema::{Op, Row};
+use super::{ApiKey, Field, Full, Header, Item, Value};
 
 /// What the client calls itself.
 const SOFTWARE_NAME: &str = "felice";
 
-/// The fields of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    ErrorCode,
-    ApiKeys,
-    ApiKey,
-    MinVersion,
-    MaxVersion,
-    ThrottleTimeMs,
-}
-
-impl Layout for Field {
-    const API: ApiKey = ApiKey::ApiVersions;
-    const ROWS: &'static [Row<Self>] = &[
-        Row::new(Op::Verdict(Self::ErrorCode)),
-        Row::new(Op::Array(
-            Self::ApiKeys,
-            &[
-                Row::new(Op::I16(Self::ApiKey)),
-                Row::new(Op::I16(Self::MinVersion)),
-                Row::new(Op::I16(Self::MaxVersion)),
-            ],
-        )),
-        Row::new(Op::I32(Self::ThrottleTimeMs)).since(1),
-    ];
-}
+/// The answer.
+pub(super) const ANSWER: &[Row] = &[
+    Row::new(Op::Verdict(Field::ErrorCode)),
+    Row::new(Op::Array(
+        Field::ApiKeys,
+        &[
+            Row::new(Op::I16(Field::ApiKey)),
+            Row::new(Op::I16(Field::MinVersion)),
+            Row::new(Op::I16(Field::MaxVersion)),
+        ],
+    )),
+    Row::new(Op::I32(Field::ThrottleTimeMs)).since(1),
+];
 
 /// Writes the whole request.
 pub(crate) fn encode(buf: &mut [u8], header: Header<'_>) -> Result<usize, Full> {
@@ -80,7 +67,7 @@ impl Versions {
     }
 
     /// Takes in an item of the broker's answer; those that say nothing about versions are passed over.
-    pub(crate) fn handle_item(&mut self, item: &Item<'_, Field>) {
+    pub(crate) fn handle_item(&mut self, item: &Item<'_>) {
         match *item {
             Item::Value(Field::ApiKey, Value::I16(key)) => self.key = key,
             Item::Value(Field::MinVersion, Value::I16(min)) => self.min = min,

@@ -6,12 +6,13 @@
 
 use super::gather::{Gather, Stop, TEXT_BYTES_MAX};
 use super::item::{Item, Progress, Sink, Value};
-use super::schema::{DEPTH, Layout, Op, Row, depth};
+use super::schema::{DEPTH, Op, Row};
+use super::{ApiKey, Field};
 use crate::error::ProtocolError;
 
 /// An array or structure that is being read; the answer itself is the outermost.
 #[derive(Clone, Copy, Debug)]
-struct Frame<F> {
+struct Frame {
     /// Elements that are not complete, this one included.
     elements: u32,
     /// What is left of the answer where it must have ended.
@@ -21,7 +22,7 @@ struct Frame<F> {
     /// The row at which it is.
     at: u8,
     /// Its own field; none for the answer.
-    id: Option<F>,
+    id: Option<Field>,
 }
 
 /// What is read next.
@@ -53,11 +54,12 @@ enum State {
 
 /// Decodes one answer, behind its correlation id.
 #[derive(Debug)]
-pub(crate) struct Decoder<F: Layout> {
+pub(crate) struct Decoder {
     /// The rows of the innermost frame.
-    rows: &'static [Row<F>],
+    rows: &'static [Row],
     gather: Gather,
-    frames: [Frame<F>; DEPTH],
+    frames: [Frame; DEPTH],
+    api: ApiKey,
     version: i16,
     /// The innermost frame.
     depth: u8,
@@ -67,18 +69,18 @@ pub(crate) struct Decoder<F: Layout> {
     state: State,
 }
 
-impl<F: Layout> Decoder<F> {
+impl Decoder {
     /// A decoder for an answer with `length` bytes behind the correlation id, to a request of this version.
-    pub(crate) fn new(version: i16, length: u32) -> Self {
-        const { assert!(depth(F::ROWS) <= DEPTH) };
-        let header = F::API.has_header_tags(version);
+    pub(crate) fn new(api: ApiKey, version: i16, length: u32) -> Self {
+        let header = api.has_header_tags(version);
         Self {
-            rows: F::ROWS,
+            rows: api.answer(),
             gather: Gather::new(length),
             frames: [Frame { elements: 1, end: 0, tags: 0, at: 0, id: None }; DEPTH],
+            api,
             version,
             depth: 0,
-            flexible: F::API.is_flexible(version),
+            flexible: api.is_flexible(version),
             header,
             state: if header { State::Tags } else { State::Field },
         }
@@ -87,10 +89,11 @@ impl<F: Layout> Decoder<F> {
     /// Takes of the input what belongs to the answer, and tells the sink what was read.
     ///
     /// After an error, be it the sink's, every further push fails.
-    pub(crate) fn push<S>(&mut self, input: &mut &[u8], mut sink: S) -> Result<Progress, ProtocolError>
-    where
-        S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>,
-    {
+    pub(crate) fn push(
+        &mut self,
+        input: &mut &[u8],
+        mut sink: impl FnMut(Item<'_>) -> Result<(), ProtocolError>,
+    ) -> Result<Progress, ProtocolError> {
         let ours = input.len().min(self.gather.left() as usize);
         let (mut body, _) = input.split_at(ours);
         let stop = self.run(&mut body, &mut sink);
@@ -105,7 +108,7 @@ impl<F: Layout> Decoder<F> {
         }
     }
 
-    fn run(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn run(&mut self, input: &mut &[u8], sink: Sink<'_>) -> Result<(), Stop> {
         loop {
             match self.state {
                 State::Field => {
@@ -138,7 +141,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Reads the field at the row, or goes on where there is none.
-    fn field(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn field(&mut self, input: &mut &[u8], sink: Sink<'_>) -> Result<(), Stop> {
         let Frame { at, end, .. } = *self.frame();
         let Some(row) = self.rows.get(usize::from(at)) else {
             if self.flexible {
@@ -192,7 +195,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// An error code that decides whether anything follows.
-    fn verdict(&mut self, id: F, input: &mut &[u8], end: u32, sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn verdict(&mut self, id: Field, input: &mut &[u8], end: u32, sink: Sink<'_>) -> Result<(), Stop> {
         let code = i16::from_be_bytes(self.gather.fixed(input, end)?);
         sink(Item::Value(id, Value::I16(code)))?;
         if code == 0 {
@@ -204,7 +207,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The bytes of the text at the row.
-    fn text(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn text(&mut self, input: &mut &[u8], sink: Sink<'_>) -> Result<(), Stop> {
         let at = usize::from(self.frame().at);
         let bytes = self.gather.text(input)?;
         match self.rows[at].op {
@@ -223,7 +226,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Bytes at the row, as many as have come.
-    fn bytes(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn bytes(&mut self, input: &mut &[u8], sink: Sink<'_>) -> Result<(), Stop> {
         let at = usize::from(self.frame().at);
         let piece = self.gather.piece(input);
         if let (Op::Bytes(id), false) = (self.rows[at].op, piece.is_empty()) {
@@ -265,7 +268,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Goes into an array or a structure, which ends at `end` at the latest.
-    fn open(&mut self, row: &'static Row<F>, end: u32, sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn open(&mut self, row: &'static Row, end: u32, sink: Sink<'_>) -> Result<(), Stop> {
         let (Op::Array(id, rows) | Op::Struct(id, rows)) = row.op else {
             return Err(ProtocolError::Malformed.into());
         };
@@ -280,7 +283,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The length of the array that was just opened.
-    fn count(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn count(&mut self, input: &mut &[u8], sink: Sink<'_>) -> Result<(), Stop> {
         let Frame { end, id, .. } = *self.frame();
         let elements = self.array_length(input, end)?;
         // No element is smaller than a byte.
@@ -292,7 +295,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Tells the first element, or that there is none.
-    fn start(&mut self, id: F, elements: u32, sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn start(&mut self, id: Field, elements: u32, sink: Sink<'_>) -> Result<(), Stop> {
         self.frame().elements = elements;
         sink(Item::Start(id, elements))?;
         if elements == 0 {
@@ -303,7 +306,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Ends an element, and with the last one the array.
-    fn end_element(&mut self, sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn end_element(&mut self, sink: Sink<'_>) -> Result<(), Stop> {
         let frame = self.frame();
         let Some(id) = frame.id else {
             self.state = State::Rest;
@@ -321,11 +324,11 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// Leaves an array or a structure.
-    fn close(&mut self, id: F, sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn close(&mut self, id: Field, sink: Sink<'_>) -> Result<(), Stop> {
         sink(Item::End(id))?;
         let end = self.frame().end;
         self.depth -= 1;
-        let mut outer = F::ROWS;
+        let mut outer = self.api.answer();
         for frame in &self.frames[..usize::from(self.depth)] {
             outer = outer[usize::from(frame.at)].children();
         }
@@ -350,12 +353,11 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The number of the next tagged field. After the last one the element is complete, or the answer's header.
-    fn tag(&mut self, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn tag(&mut self, input: &mut &[u8], sink: Sink<'_>) -> Result<(), Stop> {
         let Frame { tags, end, .. } = *self.frame();
         if tags > 0 {
             let tag = self.gather.uvarint(input, end)?;
-            let known =
-                |row: &Row<F>| row.tag.is_some_and(|t| u32::from(t) == tag) && row.covers(self.version);
+            let known = |row: &Row| row.tag.is_some_and(|t| u32::from(t) == tag) && row.covers(self.version);
             let row = if self.header { None } else { self.rows.iter().position(known) };
             self.state = State::TagSize(row.map(|row| row as u8));
             return Ok(());
@@ -369,7 +371,7 @@ impl<F: Layout> Decoder<F> {
     }
 
     /// The size of a tagged field: it is opened if its row is known, passed over otherwise.
-    fn tag_size(&mut self, row: Option<u8>, input: &mut &[u8], sink: &mut impl Sink<F>) -> Result<(), Stop> {
+    fn tag_size(&mut self, row: Option<u8>, input: &mut &[u8], sink: Sink<'_>) -> Result<(), Stop> {
         let end = self.frame().end;
         let size = self.gather.uvarint(input, end)?;
         self.gather.check(size.into(), end)?;
@@ -389,8 +391,8 @@ impl<F: Layout> Decoder<F> {
         self.state = State::Field;
     }
 
-    /// The innermost frame. The compiler has checked that the stack is as deep as the table.
-    fn frame(&mut self) -> &mut Frame<F> {
+    /// The innermost frame. The compiler has checked that the stack is as deep as every table.
+    fn frame(&mut self) -> &mut Frame {
         &mut self.frames[usize::from(self.depth)]
     }
 }

@@ -8,27 +8,16 @@
 //! | 4 | as 3 | error 90 is told apart |
 //! | 5 | as 3 | error 120 is told apart |
 
-use super::schema::{Layout, Op, Row};
-use super::{ApiKey, Full, Header};
+use super::schema::{Op, Row};
+use super::{ApiKey, Field, Full, Header};
 
-/// The fields of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    ThrottleTimeMs,
-    ErrorCode,
-    ProducerId,
-    ProducerEpoch,
-}
-
-impl Layout for Field {
-    const API: ApiKey = ApiKey::InitProducerId;
-    const ROWS: &'static [Row<Self>] = &[
-        Row::new(Op::I32(Self::ThrottleTimeMs)),
-        Row::new(Op::I16(Self::ErrorCode)),
-        Row::new(Op::I64(Self::ProducerId)),
-        Row::new(Op::I16(Self::ProducerEpoch)),
-    ];
-}
+/// The answer.
+pub(super) const ANSWER: &[Row] = &[
+    Row::new(Op::I32(Field::ThrottleTimeMs)),
+    Row::new(Op::I16(Field::ErrorCode)),
+    Row::new(Op::I64(Field::ProducerId)),
+    Row::new(Op::I16(Field::ProducerEpoch)),
+];
 
 /// Writes the whole request. Without a transactional id the timeout means nothing; producer id and epoch are -1 for a
 /// new producer id, and do not exist before version 3.

@@ -1,5 +1,6 @@
 //! What a decoder tells, and to whom.
 
+use super::Field;
 use crate::error::ProtocolError;
 
 /// The value of a field.
@@ -17,23 +18,21 @@ pub(crate) enum Value<'v> {
 
 /// What the decoder tells. The fields of an element come between its `Next` and its `EndOfElement`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Item<'v, F> {
+pub(crate) enum Item<'v> {
     /// A field was read.
-    Value(F, Value<'v>),
+    Value(Field, Value<'v>),
     /// An array of so many elements begins; a null one has none, a structure counts as an array of one.
-    Start(F, u32),
+    Start(Field, u32),
     /// An element of the array begins.
-    Next(F),
+    Next(Field),
     /// All fields of the element were told, the tagged ones too.
-    EndOfElement(F),
+    EndOfElement(Field),
     /// The array is complete.
-    End(F),
+    End(Field),
 }
 
-/// Who is told.
-pub(super) trait Sink<F>: FnMut(Item<'_, F>) -> Result<(), ProtocolError> {}
-
-impl<F, S: FnMut(Item<'_, F>) -> Result<(), ProtocolError>> Sink<F> for S {}
+/// Who is told. It is a pointer, so that the decoder is there once and not once for each answer.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(Item<'_>) -> Result<(), ProtocolError>;
 
 /// Whether the answer is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

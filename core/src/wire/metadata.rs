@@ -10,68 +10,42 @@
 //! | 12 | as 11 | a topic's name may be null, for one that was asked for by id |
 //! | 13 | as 11 | an error code of the whole answer, behind all else (KIP-1102) |
 
-use super::schema::{Layout, Op, Row};
-use super::{ApiKey, Full, Header};
+use super::schema::{Op, Row};
+use super::{ApiKey, Field, Full, Header};
 
 /// The first version that tells topics' ids.
 pub(crate) const IDS_SINCE: i16 = 10;
 
-/// The fields of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    ThrottleTimeMs,
-    Brokers,
-    BrokerNodeId,
-    BrokerHost,
-    BrokerPort,
-    Topics,
-    /// Comes before the topic's name.
-    TopicErrorCode,
-    TopicName,
-    /// From version 10 on.
-    TopicId,
-    Partitions,
-    /// Comes before the partition's index.
-    PartitionErrorCode,
-    PartitionIndex,
-    LeaderId,
-    LeaderEpoch,
-    /// Of the whole answer, behind all else; from version 13 on.
-    ErrorCode,
-}
+/// The answer.
+pub(super) const ANSWER: &[Row] = &[
+    Row::new(Op::I32(Field::ThrottleTimeMs)),
+    Row::new(Op::Array(
+        Field::Brokers,
+        &[
+            Row::new(Op::I32(Field::BrokerNodeId)),
+            Row::new(Op::Name(Field::BrokerHost)),
+            Row::new(Op::I32(Field::BrokerPort)),
+            RACK,
+        ],
+    )),
+    CLUSTER_ID,
+    CONTROLLER_ID,
+    Row::new(Op::Array(
+        Field::Topics,
+        &[
+            Row::new(Op::I16(Field::TopicErrorCode)),
+            Row::new(Op::Name(Field::TopicName)),
+            Row::new(Op::Uuid(Field::TopicId)).since(IDS_SINCE),
+            IS_INTERNAL,
+            Row::new(Op::Array(Field::Partitions, PARTITION)),
+            AUTHORIZED_OPERATIONS.since(8),
+        ],
+    )),
+    AUTHORIZED_OPERATIONS.since(8).until(10),
+    Row::new(Op::I16(Field::ErrorCode)).since(13),
+];
 
-impl Layout for Field {
-    const API: ApiKey = ApiKey::Metadata;
-    const ROWS: &'static [Row<Self>] = &[
-        Row::new(Op::I32(Self::ThrottleTimeMs)),
-        Row::new(Op::Array(
-            Self::Brokers,
-            &[
-                Row::new(Op::I32(Self::BrokerNodeId)),
-                Row::new(Op::Name(Self::BrokerHost)),
-                Row::new(Op::I32(Self::BrokerPort)),
-                RACK,
-            ],
-        )),
-        CLUSTER_ID,
-        CONTROLLER_ID,
-        Row::new(Op::Array(
-            Self::Topics,
-            &[
-                Row::new(Op::I16(Self::TopicErrorCode)),
-                Row::new(Op::Name(Self::TopicName)),
-                Row::new(Op::Uuid(Self::TopicId)).since(IDS_SINCE),
-                IS_INTERNAL,
-                Row::new(Op::Array(Self::Partitions, PARTITION)),
-                AUTHORIZED_OPERATIONS.since(8),
-            ],
-        )),
-        AUTHORIZED_OPERATIONS.since(8).until(10),
-        Row::new(Op::I16(Self::ErrorCode)).since(13),
-    ];
-}
-
-const PARTITION: &[Row<Field>] = &[
+const PARTITION: &[Row] = &[
     Row::new(Op::I16(Field::PartitionErrorCode)),
     Row::new(Op::I32(Field::PartitionIndex)),
     Row::new(Op::I32(Field::LeaderId)),
@@ -81,14 +55,14 @@ const PARTITION: &[Row<Field>] = &[
     OFFLINE_REPLICAS,
 ];
 
-const RACK: Row<Field> = Row::new(Op::SkipText);
-const CLUSTER_ID: Row<Field> = Row::new(Op::SkipText);
-const CONTROLLER_ID: Row<Field> = Row::new(Op::Skip(4));
-const IS_INTERNAL: Row<Field> = Row::new(Op::Skip(1));
-const AUTHORIZED_OPERATIONS: Row<Field> = Row::new(Op::Skip(4));
-const REPLICAS: Row<Field> = Row::new(Op::SkipInts);
-const IN_SYNC_REPLICAS: Row<Field> = Row::new(Op::SkipInts);
-const OFFLINE_REPLICAS: Row<Field> = Row::new(Op::SkipInts);
+const RACK: Row = Row::new(Op::SkipText);
+const CLUSTER_ID: Row = Row::new(Op::SkipText);
+const CONTROLLER_ID: Row = Row::new(Op::Skip(4));
+const IS_INTERNAL: Row = Row::new(Op::Skip(1));
+const AUTHORIZED_OPERATIONS: Row = Row::new(Op::Skip(4));
+const REPLICAS: Row = Row::new(Op::SkipInts);
+const IN_SYNC_REPLICAS: Row = Row::new(Op::SkipInts);
+const OFFLINE_REPLICAS: Row = Row::new(Op::SkipInts);
 
 /// Writes the whole request. No topics ask for the brokers only.
 pub(crate) fn encode<'t>(

@@ -1,7 +1,7 @@
 //! Kafka's protocol as bytes: requests are encoded into fixed buffers, answers are decoded as they come.
 //!
 //! * `write`, `header`: primitives and the frame around every request.
-//! * `schema`, `item`, `gather`, `decode`: an answer's layout is a table of rows; the decoder walks it and may be stopped and
+//! * `field`, `schema`, `item`, `gather`, `decode`: an answer's layout is a table of rows; the decoder walks it and may be stopped and
 //!   resumed at any byte.
 //! * one file per API: its versions, its request, its answer's table. The layouts follow the message schemas that
 //!   Kafka publishes (`clients/src/main/resources/common/message`), as of 4.3.1.
@@ -10,6 +10,7 @@
 
 pub(crate) mod api_versions;
 mod decode;
+mod field;
 mod gather;
 mod header;
 pub(crate) mod init_producer_id;
@@ -26,8 +27,10 @@ use core::ops::RangeInclusive;
 
 pub(crate) use api_versions::Versions;
 pub(crate) use decode::Decoder;
+pub(crate) use field::Field;
 pub(crate) use header::Header;
 pub(crate) use item::{Item, Progress, Value};
+use schema::Row;
 pub(crate) use write::Full;
 
 /// The requests that felice sends.
@@ -70,6 +73,18 @@ impl ApiKey {
                 Self::InitProducerId | Self::SaslAuthenticate => 2,
                 Self::SaslHandshake => i16::MAX,
             }
+    }
+
+    /// The layout of the answer.
+    const fn answer(self) -> &'static [Row] {
+        match self {
+            Self::Produce => produce::ANSWER,
+            Self::Metadata => metadata::ANSWER,
+            Self::SaslHandshake => sasl::HANDSHAKE_ANSWER,
+            Self::ApiVersions => api_versions::ANSWER,
+            Self::InitProducerId => init_producer_id::ANSWER,
+            Self::SaslAuthenticate => sasl::AUTHENTICATE_ANSWER,
+        }
     }
 
     /// Whether an answer has tagged fields between correlation id and body. ApiVersions never does: the client does

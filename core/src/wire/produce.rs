@@ -19,68 +19,35 @@
 //! Each piece has a function for its length, so that the frame's length is known before anything is written.
 
 use super::header::announced;
-use super::schema::{Layout, Op, Row};
+use super::schema::{Op, Row};
 use super::write::{Writer, length_len, no_tags, text_length_len};
-use super::{ApiKey, Full, Header};
+use super::{ApiKey, Field, Full, Header};
 
-/// The fields of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    Topics,
-    TopicName,
-    TopicId,
-    /// One element per partition: its answer is complete at the end of the element.
-    Partitions,
-    PartitionIndex,
-    ErrorCode,
-    BaseOffset,
-    LogAppendTimeMs,
-    LogStartOffset,
-    /// From version 8 on.
-    RecordErrors,
-    BatchIndex,
-    BatchIndexErrorMessage,
-    /// From version 8 on.
-    ErrorMessage,
-    /// A structure in a tagged field, from version 10 on.
-    CurrentLeader,
-    LeaderId,
-    LeaderEpoch,
-    ThrottleTimeMs,
-    /// An array in a tagged field, behind all partitions; from version 10 on.
-    NodeEndpoints,
-    NodeId,
-    NodeHost,
-    NodePort,
-}
+/// The answer.
+pub(super) const ANSWER: &[Row] = &[
+    Row::new(Op::Array(
+        Field::Topics,
+        &[
+            Row::new(Op::Name(Field::TopicName)).until(12),
+            Row::new(Op::Uuid(Field::TopicId)).since(13),
+            Row::new(Op::Array(Field::Partitions, PARTITION)),
+        ],
+    )),
+    Row::new(Op::I32(Field::ThrottleTimeMs)),
+    Row::new(Op::Array(
+        Field::NodeEndpoints,
+        &[
+            Row::new(Op::I32(Field::NodeId)),
+            Row::new(Op::Name(Field::NodeHost)),
+            Row::new(Op::I32(Field::NodePort)),
+            RACK,
+        ],
+    ))
+    .since(10)
+    .tagged(0),
+];
 
-impl Layout for Field {
-    const API: ApiKey = ApiKey::Produce;
-    const ROWS: &'static [Row<Self>] = &[
-        Row::new(Op::Array(
-            Self::Topics,
-            &[
-                Row::new(Op::Name(Self::TopicName)).until(12),
-                Row::new(Op::Uuid(Self::TopicId)).since(13),
-                Row::new(Op::Array(Self::Partitions, PARTITION)),
-            ],
-        )),
-        Row::new(Op::I32(Self::ThrottleTimeMs)),
-        Row::new(Op::Array(
-            Self::NodeEndpoints,
-            &[
-                Row::new(Op::I32(Self::NodeId)),
-                Row::new(Op::Name(Self::NodeHost)),
-                Row::new(Op::I32(Self::NodePort)),
-                RACK,
-            ],
-        ))
-        .since(10)
-        .tagged(0),
-    ];
-}
-
-const PARTITION: &[Row<Field>] = &[
+const PARTITION: &[Row] = &[
     Row::new(Op::I32(Field::PartitionIndex)),
     Row::new(Op::I16(Field::ErrorCode)),
     Row::new(Op::I64(Field::BaseOffset)),
@@ -100,7 +67,7 @@ const PARTITION: &[Row<Field>] = &[
     .tagged(0),
 ];
 
-const RACK: Row<Field> = Row::new(Op::SkipText);
+const RACK: Row = Row::new(Op::SkipText);
 
 const fn is_flexible(version: i16) -> bool {
     ApiKey::Produce.is_flexible(version)

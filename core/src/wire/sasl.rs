@@ -9,45 +9,24 @@
 //!
 //! What the bytes mean is the mechanism's business.
 
-use super::schema::{Layout, Op, Row};
+use super::schema::{Op, Row};
 use super::write::length_len;
-use super::{ApiKey, Full, Header};
+use super::{ApiKey, Field, Full, Header};
 
-/// The fields of the answer to SaslHandshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Handshake {
-    ErrorCode,
-    Mechanisms,
-    Mechanism,
-}
+/// The answer to SaslHandshake.
+pub(super) const HANDSHAKE_ANSWER: &[Row] = &[
+    Row::new(Op::I16(Field::ErrorCode)),
+    // An array of texts is one of structures with nothing but a text, where there are no tagged fields.
+    Row::new(Op::Array(Field::Mechanisms, &[Row::new(Op::Message(Field::Mechanism))])),
+];
 
-impl Layout for Handshake {
-    const API: ApiKey = ApiKey::SaslHandshake;
-    const ROWS: &'static [Row<Self>] = &[
-        Row::new(Op::I16(Self::ErrorCode)),
-        // An array of texts is one of structures with nothing but a text, where there are no tagged fields.
-        Row::new(Op::Array(Self::Mechanisms, &[Row::new(Op::Message(Self::Mechanism))])),
-    ];
-}
-
-/// The fields of the answer to SaslAuthenticate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Authenticate {
-    ErrorCode,
-    ErrorMessage,
-    AuthBytes,
-    SessionLifetimeMs,
-}
-
-impl Layout for Authenticate {
-    const API: ApiKey = ApiKey::SaslAuthenticate;
-    const ROWS: &'static [Row<Self>] = &[
-        Row::new(Op::I16(Self::ErrorCode)),
-        Row::new(Op::Message(Self::ErrorMessage)),
-        Row::new(Op::Bytes(Self::AuthBytes)),
-        Row::new(Op::I64(Self::SessionLifetimeMs)).since(1),
-    ];
-}
+/// The answer to SaslAuthenticate.
+pub(super) const AUTHENTICATE_ANSWER: &[Row] = &[
+    Row::new(Op::I16(Field::ErrorCode)),
+    Row::new(Op::Message(Field::ErrorMessage)),
+    Row::new(Op::Bytes(Field::AuthBytes)),
+    Row::new(Op::I64(Field::SessionLifetimeMs)).since(1),
+];
 
 /// Writes the whole request that begins an authentication.
 pub(crate) fn encode_handshake(buf: &mut [u8], header: Header<'_>, mechanism: &str) -> Result<usize, Full> {

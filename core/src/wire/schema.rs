@@ -1,22 +1,14 @@
 //! Layouts of answers as tables. The decoder interprets them, so that one machine, tested once, reads every answer.
 
-use super::ApiKey;
+use super::{ApiKey, Field};
 
 /// How deep arrays and structures lie within each other, the answer itself included: a Produce answer has topics,
 /// partitions, and record errors.
 pub(super) const DEPTH: usize = 4;
 
-/// The answer to one API: its table, and the names of its fields.
-pub(crate) trait Layout: Copy + 'static {
-    /// The API.
-    const API: ApiKey;
-    /// All fields of all versions, in Kafka's order.
-    const ROWS: &'static [Row<Self>];
-}
-
 /// One field of a structure.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Row<F: 'static> {
+pub(crate) struct Row {
     /// The first version that has it.
     pub(super) since: i16,
     /// The last version that has it.
@@ -24,24 +16,24 @@ pub(crate) struct Row<F: 'static> {
     /// The tag's number of a tagged field. It comes after all others, and only where a broker has something to tell.
     pub(super) tag: Option<u8>,
     /// How it is read.
-    pub(super) op: Op<F>,
+    pub(super) op: Op,
 }
 
 /// How a field is read, and the name under which its value is told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Op<F: 'static> {
-    I16(F),
-    I32(F),
-    I64(F),
-    Uuid(F),
+pub(crate) enum Op {
+    I16(Field),
+    I32(Field),
+    I64(Field),
+    Uuid(Field),
     /// An error code that stands before everything else: unless it is zero, nothing after it is read.
-    Verdict(F),
+    Verdict(Field),
     /// A text that must be right: UTF-8, and as long as a topic's or a host's name can be. It may be null.
-    Name(F),
+    Name(Field),
     /// A text for people: told as far as it is UTF-8 and fits. It may be null.
-    Message(F),
+    Message(Field),
     /// Bytes that mean nothing here, told in pieces as they come; of none at all nothing is told.
-    Bytes(F),
+    Bytes(Field),
     /// So many bytes that nobody wants.
     Skip(u8),
     /// A text that nobody wants.
@@ -49,14 +41,14 @@ pub(crate) enum Op<F: 'static> {
     /// An array of 32-bit numbers that nobody wants.
     SkipInts,
     /// An array of structures.
-    Array(F, &'static [Row<F>]),
+    Array(Field, &'static [Row]),
     /// One structure; its items are those of an array of one.
-    Struct(F, &'static [Row<F>]),
+    Struct(Field, &'static [Row]),
 }
 
-impl<F: Copy> Row<F> {
+impl Row {
     /// A field of all versions that felice speaks.
-    pub(super) const fn new(op: Op<F>) -> Self {
+    pub(super) const fn new(op: Op) -> Self {
         Self { since: 0, until: i16::MAX, tag: None, op }
     }
 
@@ -90,8 +82,24 @@ impl<F: Copy> Row<F> {
     }
 }
 
-/// How deep a table is. It is only evaluated by the compiler.
-pub(super) const fn depth<F: Copy>(rows: &[Row<F>]) -> usize {
+const _: () = {
+    let all = [
+        ApiKey::Produce.answer(),
+        ApiKey::Metadata.answer(),
+        ApiKey::SaslHandshake.answer(),
+        ApiKey::ApiVersions.answer(),
+        ApiKey::InitProducerId.answer(),
+        ApiKey::SaslAuthenticate.answer(),
+    ];
+    let mut at = 0;
+    while at < all.len() {
+        assert!(depth(all[at]) <= DEPTH);
+        at += 1;
+    }
+};
+
+/// How deep a table is.
+const fn depth(rows: &[Row]) -> usize {
     let mut deepest = 0;
     let mut at = 0;
     while at < rows.len() {

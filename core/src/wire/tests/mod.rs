@@ -10,8 +10,7 @@ use std::borrow::ToOwned;
 use std::string::String;
 use std::vec::Vec;
 
-use super::schema::Layout;
-use super::{Decoder, Item, Progress, Value};
+use super::{ApiKey, Decoder, Field, Item, Progress, Value};
 use crate::error::ProtocolError;
 
 const GOLDEN: &str = include_str!("../../../../tests/golden/wire_java431.tsv");
@@ -33,14 +32,14 @@ fn unhex(hex: &str) -> Vec<u8> {
 
 /// What was told, kept.
 #[derive(Clone, Debug, PartialEq)]
-enum Told<F: 'static> {
-    Item(Item<'static, F>),
-    Text(F, String),
+enum Told {
+    Item(Item<'static>),
+    Text(Field, String),
     /// All pieces that came one after the other.
-    Bytes(F, Vec<u8>),
+    Bytes(Field, Vec<u8>),
 }
 
-fn keep<F: Copy>(item: Item<'_, F>) -> Told<F> {
+fn keep(item: Item<'_>) -> Told {
     Told::Item(match item {
         Item::Value(id, Value::Text(Some(text))) => return Told::Text(id, text.to_owned()),
         Item::Value(id, Value::Bytes(bytes)) => return Told::Bytes(id, bytes.to_owned()),
@@ -57,18 +56,18 @@ fn keep<F: Copy>(item: Item<'_, F>) -> Told<F> {
 }
 
 /// Adds what was told. Where bytes were cut does not matter.
-fn add<F: Copy>(told: &mut Vec<Told<F>>, item: Item<'_, F>) {
+fn add(told: &mut Vec<Told>, item: Item<'_>) {
     match (told.last_mut(), keep(item)) {
         (Some(Told::Bytes(_, all)), Told::Bytes(_, more)) => all.extend(more),
         (_, item) => told.push(item),
     }
 }
 
-type Outcome<F> = (Result<Progress, ProtocolError>, Vec<Told<F>>);
+type Outcome = (Result<Progress, ProtocolError>, Vec<Told>);
 
 /// Decodes an answer of `length` bytes of which `pieces` come, one after the other.
-fn decode<'p, F: Layout>(version: i16, length: usize, pieces: impl Iterator<Item = &'p [u8]>) -> Outcome<F> {
-    let mut decoder = Decoder::<F>::new(version, length as u32);
+fn decode<'p>(api: ApiKey, version: i16, length: usize, pieces: impl Iterator<Item = &'p [u8]>) -> Outcome {
+    let mut decoder = Decoder::new(api, version, length as u32);
     let mut told = Vec::new();
     let mut result = Ok(Progress::More);
     for mut piece in pieces {
@@ -86,8 +85,8 @@ fn decode<'p, F: Layout>(version: i16, length: usize, pieces: impl Iterator<Item
 }
 
 /// Decodes an answer that comes in one piece.
-fn decode_whole<F: Layout>(version: i16, body: &[u8]) -> Outcome<F> {
-    decode(version, body.len(), core::iter::once(body))
+fn decode_whole(api: ApiKey, version: i16, body: &[u8]) -> Outcome {
+    decode(api, version, body.len(), core::iter::once(body))
 }
 
 /// Two runs of the generator give the same numbers.
