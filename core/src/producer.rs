@@ -22,7 +22,7 @@ use crate::time::{Instant, Timestamp, earliest};
 use crate::transmit::Transmit;
 pub use words::{ProducerEvent, SendError};
 
-/// Kafka's word for a record without a time. A broker keeps such records by the age of their segment's file.
+/// Kafka's word for a record without a time.
 const NO_TIMESTAMP: Timestamp = Timestamp::from_millis(-1);
 
 /// A producer for one thread: records in, bytes and outcomes out.
@@ -36,8 +36,7 @@ pub struct Producer<S: Storage> {
     sender: Sender<S>,
     scratches: Scratches<S>,
     partitioner: &'static dyn Partitioner,
-    /// What the wall clock said, and when.
-    clock: Option<(Instant, Timestamp)>,
+    clock: Clock,
     /// Topics below this index are mirrored to the sender.
     topics: u16,
 }
@@ -47,7 +46,7 @@ impl<S: Storage> Producer<S> {
     /// long. Keys are placed as Kafka's Java producer does.
     #[must_use]
     pub fn new(accumulator: Accumulator<S>, sender: Sender<S>, scratches: Scratches<S>) -> Self {
-        Self { accumulator, sender, scratches, partitioner: &Murmur2, clock: None, topics: 0 }
+        Self { accumulator, sender, scratches, partitioner: &Murmur2, clock: Clock::Unset, topics: 0 }
     }
 
     /// Another way from a key to its partition, for the records sent from now on.
@@ -56,10 +55,22 @@ impl<S: Storage> Producer<S> {
     }
 
     /// What the wall clock says now. Records without a timestamp of their own carry its time from then on, until it is
-    /// set again; before the first time they carry none (Kafka's -1), which a broker takes and never holds against
-    /// them: better than a wrong one, by which retention may delete the record at once.
+    /// set again. Before the first time they are refused ([`SendError::ClockNotSet`]).
+    ///
+    /// Say nothing rather than something wrong: by a wrong time, such as that since the start of the device, retention
+    /// (`retention.ms`, 7 days unless set) deletes records that the broker has acknowledged.
     pub fn set_clock(&mut self, now: Instant, time: Timestamp) {
-        self.clock = Some((now, time));
+        self.clock = Clock::Set(now, time);
+    }
+
+    /// For a device that has no clock, or none yet: records without a timestamp of their own are taken all the same, and
+    /// carry none (Kafka's -1) until [`set_clock`](Self::set_clock) says one. Let the topic have
+    /// `message.timestamp.type=LogAppendTime` then: the broker gives each record the time at which it came. Without
+    /// that, consumers see no time, and such records are kept by the age of their segment's file.
+    pub fn allow_unset_clock(&mut self) {
+        if matches!(self.clock, Clock::Unset) {
+            self.clock = Clock::Allowed;
+        }
     }
 
     /// A bootstrap server (`bootstrap.servers`). False when every slot for brokers is taken, or the name is longer
@@ -89,6 +100,8 @@ impl<S: Storage> Producer<S> {
 
     /// Takes a record, or refuses it. Never waits: not for the topic's metadata, not for memory.
     ///
+    /// A record that has no timestamp gets that of the clock: see [`set_clock`](Self::set_clock).
+    ///
     /// The ticket names the record in the [`Completed`] and [`Reassigned`](crate::event::Reassigned) that follow.
     ///
     /// # Errors
@@ -101,7 +114,7 @@ impl<S: Storage> Producer<S> {
         record: impl Borrow<ProducerRecord<'a, K, V>>,
     ) -> Result<Ticket, SendError> {
         let record = record.borrow();
-        let timestamp = record.timestamp.unwrap_or_else(|| self.time(now));
+        let timestamp = record.timestamp.or_else(|| self.clock.time(now)).ok_or(SendError::ClockNotSet)?;
         let topic = self.topic(now, record.topic)?;
         let bytes = record.serialize(&mut self.scratches.key, &mut self.scratches.value)?;
         let appended = self.accumulator.append(
@@ -271,12 +284,28 @@ impl<S: Storage> Producer<S> {
             }
         }
     }
+}
 
-    fn time(&self, now: Instant) -> Timestamp {
-        self.clock.map_or(NO_TIMESTAMP, |(set, time)| {
-            let passed = i64::try_from(now.since(set).as_millis()).unwrap_or(i64::MAX);
-            Timestamp::from_millis(time.as_millis().saturating_add(passed))
-        })
+/// Where records without a timestamp of their own get one.
+enum Clock {
+    /// Nowhere: they are refused.
+    Unset,
+    /// Nowhere, and the user said that this is well.
+    Allowed,
+    /// What the wall clock said, and when.
+    Set(Instant, Timestamp),
+}
+
+impl Clock {
+    fn time(&self, now: Instant) -> Option<Timestamp> {
+        match *self {
+            Self::Unset => None,
+            Self::Allowed => Some(NO_TIMESTAMP),
+            Self::Set(set, time) => {
+                let passed = i64::try_from(now.since(set).as_millis()).unwrap_or(i64::MAX);
+                Some(Timestamp::from_millis(time.as_millis().saturating_add(passed)))
+            }
+        }
     }
 }
 

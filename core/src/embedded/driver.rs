@@ -71,7 +71,8 @@ pub enum Outcome {
 /// A producer with its sockets.
 ///
 /// A device calls [`poll`](Self::poll) in its main loop, whenever [`poll_timeout`](Self::poll_timeout) is due, its
-/// network has something, or a record was sent:
+/// network has something, or a record was sent. The producer must have been told the time before
+/// ([`Producer::set_clock`]), or that there is none.
 ///
 /// ```
 /// use felice_core::embedded::{Driver, Network, Outcome, Static};

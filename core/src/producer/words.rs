@@ -37,6 +37,10 @@ pub enum ProducerEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
+    /// The record has no timestamp, and no clock was set that could give it one: see
+    /// [`Producer::set_clock`](super::Producer::set_clock) and
+    /// [`Producer::allow_unset_clock`](super::Producer::allow_unset_clock).
+    ClockNotSet,
     /// The key or the value could not be serialized.
     Serialize(SerializeError),
     /// The topic could not be taken.
@@ -46,7 +50,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether the same record can be accepted later: memory, or a place for its partition, was missing.
+    /// Whether the same record can be accepted later, when others have their outcome: memory, or a place for its
+    /// partition, was missing.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         use AppendError::{NoMemory, NoShare, TooManyPartitions};
@@ -75,6 +80,12 @@ impl From<AppendError> for SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ClockNotSet => {
+                write!(
+                    f,
+                    "the record has no timestamp, and the clock is not set (set_clock, allow_unset_clock)"
+                )
+            }
             Self::Serialize(error) => write!(f, "not serialized: {error}"),
             Self::Topic(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),

@@ -322,6 +322,7 @@ fn producer(input: &mut Input<'_>, config: SenderConfig) -> (Producer<SimStorage
     }
     let scratches = Scratches::new(table(1, u8::default), table(1, u8::default));
     let mut producer = Producer::new(accumulator, sender, scratches);
+    producer.allow_unset_clock();
     for id in 1..=BROKERS {
         assert!(producer.add_bootstrap(&format!("broker-{id}"), 9092));
     }

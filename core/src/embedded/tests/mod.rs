@@ -38,6 +38,12 @@ struct Device {
 
 impl Device {
     fn new(broker: &Rc<RefCell<Broker>>) -> Self {
+        let mut device = Self::without_clock(broker);
+        device.driver.producer().set_clock(device.now, Timestamp::from_millis(1_700_000_000_000));
+        device
+    }
+
+    fn without_clock(broker: &Rc<RefCell<Broker>>) -> Self {
         let memory: &'static mut Small = Box::leak(Box::new(Memory::new()));
         let mut producer = memory.producer("device", AccumulatorConfig::default(), SenderConfig::default());
         assert!(producer.add_bootstrap("broker", 9092));
@@ -137,6 +143,7 @@ fn a_device_may_compress() {
     let mut producer = memory.compressing_producer("device", AccumulatorConfig::default(), config, Runs);
     assert_eq!(producer.free_blocks(), BLOCKS - 4, "a fifth is for compressed batches");
     assert!(producer.add_bootstrap("broker", 9092));
+    producer.allow_unset_clock();
     let mut driver = Driver::new(producer, Loop(broker.clone()));
     let (mut now, value) = (Instant::from_micros(1_000), "x".repeat(500));
     for _ in 0..3 {
@@ -280,20 +287,25 @@ fn what_cannot_be_sent_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn records_carry_no_time_before_the_clock_is_set() {
+fn nothing_leaves_with_a_clock_that_is_not_set_unless_that_is_allowed() {
     let broker = Broker::new();
-    let mut device = Device::new(&broker);
-    let first = device.send(plain("without"));
+    let mut device = Device::without_clock(&broker);
+    let refused = device.driver.send(device.now, plain("too early")).unwrap_err();
+    assert_eq!((refused, refused.is_retriable()), (SendError::ClockNotSet, false));
+    assert_eq!(device.driver.producer().free_blocks(), BLOCKS);
+    let own = device.send(plain("of its own").timestamp(Timestamp::from_millis(5)));
+    device.driver.producer().allow_unset_clock();
+    let without = device.send(plain("without"));
     device.run();
     device.driver.producer().set_clock(device.now, Timestamp::from_millis(1_700_000_000_000));
     device.now = device.now + Duration::from_millis(1_500);
-    let second = device.send(plain("from the clock"));
-    let third = device.send(plain("of its own").timestamp(Timestamp::from_millis(5)));
+    device.driver.producer().allow_unset_clock();
+    let from_clock = device.send(plain("from the clock"));
     device.run();
-    assert_eq!([first, second, third].map(|ticket| device.outcome(ticket)), [Ok(0), Ok(1), Ok(2)]);
+    assert_eq!([own, without, from_clock].map(|ticket| device.outcome(ticket)), [Ok(0), Ok(1), Ok(2)]);
     let broker = broker.borrow();
     let times: Vec<i64> = broker.log[&("readings".into(), 0)].iter().map(|record| record.timestamp).collect();
-    assert_eq!(times, [-1, 1_700_000_001_500, 5]);
+    assert_eq!(times, [5, -1, 1_700_000_001_500]);
 }
 
 #[test]
