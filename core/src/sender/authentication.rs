@@ -13,7 +13,7 @@
 use zeroize::Zeroize;
 
 use super::Sender;
-use super::connection::{Buffer, Incoming, Request, State};
+use super::connection::{Buffer, Request, State};
 use super::sasl::{Sasl, SaslTables, TokenState};
 use crate::error::{AuthenticationError, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Event;
@@ -171,13 +171,13 @@ impl<S: Storage> Sender<S> {
     pub(super) fn read_sasl_handshake(
         &mut self,
         slot: u16,
-        mut decoder: Decoder,
-        mut error: ErrorCode,
+        decoder: &mut Decoder,
+        error: &mut ErrorCode,
         input: &mut &[u8],
-    ) -> Result<Incoming, ProtocolError> {
+    ) -> Result<Progress, ProtocolError> {
         let progress = decoder.push(input, |item| {
             match item {
-                Item::Value(Field::ErrorCode, Value::I16(code)) => error = ErrorCode(code),
+                Item::Value(Field::ErrorCode, Value::I16(code)) => *error = ErrorCode(code),
                 Item::Value(Field::Mechanism, Value::Text(Some(name))) => {
                     self.keep_mechanism(slot, name);
                 }
@@ -186,11 +186,11 @@ impl<S: Storage> Sender<S> {
             Ok(())
         })?;
         if progress == Progress::More {
-            return Ok(Incoming::SaslHandshake(decoder, error));
+            return Ok(progress);
         }
         let _ = self.answered(slot);
         let renews = self.session(slot).is_some();
-        match error {
+        match *error {
             ErrorCode::NONE => {
                 if let Some(sasl) = &mut self.sasl {
                     sasl.slot_mut(slot).agreed = true;
@@ -206,7 +206,7 @@ impl<S: Storage> Sender<S> {
             }
             code => self.unauthenticated(slot, AuthenticationError::Refused(code)),
         }
-        Ok(Incoming::START)
+        Ok(Progress::Done)
     }
 
     /// A mechanism that the broker has: said where it refuses the one that was asked for.
@@ -222,10 +222,10 @@ impl<S: Storage> Sender<S> {
     pub(super) fn read_sasl_authenticate(
         &mut self,
         slot: u16,
-        mut decoder: Decoder,
-        mut answer: AuthenticateAnswer,
+        decoder: &mut Decoder,
+        answer: &mut AuthenticateAnswer,
         input: &mut &[u8],
-    ) -> Result<Incoming, ProtocolError> {
+    ) -> Result<Progress, ProtocolError> {
         let progress = decoder.push(input, |item| {
             match item {
                 Item::Value(Field::ErrorCode, Value::I16(code)) => answer.error = ErrorCode(code),
@@ -241,10 +241,10 @@ impl<S: Storage> Sender<S> {
             Ok(())
         })?;
         if progress == Progress::More {
-            return Ok(Incoming::SaslAuthenticate(decoder, answer));
+            return Ok(progress);
         }
         let sent = self.answered(slot).map_or(self.now, |request| request.sent);
-        let Some(sasl) = &mut self.sasl else { return Ok(Incoming::START) };
+        let Some(sasl) = &mut self.sasl else { return Ok(Progress::Done) };
         let next = match answer.error {
             ErrorCode::NONE => sasl.take_answer(slot),
             code => Err(AuthenticationError::Refused(code)),
@@ -254,7 +254,7 @@ impl<S: Storage> Sender<S> {
             Ok(Next::Done) => self.authenticated(slot, sent, answer.session_lifetime_ms),
             Err(error) => self.unauthenticated(slot, error),
         }
-        Ok(Incoming::START)
+        Ok(Progress::Done)
     }
 
     fn keep_words(&mut self, slot: u16, message: &str) {

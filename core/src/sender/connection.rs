@@ -92,25 +92,26 @@ pub(crate) enum Section {
     Tail,
 }
 
-/// What is being read.
+/// An answer that is being read.
 #[derive(Debug)]
-pub(crate) enum Incoming {
-    /// The frame's length and the correlation id, as far as they have come.
-    Prefix {
-        bytes: [u8; 8],
-        have: u8,
-    },
-    ApiVersions(Decoder, ErrorCode),
-    Metadata(Decoder),
-    InitProducerId(Decoder, IdAnswer),
-    SaslHandshake(Decoder, ErrorCode),
-    SaslAuthenticate(Decoder, AuthenticateAnswer),
-    Produce(Decoder, ProduceAnswer),
+pub(crate) struct Answer {
+    pub(crate) decoder: Decoder,
+    pub(crate) found: Found,
 }
 
-impl Incoming {
-    pub(crate) const START: Self = Self::Prefix { bytes: [0; 8], have: 0 };
+/// Which answer it is, and what of it counts only when more has come.
+#[derive(Debug)]
+pub(crate) enum Found {
+    ApiVersions(ErrorCode),
+    Metadata,
+    InitProducerId(IdAnswer),
+    SaslHandshake(ErrorCode),
+    SaslAuthenticate(AuthenticateAnswer),
+    Produce(ProduceAnswer),
 }
+
+/// A frame's length and the correlation id.
+pub(crate) const PREFIX_BYTES: usize = 8;
 
 /// The connection to a broker; without a socket most of the time on a quiet gateway.
 #[derive(Debug)]
@@ -137,7 +138,9 @@ pub(crate) struct Connection {
     pub(crate) misdirected: bool,
     /// Produce requests in flight, the one being written included.
     pub(crate) produce_in_flight: u8,
-    pub(crate) incoming: Incoming,
+    /// What stands before an answer, as far as it has come.
+    pub(crate) prefix: heapless::Vec<u8, PREFIX_BYTES>,
+    pub(crate) answer: Option<Answer>,
     /// Partitions that have a batch to send here, and the bytes of those batches.
     pub(crate) sendable_first: u32,
     pub(crate) sendable_last: u32,
@@ -170,7 +173,8 @@ impl Connection {
         throttled_until: None,
         misdirected: false,
         produce_in_flight: 0,
-        incoming: Incoming::START,
+        prefix: heapless::Vec::new(),
+        answer: None,
         sendable_first: NONE,
         sendable_last: NONE,
         sendable_bytes: 0,
@@ -263,7 +267,8 @@ impl Connection {
         self.throttled_until = None;
         self.misdirected = false;
         self.produce_in_flight = 0;
-        self.incoming = Incoming::START;
+        self.prefix.clear();
+        self.answer = None;
         self.tell_connect = false;
         self.tell_transmit = false;
         self.told_transmit = false;

@@ -1,7 +1,6 @@
 //! What a Metadata answer tells, item by item: brokers, topics, who leads. What is not known for good is asked for again.
 
 use super::Sender;
-use super::connection::Incoming;
 use crate::cluster::TopicState;
 use crate::error::{Cause, Class, ErrorCode, ProtocolError};
 use crate::id::TopicId;
@@ -12,9 +11,9 @@ impl<S: Storage> Sender<S> {
     pub(super) fn read_metadata(
         &mut self,
         slot: u16,
-        mut decoder: Decoder,
+        decoder: &mut Decoder,
         input: &mut &[u8],
-    ) -> Result<Incoming, ProtocolError> {
+    ) -> Result<Progress, ProtocolError> {
         let read = |item: Item<'_>| {
             if let Item::Value(Field::ThrottleTimeMs, Value::I32(throttle_time_ms)) = item {
                 self.hold_back(slot, throttle_time_ms);
@@ -22,7 +21,7 @@ impl<S: Storage> Sender<S> {
             self.metadata_item(&item)
         };
         if decoder.push(input, read)? == Progress::More {
-            return Ok(Incoming::Metadata(decoder));
+            return Ok(Progress::More);
         }
         let answered = self.answered(slot);
         for topic in self.cluster.topics_mut() {
@@ -39,7 +38,7 @@ impl<S: Storage> Sender<S> {
         if core::mem::take(&mut self.metadata.rebootstrap) {
             self.rebootstrap();
         }
-        Ok(Incoming::START)
+        Ok(Progress::Done)
     }
 
     fn metadata_item(&mut self, item: &Item<'_>) -> Result<(), ProtocolError> {

@@ -2,7 +2,7 @@
 
 use super::Sender;
 use super::authentication::AuthenticateAnswer;
-use super::connection::{Incoming, Request};
+use super::connection::{Answer, Found, PREFIX_BYTES, Request};
 use crate::error::{Class, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Ack;
 use crate::id::{TopicId, TopicPartition};
@@ -16,51 +16,50 @@ impl<S: Storage> Sender<S> {
     pub(super) fn received(&mut self, slot: u16, mut input: &[u8]) -> Result<(), ProtocolError> {
         self.connection_mut(slot).since = self.now;
         while !input.is_empty() {
-            // The decoder is taken out while it reads: what it finds changes everything else.
-            let incoming = core::mem::replace(&mut self.connection_mut(slot).incoming, Incoming::START);
-            let next = match incoming {
-                Incoming::Prefix { bytes, have } => self.read_prefix(slot, bytes, have, &mut input)?,
-                Incoming::ApiVersions(decoder, error) => {
-                    self.read_api_versions(slot, decoder, error, &mut input)?
-                }
-                Incoming::Metadata(decoder) => self.read_metadata(slot, decoder, &mut input)?,
-                Incoming::InitProducerId(decoder, answer) => {
-                    self.read_init_producer_id(slot, decoder, answer, &mut input)?
-                }
-                Incoming::SaslHandshake(decoder, error) => {
-                    self.read_sasl_handshake(slot, decoder, error, &mut input)?
-                }
-                Incoming::SaslAuthenticate(decoder, answer) => {
-                    self.read_sasl_authenticate(slot, decoder, answer, &mut input)?
-                }
-                Incoming::Produce(decoder, answer) => self.read_produce(slot, decoder, answer, &mut input)?,
+            // The answer is taken out while it is read: what it tells changes everything else.
+            let Some(mut answer) = self.connection_mut(slot).answer.take() else {
+                self.read_prefix(slot, &mut input)?;
+                continue;
             };
+            let progress = self.read_answer(slot, &mut answer, &mut input)?;
             if self.connection(slot).is_idle() {
                 // The answer was a reason to close it (KIP-1102): what came behind it is not read.
                 return Ok(());
             }
-            self.connection_mut(slot).incoming = next;
+            if progress == Progress::More {
+                self.connection_mut(slot).answer = Some(answer);
+            }
         }
         self.close_if_gone(slot);
         Ok(())
     }
 
-    /// The frame's length and the correlation id, which says what the rest is.
-    fn read_prefix(
-        &self,
+    fn read_answer(
+        &mut self,
         slot: u16,
-        mut bytes: [u8; 8],
-        have: u8,
+        answer: &mut Answer,
         input: &mut &[u8],
-    ) -> Result<Incoming, ProtocolError> {
-        let missing = 8 - usize::from(have);
-        let (head, rest) = input.split_at(missing.min(input.len()));
-        bytes[usize::from(have)..][..head.len()].copy_from_slice(head);
-        *input = rest;
-        if head.len() < missing {
-            return Ok(Incoming::Prefix { bytes, have: have + head.len() as u8 });
+    ) -> Result<Progress, ProtocolError> {
+        let Answer { decoder, found } = answer;
+        match found {
+            Found::ApiVersions(error) => self.read_api_versions(slot, decoder, error, input),
+            Found::Metadata => self.read_metadata(slot, decoder, input),
+            Found::InitProducerId(answer) => self.read_init_producer_id(slot, decoder, answer, input),
+            Found::SaslHandshake(error) => self.read_sasl_handshake(slot, decoder, error, input),
+            Found::SaslAuthenticate(answer) => self.read_sasl_authenticate(slot, decoder, answer, input),
+            Found::Produce(answer) => self.read_produce(slot, decoder, answer, input),
         }
-        let [a, b, c, d, e, f, g, h] = bytes;
+    }
+
+    /// The frame's length and the correlation id, which says what the rest is.
+    fn read_prefix(&mut self, slot: u16, input: &mut &[u8]) -> Result<(), ProtocolError> {
+        let prefix = &mut self.connection_mut(slot).prefix;
+        let (head, rest) = input.split_at(input.len().min(PREFIX_BYTES - prefix.len()));
+        *input = rest;
+        // There is room for as much as was missing.
+        let _ = prefix.extend_from_slice(head);
+        let &[a, b, c, d, e, f, g, h] = prefix.as_slice() else { return Ok(()) };
+        prefix.clear();
         let (length, found) = (i32::from_be_bytes([a, b, c, d]), i32::from_be_bytes([e, f, g, h]));
         let Some(body) = u32::try_from(length).ok().and_then(|length| length.checked_sub(4)) else {
             return Err(ProtocolError::InvalidLength(length));
@@ -74,26 +73,17 @@ impl<S: Storage> Sender<S> {
             // Nobody can answer what was not asked to the end.
             return Err(ProtocolError::UnexpectedCorrelationId { expected: None, found });
         }
-        let version = request.version;
-        Ok(match request.api {
-            ApiKey::ApiVersions => {
-                Incoming::ApiVersions(Decoder::new(request.api, version, body), ErrorCode::NONE)
-            }
-            ApiKey::InitProducerId => {
-                Incoming::InitProducerId(Decoder::new(request.api, version, body), IdAnswer::EMPTY)
-            }
-            ApiKey::Metadata => Incoming::Metadata(Decoder::new(request.api, version, body)),
-            ApiKey::SaslHandshake => {
-                Incoming::SaslHandshake(Decoder::new(request.api, version, body), ErrorCode::NONE)
-            }
-            ApiKey::SaslAuthenticate => Incoming::SaslAuthenticate(
-                Decoder::new(request.api, version, body),
-                AuthenticateAnswer::EMPTY,
-            ),
-            ApiKey::Produce => {
-                Incoming::Produce(Decoder::new(request.api, version, body), ProduceAnswer::EMPTY)
-            }
-        })
+        let found = match request.api {
+            ApiKey::ApiVersions => Found::ApiVersions(ErrorCode::NONE),
+            ApiKey::InitProducerId => Found::InitProducerId(IdAnswer::EMPTY),
+            ApiKey::Metadata => Found::Metadata,
+            ApiKey::SaslHandshake => Found::SaslHandshake(ErrorCode::NONE),
+            ApiKey::SaslAuthenticate => Found::SaslAuthenticate(AuthenticateAnswer::EMPTY),
+            ApiKey::Produce => Found::Produce(ProduceAnswer::EMPTY),
+        };
+        let decoder = Decoder::new(request.api, request.version, body);
+        self.connection_mut(slot).answer = Some(Answer { decoder, found });
+        Ok(())
     }
 
     /// The request at the front has its answer.
@@ -111,29 +101,29 @@ impl<S: Storage> Sender<S> {
     fn read_api_versions(
         &mut self,
         slot: u16,
-        mut decoder: Decoder,
-        mut error: ErrorCode,
+        decoder: &mut Decoder,
+        error: &mut ErrorCode,
         input: &mut &[u8],
-    ) -> Result<Incoming, ProtocolError> {
+    ) -> Result<Progress, ProtocolError> {
         let mut versions = self.connection(slot).versions;
         let progress = decoder.push(input, |item| {
             if let Item::Value(Field::ErrorCode, Value::I16(code)) = item {
-                error = ErrorCode(code);
+                *error = ErrorCode(code);
             }
             versions.handle_item(&item);
             Ok(())
         })?;
         self.connection_mut(slot).versions = versions;
         if progress == Progress::More {
-            return Ok(Incoming::ApiVersions(decoder, error));
+            return Ok(Progress::More);
         }
         let _ = self.answered(slot);
-        if error != ErrorCode::NONE {
+        if *error != ErrorCode::NONE {
             if self.connection(slot).fallback {
                 return Err(ProtocolError::UnsupportedApi { api_key: ApiKey::ApiVersions.number() });
             }
             self.connection_mut(slot).fallback = true;
-            return Ok(Incoming::START);
+            return Ok(Progress::Done);
         }
         let needed = [
             (ApiKey::Produce, true),
@@ -152,16 +142,16 @@ impl<S: Storage> Sender<S> {
         } else {
             self.ready(slot);
         }
-        Ok(Incoming::START)
+        Ok(Progress::Done)
     }
 
     fn read_init_producer_id(
         &mut self,
         slot: u16,
-        mut decoder: Decoder,
-        mut answer: IdAnswer,
+        decoder: &mut Decoder,
+        answer: &mut IdAnswer,
         input: &mut &[u8],
-    ) -> Result<Incoming, ProtocolError> {
+    ) -> Result<Progress, ProtocolError> {
         let progress = decoder.push(input, |item| {
             match item {
                 Item::Value(Field::ErrorCode, Value::I16(code)) => answer.error = ErrorCode(code),
@@ -172,7 +162,7 @@ impl<S: Storage> Sender<S> {
             Ok(())
         })?;
         if progress == Progress::More {
-            return Ok(Incoming::InitProducerId(decoder, answer));
+            return Ok(Progress::More);
         }
         let _ = self.answered(slot);
         match answer.error {
@@ -183,18 +173,18 @@ impl<S: Storage> Sender<S> {
             }
             code => self.id_failed(Some(code)),
         }
-        Ok(Incoming::START)
+        Ok(Progress::Done)
     }
 
     fn read_produce(
         &mut self,
         slot: u16,
-        mut decoder: Decoder,
-        mut answer: ProduceAnswer,
+        decoder: &mut Decoder,
+        answer: &mut ProduceAnswer,
         input: &mut &[u8],
-    ) -> Result<Incoming, ProtocolError> {
-        if decoder.push(input, |item| self.produce_item(slot, &mut answer, &item))? == Progress::More {
-            return Ok(Incoming::Produce(decoder, answer));
+    ) -> Result<Progress, ProtocolError> {
+        if decoder.push(input, |item| self.produce_item(slot, answer, &item))? == Progress::More {
+            return Ok(Progress::More);
         }
         match self.answered(slot) {
             Some(request) if request.unanswered > 0 => {
@@ -207,7 +197,7 @@ impl<S: Storage> Sender<S> {
                 if connection.misdirected && connection.produce_in_flight == 0 {
                     self.disconnect(slot, Disconnect::Idle, true);
                 }
-                Ok(Incoming::START)
+                Ok(Progress::Done)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The requests beside Produce: ApiVersions, InitProducerId, Metadata. When each is due, and on which connection.
 
 use super::Sender;
-use super::connection::{Buffer, Incoming, Request, State};
+use super::connection::{Buffer, Found, Request, State};
 use super::idempotence::IdState;
 use super::retry::backoff;
 use crate::cluster::{BrokerSlot, HOST_BYTES, TopicState};
@@ -380,7 +380,7 @@ impl<S: Storage> Sender<S> {
     }
 
     pub(super) fn is_reading_metadata(&self) -> bool {
-        let incoming = self.metadata.on.map(|slot| &self.connection(slot).incoming);
-        matches!(incoming, Some(Incoming::Metadata(_)))
+        let answer = self.metadata.on.and_then(|slot| self.connection(slot).answer.as_ref());
+        answer.is_some_and(|answer| matches!(answer.found, Found::Metadata))
     }
 }
