@@ -255,7 +255,8 @@ impl Connection {
         !self.requests.is_empty() || !matches!(self.outgoing, Outgoing::Nothing)
     }
 
-    /// The socket is gone, or not wanted any more: everything about it is forgotten but its failures.
+    /// The socket is gone, or not wanted any more: everything about it is forgotten but its failures, and the requests
+    /// without an answer, which the caller takes.
     pub(crate) fn reset(&mut self, now: Instant) {
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Idle;
@@ -263,7 +264,6 @@ impl Connection {
         self.fallback = false;
         self.versions = Versions::new();
         self.outgoing = Outgoing::Nothing;
-        self.requests.clear();
         self.throttled_until = None;
         self.misdirected = false;
         self.produce_in_flight = 0;

@@ -68,7 +68,6 @@ impl<S: Storage> Sender<S> {
         }
         let generation = connection.generation;
         let told = !connection.tell_connect;
-        let requests = connection.requests.clone();
         let outgoing = connection.outgoing;
         connection.reset(now);
         connection.tell_disconnect = (tell && told).then_some(generation);
@@ -84,10 +83,10 @@ impl<S: Storage> Sender<S> {
             self.metadata.second_look = false;
             self.refresh_all();
         }
-        for request in &requests {
+        while let Some(request) = self.connection_mut(slot).requests.pop_front() {
             let unwritten = matches!(outgoing, Outgoing::Produce(cursor)
                 if cursor.correlation_id == request.correlation_id && !cursor.begun);
-            self.lose(slot, request, cause, !unwritten);
+            self.lose(slot, &request, cause, !unwritten);
         }
         self.lose_unanswerable(outgoing, cause);
         self.unlist_connection(slot);
