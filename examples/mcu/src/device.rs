@@ -12,8 +12,8 @@ use crate::net::{Shared, Sockets};
 const BLOCK_BYTES: usize = 256;
 /// 8 KiB for records.
 const BLOCKS: usize = 32;
-/// At once, open and in flight: one partition has five in flight at the most.
-const BATCHES: usize = 6;
+/// One that is open, two on their way, and the reserve; a batch has a quarter of the memory at most.
+const BATCHES: usize = 4;
 const TOPICS: usize = 1;
 const PARTITIONS: usize = 1;
 /// The bootstrap server and the broker are the same.
@@ -21,6 +21,10 @@ const BROKERS: usize = 1;
 
 /// The producer with its sockets.
 pub type Device = Driver<Static<BLOCK_BYTES>, Sockets>;
+
+/// What stays where it is, beside the records.
+pub const STATIC_BYTES: usize =
+    Tables::<BLOCK_BYTES, BATCHES, TOPICS, PARTITIONS, BROKERS>::BYTES + size_of::<Device>();
 
 /// Makes the producer. To be called once.
 pub fn build(stack: Shared, port: u16, seed: u64) -> &'static mut Device {

@@ -107,6 +107,7 @@ fn run() -> End {
         Time::None => device.producer().allow_unset_clock(),
     }
     let end = send_all(device, stack, &mut clock, &arguments);
+    println!("static {}", device::STATIC_BYTES);
     println!("stack {}", cortex_m_stack::stack_size() - cortex_m_stack::stack_painted());
     end
 }
