@@ -91,6 +91,7 @@ fn main() -> ! {
 }
 
 fn run() -> End {
+    println!("felice-static {}", device::STATIC_BYTES);
     let (Ok(line), Some(peripherals)) = (env::args::<128>(), cortex_m::Peripherals::take()) else {
         return End::Usage;
     };
@@ -107,7 +108,6 @@ fn run() -> End {
         Time::None => device.producer().allow_unset_clock(),
     }
     let end = send_all(device, stack, &mut clock, &arguments);
-    println!("static {}", device::STATIC_BYTES);
     println!("stack {}", cortex_m_stack::stack_size() - cortex_m_stack::stack_painted());
     end
 }

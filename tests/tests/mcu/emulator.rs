@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 
-
 use felice_tests::behaviour::{PATIENCE, wait_until};
 
 /// What `.ci/mcu` installs: each is needed, and where it is.
@@ -23,7 +22,9 @@ const NEEDED: [(&str, &str); 4] = [
 /// Whether the firmware can be built and booted here. Where it cannot this says so, past the capturing of the test
 /// harness, and panics where `CI=true`.
 pub fn available() -> bool {
-    let Some((what, path)) = NEEDED.into_iter().find(|(_, path)| !Path::new(path).exists()) else { return true };
+    let Some((what, path)) = NEEDED.into_iter().find(|(_, path)| !Path::new(path).exists()) else {
+        return true;
+    };
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let notice = format!("NOT RUN: {test} needs {what}, {path}: see .ci/mcu");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{notice}");
@@ -139,4 +140,3 @@ impl Drop for Device {
         let _ = fs::remove_file(&self.monitor);
     }
 }
-

@@ -16,7 +16,7 @@ use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::entry;
 use felice_core::checksum;
 use felice_core::config::{AccumulatorConfig, SenderConfig};
-use felice_core::embedded::{Driver, Memory, Static};
+use felice_core::embedded::{Driver, Memory, Static, Tables};
 use felice_core::record::ProducerRecord;
 use felice_core::time::{Instant, Timestamp};
 use semihosting::{println, process};
@@ -68,7 +68,20 @@ fn main() -> ! {
     println!("felice-record {record}");
     println!("felice-batch {}", whole - record * RECORDS);
     println!("smoltcp-record {}", tcp::send() / RECORDS);
+    table();
     process::exit(0)
+}
+
+/// Rows for `README.md`: bytes of the tables by how many partitions, topics and brokers there are, with 8 batches.
+fn table() {
+    println!("table | partitions | topics | brokers | static RAM beside the records |");
+    println!("table |--:|--:|--:|--:|");
+    const DEVICE: usize = size_of::<Device>();
+    println!("table | 1 | 1 | 1 | {} |", Tables::<256, 8, 1, 1, 1>::BYTES + DEVICE);
+    println!("table | 4 | 1 | 1 | {} |", Tables::<256, 8, 1, 4, 1>::BYTES + DEVICE);
+    println!("table | 4 | 2 | 3 | {} |", Tables::<256, 8, 2, 4, 3>::BYTES + DEVICE);
+    println!("table | 16 | 4 | 3 | {} |", Tables::<256, 8, 4, 16, 3>::BYTES + DEVICE);
+    println!("table | 64 | 8 | 5 | {} |", Tables::<256, 8, 8, 64, 5>::BYTES + DEVICE);
 }
 
 /// Instructions for a batch: from its first record until all of it was handed to the socket, in pieces.
