@@ -21,7 +21,7 @@ const NEEDED: [(&str, &str); 4] = [
 
 /// Whether the firmware can be built and booted here. Where it cannot this says so, past the capturing of the test
 /// harness, and panics where `CI=true`.
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     let Some((what, path)) = NEEDED.into_iter().find(|(_, path)| !Path::new(path).exists()) else {
         return true;
     };
@@ -45,21 +45,21 @@ fn firmware() -> &'static Path {
 }
 
 /// A running device, and its lines as they come. Dropped, it is gone.
-pub struct Device {
+pub(crate) struct Device {
     child: Child,
     lines: Receiver<String>,
     monitor: PathBuf,
     /// How often it has begun a connection.
-    pub connections: u32,
+    pub(crate) connections: u32,
     /// How many records it has said to be stored.
-    pub stored: u32,
+    pub(crate) stored: u32,
     /// The most stack that it has used, in bytes; told at the end.
-    pub stack: u32,
+    pub(crate) stack: u32,
 }
 
 impl Device {
     /// Boots the firmware. `10.0.2.2` is this machine's loopback to it, and nothing else is in its reach.
-    pub fn boot(arguments: &[&str]) -> Self {
+    pub(crate) fn boot(arguments: &[&str]) -> Self {
         let name = format!("felice-mcu-{}-{:?}", std::process::id(), thread::current().id());
         let monitor = std::env::temp_dir().join(name);
         let words: String = arguments.iter().map(|word| format!(",arg={word}")).collect();
@@ -82,14 +82,14 @@ impl Device {
     }
 
     /// Reads on until the condition holds.
-    pub fn run_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+    pub(crate) fn run_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
         while !condition(self) {
             assert!(self.read(), "{what}: the device has ended");
         }
     }
 
     /// Reads on until the device has ended.
-    pub fn run_to_the_end(&mut self) -> ExitStatus {
+    pub(crate) fn run_to_the_end(&mut self) -> ExitStatus {
         while self.read() {}
         self.child.wait().expect("it is ours")
     }
@@ -112,7 +112,7 @@ impl Device {
     }
 
     /// Pulls the network's plug, or puts it in again.
-    pub fn set_link(&self, up: bool) {
+    pub(crate) fn set_link(&self, up: bool) {
         let mut monitor = None;
         wait_until("the emulator's monitor", || {
             monitor = UnixStream::connect(&self.monitor).ok();
@@ -121,7 +121,7 @@ impl Device {
         let mut monitor = monitor.expect("it was waited for");
         monitor.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
         let word = if up { "on" } else { "off" };
-        write!(monitor, "set_link net {word}\n").expect("the monitor listens");
+        writeln!(monitor, "set_link net {word}").expect("the monitor listens");
         // It prompts once when it is connected to, and again when it has done what it was told.
         let (mut prompts, mut last) = (0, [0; 6]);
         while prompts < 2 {
