@@ -48,6 +48,10 @@ pub enum Event<B: Block> {
         /// What was refused.
         compression: Compression,
     },
+    /// A partition's numbering begins: write it down, then tell [`Sender::handle_noted`](crate::Sender::handle_noted). Comes
+    /// only where [`SenderConfig::notes_numberings`](crate::config::SenderConfig::notes_numberings) asks for it. Nothing is
+    /// sent under it before. Where its first batch fails before it is sent it is told again, with another first one.
+    Numbering(Numbering),
     /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
     Completed(Completed),
     /// A batch's memory comes back: carry it to [`Accumulator::recycle`](crate::Accumulator::recycle).
@@ -74,6 +78,38 @@ pub struct Completed {
     pub count: u32,
     /// The outcome: `base_offset` is the offset of the record `first`.
     pub result: Result<Ack, Failure>,
+}
+
+/// How a partition's batches are numbered from one of them on, until the next such note of the partition.
+///
+/// The first batch has base sequence 0. Each one that is handed over behind it has the numbers that follow, as many as it
+/// has records (after 2^31 - 1 comes 0), whatever becomes of those before it. All that were handed over before the first one
+/// have their outcome, and it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// Whose.
+    pub partition: TopicPartition,
+    /// The producer id.
+    pub producer_id: i64,
+    /// Its epoch in this partition.
+    pub producer_epoch: i16,
+    /// The batch whose first record has sequence 0.
+    pub first: BatchId,
+}
+
+/// The numbers under which a former life of the producer may have sent a batch: see
+/// [`Sender::resume`](crate::Sender::resume).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The producer id.
+    pub producer_id: i64,
+    /// Its epoch in the partition.
+    pub producer_epoch: i16,
+    /// The sequence of the batch's first record, not negative.
+    pub base_sequence: i32,
+    /// Another batch of the partition follows that has numbers of the same numbering: it may be the one that the broker
+    /// remembers. Until that one or anything else of the partition is handed over, one that the broker does not know waits.
+    pub more: bool,
 }
 
 /// What the accumulator must know of a topic.
