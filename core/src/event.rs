@@ -52,6 +52,15 @@ pub enum Event<B: Block> {
     /// only where [`SenderConfig::notes_numberings`](crate::config::SenderConfig::notes_numberings) asks for it. Nothing is
     /// sent under it before. Where its first batch fails before it is sent it is told again, with another first one.
     Numbering(Numbering),
+    /// The answer to [`Sender::ask_producer`](crate::Sender::ask_producer).
+    Producer {
+        /// The partition that was asked for.
+        partition: TopicPartition,
+        /// The producer that was asked for.
+        producer_id: i64,
+        /// What its leader remembers.
+        state: ProducerState,
+    },
     /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
     Completed(Completed),
     /// A batch's memory comes back: carry it to [`Accumulator::recycle`](crate::Accumulator::recycle).
@@ -78,6 +87,24 @@ pub struct Completed {
     pub count: u32,
     /// The outcome: `base_offset` is the offset of the record `first`.
     pub result: Result<Ack, Failure>,
+}
+
+/// What a partition's leader remembers of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProducerState {
+    /// It has written, and is not forgotten.
+    Active {
+        /// The epoch that it wrote under last.
+        producer_epoch: i16,
+        /// The sequence of the last record of it in the log; -1 where it has none.
+        last_sequence: i32,
+    },
+    /// It has not written, or that is forgotten: `producer.id.expiration.ms` after the timestamp of its last record.
+    Unknown,
+    /// The broker does not tell, with this code: 29 where the user has no READ on the topic.
+    Denied(ErrorCode),
+    /// The broker is older than Kafka 2.8.
+    Unsupported,
 }
 
 /// How a partition's batches are numbered from one of them on, until the next such note of the partition.

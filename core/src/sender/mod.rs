@@ -27,6 +27,7 @@ mod outcome;
 mod partition;
 mod plan;
 mod produce;
+mod producers;
 mod queue;
 mod receive;
 mod requests;
@@ -54,6 +55,8 @@ pub use in_flight::InFlightSlot;
 pub use partition::PartitionSlot as SenderPartitionSlot;
 use partition::Partitions;
 pub use plan::HEADS_BYTES_MIN;
+pub use producers::PRODUCERS_ASKED_MAX;
+use producers::Questions;
 use requests::Metadata;
 pub use sasl::{SaslSlot, SaslTables, WORDS_BYTES};
 
@@ -106,6 +109,7 @@ pub struct Sender<S: Storage> {
     batches: InFlight<S>,
     idempotence: Idempotence,
     metadata: Metadata,
+    questions: Questions,
     heads: S::Table<u8>,
     /// The block that splitting begins with, and the blocks that compressed batches are written into.
     spare: Pool<S::Block>,
@@ -145,6 +149,7 @@ impl<S: Storage> Sender<S> {
             batches: InFlight::new(tables.batches),
             idempotence: Idempotence::new(),
             metadata: Metadata::new(),
+            questions: Questions::new(),
             heads: tables.heads,
             spare: Pool::new(),
             codec: tables.codec,
@@ -279,6 +284,19 @@ impl<S: Storage> Sender<S> {
         self.noted(&numbering);
     }
 
+    /// Asks a partition's leader what it remembers of a producer (DescribeProducers): [`Event::Producer`] tells, once. The
+    /// topic must have been [added](Self::add_topic). It is asked again, after `retry.backoff.ms` and more, until somebody
+    /// can answer; with [`close`](Self::close) the question is forgotten.
+    ///
+    /// A user needs READ on the topic for it. The answer lists all producers of the partition, those of others too.
+    ///
+    /// False where [`PRODUCERS_ASKED_MAX`] are asked for at the same time, the topic is not known, or the sender is closed.
+    #[must_use]
+    pub fn ask_producer(&mut self, now: Instant, partition: TopicPartition, producer_id: i64) -> bool {
+        self.advance(now);
+        self.ask(partition, producer_id)
+    }
+
     /// Where a connection goes; `None` for one that is gone.
     #[must_use]
     pub fn address(&self, connection: ConnectionId) -> Option<Address<'_>> {
@@ -369,7 +387,7 @@ impl<S: Storage> Sender<S> {
         }
         // Last, since looking through those that wait may ask for connections and metadata.
         self.drive_requests();
-        self.connection_event().or_else(|| self.token_event())
+        self.connection_event().or_else(|| self.token_event()).or_else(|| self.question_event())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.
@@ -388,6 +406,7 @@ impl<S: Storage> Sender<S> {
             }
         }
         self.fail_everything();
+        self.questions.clear();
         self.recheck = true;
     }
 

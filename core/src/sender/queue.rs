@@ -59,8 +59,7 @@ impl<S: Storage> Sender<S> {
             }
             let slot = self.batches.insert(batch, NONE);
             let persisted = if numbers.is_some() { Persisted::Possibly } else { Persisted::No };
-            self.batches
-                .complete(slot, Err(Failure { kind: kind_told, persisted, attempts: 0, last_cause }));
+            self.batches.complete(slot, Err(Failure { kind: kind_told, persisted, attempts: 0, last_cause }));
             return;
         };
         let slot = self.batches.insert(batch, partition);

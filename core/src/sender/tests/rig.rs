@@ -10,7 +10,7 @@ use crate::cluster::{BrokerSlot, TopicSlot};
 use crate::compression::tests::Runs;
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, Failure, ProtocolError};
-use crate::event::{Ack, Completed, Event, Numbering, Numbers};
+use crate::event::{Ack, Completed, Event, Numbering, Numbers, ProducerState};
 use crate::id::{BatchId, ConnectionId, TopicId, TopicPartition};
 use crate::memory::{OpenChain, Pool};
 use crate::record::{Placement, Record, record_bytes};
@@ -55,6 +55,8 @@ pub(super) struct Rig {
     pub(super) recycled: Vec<BatchId>,
     /// Numberings that were told.
     pub(super) numberings: Vec<Numbering>,
+    /// What leaders remember of producers.
+    pub(super) producers: Vec<(i32, i64, ProducerState)>,
     pub(super) ready: Vec<TopicPartition>,
     /// What was told of brokers.
     pub(super) available: BTreeMap<u16, bool>,
@@ -92,6 +94,7 @@ impl Rig {
             completed: Vec::new(),
             recycled: Vec::new(),
             numberings: Vec::new(),
+            producers: Vec::new(),
             ready: Vec::new(),
             available: BTreeMap::new(),
             trace: Vec::new(),
@@ -184,6 +187,9 @@ impl Rig {
                     self.trace.push(format!("topic {} plain, not {compression}", topic.0));
                 }
                 Event::Numbering(numbering) => self.numberings.push(numbering),
+                Event::Producer { partition, producer_id, state } => {
+                    self.producers.push((partition.partition, producer_id, state));
+                }
                 Event::Completed(completed) => {
                     self.trace.push(format!("{completed:?}"));
                     self.completed.push(completed);
