@@ -3,6 +3,7 @@
 //! A connection knows bytes and requests, not batches: who is in a Produce request is the room `produce`'s business.
 
 use super::authentication::AuthenticateAnswer;
+use super::producers::ProducersAnswer;
 use super::receive::{IdAnswer, ProduceAnswer};
 use crate::config::IN_FLIGHT_MAX;
 use crate::error::{Disconnect, ErrorCode};
@@ -38,7 +39,7 @@ pub(crate) struct Request {
     pub(crate) version: i16,
     /// When the first byte was handed to the socket, or was about to be.
     pub(crate) sent: Instant,
-    /// Produce: the first batch, and how many have no answer yet.
+    /// Produce: the first batch, and how many have no answer yet. DescribeProducers: the question's place.
     pub(crate) first: u32,
     pub(crate) unanswered: u32,
 }
@@ -107,6 +108,7 @@ pub(crate) enum Found {
     InitProducerId(IdAnswer),
     SaslHandshake(ErrorCode),
     SaslAuthenticate(AuthenticateAnswer),
+    DescribeProducers(ProducersAnswer),
     Produce(ProduceAnswer),
 }
 

@@ -3,6 +3,7 @@
 use super::Sender;
 use super::authentication::AuthenticateAnswer;
 use super::connection::{Answer, Found, PREFIX_BYTES, Request};
+use super::producers::ProducersAnswer;
 use crate::error::{Class, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Ack;
 use crate::id::{TopicId, TopicPartition};
@@ -47,6 +48,7 @@ impl<S: Storage> Sender<S> {
             Found::InitProducerId(answer) => self.read_init_producer_id(slot, decoder, answer, input),
             Found::SaslHandshake(error) => self.read_sasl_handshake(slot, decoder, error, input),
             Found::SaslAuthenticate(answer) => self.read_sasl_authenticate(slot, decoder, answer, input),
+            Found::DescribeProducers(answer) => self.read_describe_producers(slot, decoder, answer, input),
             Found::Produce(answer) => self.read_produce(slot, decoder, answer, input),
         }
     }
@@ -79,6 +81,7 @@ impl<S: Storage> Sender<S> {
             ApiKey::Metadata => Found::Metadata,
             ApiKey::SaslHandshake => Found::SaslHandshake(ErrorCode::NONE),
             ApiKey::SaslAuthenticate => Found::SaslAuthenticate(AuthenticateAnswer::EMPTY),
+            ApiKey::DescribeProducers => Found::DescribeProducers(ProducersAnswer::EMPTY),
             ApiKey::Produce => Found::Produce(ProduceAnswer::EMPTY),
         };
         let decoder = Decoder::new(request.api, request.version, body);

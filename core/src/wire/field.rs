@@ -16,11 +16,16 @@ pub(crate) enum Field {
     MinVersion,
     MaxVersion,
 
-    // InitProducerId.
+    // InitProducerId and DescribeProducers.
     ProducerId,
+    /// 32 bits in DescribeProducers, 16 everywhere else.
     ProducerEpoch,
 
-    // Metadata and Produce.
+    // DescribeProducers.
+    Producers,
+    LastSequence,
+
+    // Metadata, Produce, and DescribeProducers.
     Topics,
     TopicName,
     TopicId,

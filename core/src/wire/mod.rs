@@ -10,6 +10,7 @@
 
 pub(crate) mod api_versions;
 mod decode;
+pub(crate) mod describe_producers;
 mod field;
 mod gather;
 mod header;
@@ -42,6 +43,7 @@ pub(crate) enum ApiKey {
     ApiVersions = 18,
     InitProducerId = 22,
     SaslAuthenticate = 36,
+    DescribeProducers = 61,
 }
 
 impl ApiKey {
@@ -61,6 +63,7 @@ impl ApiKey {
             // Version 0 is followed by bytes without any frame, as long ago.
             Self::SaslHandshake => 1..=1,
             Self::SaslAuthenticate => 0..=2,
+            Self::DescribeProducers => 0..=0,
         }
     }
 
@@ -71,6 +74,7 @@ impl ApiKey {
                 Self::Produce | Self::Metadata => 9,
                 Self::ApiVersions => 3,
                 Self::InitProducerId | Self::SaslAuthenticate => 2,
+                Self::DescribeProducers => 0,
                 Self::SaslHandshake => i16::MAX,
             }
     }
@@ -84,6 +88,7 @@ impl ApiKey {
             Self::ApiVersions => api_versions::ANSWER,
             Self::InitProducerId => init_producer_id::ANSWER,
             Self::SaslAuthenticate => sasl::AUTHENTICATE_ANSWER,
+            Self::DescribeProducers => describe_producers::ANSWER,
         }
     }
 

@@ -90,6 +90,7 @@ const _: () = {
         ApiKey::ApiVersions.answer(),
         ApiKey::InitProducerId.answer(),
         ApiKey::SaslAuthenticate.answer(),
+        ApiKey::DescribeProducers.answer(),
     ];
     let mut at = 0;
     while at < all.len() {
