@@ -77,11 +77,11 @@ impl<const BYTES: usize, C: Codec> Storage for Static<BYTES, C> {
 /// | `BLOCKS` | record memory is `BLOCKS * BLOCK_BYTES`; one stays in reserve | `buffer.memory` | `BLOCK_BYTES` + 4 |
 /// | `BATCHES` | batches at once, open and in flight; one stays in reserve | | 488 |
 /// | `TOPICS` | topics, with [`NAME_BYTES`](super::NAME_BYTES) for a name on average | `topics.max` | 224 |
-/// | `PARTITIONS` | partitions that hold records at once; [`KNOWN_PER_PARTITION`](super::KNOWN_PER_PARTITION) times as many are known | `partitions.max` | 184 |
-/// | `BROKERS` | bootstrap servers and brokers with their connections; at most [`CONNECTIONS_MAX`](super::CONNECTIONS_MAX) | `brokers.max` | 1692 |
+/// | `PARTITIONS` | partitions that hold records at once; [`KNOWN_PER_PARTITION`](super::KNOWN_PER_PARTITION) times as many are known | `partitions.max` | 192 |
+/// | `BROKERS` | bootstrap servers and brokers with their connections; at most [`CONNECTIONS_MAX`](super::CONNECTIONS_MAX) | `brokers.max` | 1700 |
 ///
-/// [`BYTES`](Self::BYTES) is the sum with what is always there: 19.9 KiB for 8 KiB of records in 8 batches of 4 topics
-/// and 8 partitions on 3 brokers. A `Producer` itself, wherever it lives, has 2.4 KiB more, with a `Driver` around it 3.0.
+/// [`BYTES`](Self::BYTES) is the sum with what is always there: 20.0 KiB for 8 KiB of records in 8 batches of 4 topics
+/// and 8 partitions on 3 brokers. A `Producer` itself, wherever it lives, has 3.0 KiB more, with a `Driver` around it 3.7.
 ///
 /// A device obtains the `&'static mut` that [`producer`](Self::producer) takes by its own means, such as
 /// `static_cell::ConstStaticCell` or `cortex_m::singleton!`; a host by `Box::leak`. Let [`new`](Self::new) be the
