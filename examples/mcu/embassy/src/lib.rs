@@ -11,7 +11,7 @@ mod net;
 use core::cell::RefCell;
 use core::future::pending;
 
-use embassy_futures::select::{Either4, select4};
+use embassy_futures::select::{Either, Either4, select, select4};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::Timer;
@@ -97,18 +97,18 @@ pub async fn run<D: Dial>(mailbox: &Mailbox, mut dial: D, mut told: impl FnMut(&
     loop {
         let Some((connection, host, port)) = next_connection(mailbox, &mut told) else {
             let due = mailbox.producer.borrow().poll_timeout();
-            embassy_futures::select::select(sleep_until(due), mailbox.news.wait()).await;
+            select(sleep_until(due), mailbox.news.wait()).await;
             continue;
         };
         let due = mailbox.producer.borrow().poll_timeout();
-        let opened = embassy_futures::select::select(dial.connect(&host, port), sleep_until(due)).await;
+        let opened = select(dial.connect(&host, port), sleep_until(due)).await;
         let cause = match opened {
-            embassy_futures::select::Either::First(Ok(mut socket)) => {
+            Either::First(Ok(mut socket)) => {
                 mailbox.producer.borrow_mut().handle_connected(now(), connection);
                 carry(mailbox, connection, &mut socket, &mut told).await
             }
-            embassy_futures::select::Either::First(Err(cause)) => Some(cause),
-            embassy_futures::select::Either::Second(()) => Some(Disconnect::ConnectTimeout),
+            Either::First(Err(cause)) => Some(cause),
+            Either::Second(()) => Some(Disconnect::ConnectTimeout),
         };
         if let Some(cause) = cause {
             mailbox.producer.borrow_mut().handle_disconnected(now(), connection, cause);
