@@ -12,5 +12,6 @@ pub mod kafka;
 pub mod protocol;
 pub mod proxy;
 pub mod simulation;
+pub mod spooled;
 pub mod tls;
 pub mod verifiable;

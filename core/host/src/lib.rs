@@ -34,6 +34,7 @@ mod observers;
 mod resolve;
 mod send;
 mod shared;
+mod spool;
 mod storage;
 pub mod surface;
 #[cfg_attr(not(feature = "__tls"), path = "tls/absent.rs")]
