@@ -201,18 +201,15 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if head.end() <= slot.read {
             return Verdict::Pass;
         }
-        if slot.parked {
+        // What is new waits as well: nothing overtakes.
+        if slot.parked || slot.question == Question::Asked {
             return Verdict::Later;
         }
-        if let Some(stamp) = slot.is_in_doubt(head.life, head.sequence) {
-            match slot.question {
-                Question::Open => {
-                    self.partitions.get_mut(partition).question = Question::Asked;
-                    return Verdict::Ask(stamp.producer_id);
-                }
-                Question::Asked => return Verdict::Later,
-                Question::Answered => {}
-            }
+        if let Some(stamp) = slot.is_in_doubt(head.life, head.sequence)
+            && slot.question == Question::Open
+        {
+            self.partitions.get_mut(partition).question = Question::Asked;
+            return Verdict::Ask(stamp.producer_id);
         }
         if self.hands.find(partition, head.sequence).is_some() {
             self.partitions.get_mut(partition).read = head.end();

@@ -83,6 +83,35 @@ fn what_may_have_been_sent_goes_under_the_same_numbers_and_what_is_new_does_not(
 }
 
 #[test]
+fn nothing_of_a_partition_is_read_before_the_answer() {
+    let mut spool = next_life(&mut sent());
+    append(&mut spool, 1);
+    let Next::Ask { partition, .. } = spool.poll_next().unwrap() else { panic!("two frames are in doubt") };
+    append(&mut spool, 1);
+    assert_eq!(spool.poll_next(), Ok(Next::Nothing));
+    spool.answer(partition, ProducerState::Unknown);
+    let sequences: Vec<_> =
+        read_all(&mut spool, ProducerState::Unknown).iter().map(|frame| frame.sequence).collect();
+    assert_eq!(sequences, [3, 6, 9, 10]);
+}
+
+/// A life that ends before it has finished what the one before had sent, under numbers of its own.
+#[test]
+fn what_was_numbered_anew_is_in_doubt_under_the_new_numbers() {
+    let mut spool = next_life(&mut sent());
+    append(&mut spool, 1);
+    let frames = read_all(&mut spool, ProducerState::Unknown);
+    spool.note(frames[0].partition, PRODUCER.0, PRODUCER.1 + 1, frames[0].sequence);
+    spool.checkpoint().unwrap();
+    let mut spool = next_life(&mut spool);
+    let frames = read_all(&mut spool, ProducerState::Unknown);
+    let numbers: Vec<_> = frames.iter().map(|frame| frame.numbers.unwrap()).collect();
+    let numbers: Vec<_> =
+        numbers.iter().map(|numbers| (numbers.producer_epoch, numbers.base_sequence)).collect();
+    assert_eq!(numbers, [(4, 0), (4, 3), (4, 6)]);
+}
+
+#[test]
 fn an_answer_cuts_off_what_is_stored() {
     for (last, expected) in [(-1, (3, 0)), (2, (2, 0)), (4, (2, 2)), (5, (1, 0)), (1000, (1, 0))] {
         let mut spool = next_life(&mut sent());
