@@ -161,6 +161,7 @@ impl Cell {
     }
 
     /// The records are durable in the spool: all who wait look again.
+    #[cfg(feature = "spool")]
     pub(crate) fn set_spooled(&self, wakers: &mut Vec<Waker>) {
         let mut state = self.lock();
         self.spooled.store(true, Ordering::Release);

@@ -343,6 +343,7 @@ impl Entry {
     }
 
     /// What waits for its records, for as long as they are in the spool: nothing, where nobody does.
+    #[cfg(feature = "spool")]
     pub(crate) fn take_awaited(&mut self) -> Option<Self> {
         self.is_awaited().then(|| Self {
             cell: self.cell.take(),
@@ -354,12 +355,14 @@ impl Entry {
     }
 
     /// Whether there is a handle or a callback for one of its records.
+    #[cfg(feature = "spool")]
     pub(crate) fn is_awaited(&self) -> bool {
         let is_held = self.cell.as_ref().is_some_and(|cell| Arc::strong_count(cell) > 1);
         is_held || self.registered.iter().next().is_some()
     }
 
     /// Tells the handles that the records are durable in the spool.
+    #[cfg(feature = "spool")]
     pub(crate) fn spooled(&self, wakers: &mut Vec<Waker>) {
         self.cell.iter().for_each(|cell| cell.set_spooled(wakers));
         for registered in self.registered.iter() {

@@ -34,6 +34,7 @@ use crate::warning::Warning;
 
 mod carry;
 mod end;
+#[cfg_attr(not(feature = "spool"), path = "engine/spooling/absent.rs")]
 mod spooling;
 mod start;
 

@@ -34,6 +34,7 @@ mod observers;
 mod resolve;
 mod send;
 mod shared;
+#[cfg_attr(not(feature = "spool"), path = "spool/absent.rs")]
 mod spool;
 mod storage;
 pub mod surface;

@@ -165,6 +165,10 @@ settings! {
     /// How long dropping the last clone of the producer may take to send what is held. Default 5 s; zero fails what
     /// is held at once.
     drop_timeout: Duration => |s| s.drop_timeout = drop_timeout;
+}
+
+#[cfg(feature = "spool")]
+settings! {
     /// `spool.dir`: a directory of this producer's own. Every batch is written there before it is sent, and stays until a
     /// broker has it, also when the process ends or the power fails; the next producer on the directory goes on with
     /// it. Then no record fails by `delivery.timeout.ms`. Default: none, and records are in memory only.

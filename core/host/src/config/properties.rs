@@ -9,6 +9,7 @@ use std::time::Duration;
 use felice_core::compression::Compression;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
+#[cfg(feature = "spool")]
 use felice_core::spool::WhenFull;
 
 use super::sasl::secret;
@@ -81,13 +82,18 @@ const PROPERTIES: &[(&str, Set)] = &[
         SecurityProtocol::of(v).map(|protocol| s.security_protocol = protocol).ok_or(security::NAMES)
     }),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
+    #[cfg(feature = "spool")]
     ("spool.dir", |s, v| {
         s.spool.directory = (!v.is_empty()).then(|| v.into());
         Ok(())
     }),
+    #[cfg(feature = "spool")]
     ("spool.max.bytes", |s, v| whole(v).map(|n| s.spool.bytes = n).ok_or(NUMBER)),
+    #[cfg(feature = "spool")]
     ("spool.min.free.bytes", |s, v| whole(v).map(|n| s.spool.free_bytes_min = n).ok_or(NUMBER)),
+    #[cfg(feature = "spool")]
     ("spool.sync.ms", |s, v| millis(v).map(|d| s.spool.sync = d)),
+    #[cfg(feature = "spool")]
     ("spool.when.full", when_full),
     #[cfg(feature = "__tls")]
     ("ssl.enabled.protocols", |s, v| {
@@ -210,6 +216,7 @@ fn topic_compression(settings: &mut Settings, value: &str) -> Result<(), &'stati
     Ok(())
 }
 
+#[cfg(feature = "spool")]
 fn when_full(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
     settings.spool.when_full = match value {
         "refuse.newest" => WhenFull::RefuseNewest,

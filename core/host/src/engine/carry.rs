@@ -6,6 +6,7 @@ use felice_core::id::{BrokerId, TopicId, TopicPartition};
 use felice_core::sender::Sender;
 
 use crate::dispatcher::Done;
+#[cfg(feature = "spool")]
 use crate::epochs::Epoch;
 use crate::shared::State;
 use crate::storage::Heap;
@@ -22,6 +23,7 @@ pub(super) enum Carry {
     Broker(BrokerId, bool),
     Done(Done),
     /// A batch of this epoch is durable in the spool, or done.
+    #[cfg(feature = "spool")]
     Leave(Epoch),
 }
 
@@ -51,6 +53,7 @@ impl State {
                 self.freed(wakers);
             }
             Carry::Done(done) => self.recycle(done, wakers),
+            #[cfg(feature = "spool")]
             Carry::Leave(epoch) => self.deliveries.epochs.leave(epoch, wakers),
         }
         None

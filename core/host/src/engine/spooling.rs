@@ -19,12 +19,14 @@ use super::carry::Carry;
 use super::{Engine, complete};
 use crate::callback;
 use crate::cell::Outcome;
+use crate::config::ConfigError;
 use crate::delivery::Entry;
 use crate::dispatcher::{self, Done};
 use crate::epochs::Epoch;
 use crate::shared::State;
-use crate::spool::{BATCHES, Job, Link, Loaded, Word};
+use crate::spool::{BATCHES, Begun, Job, Link, Loaded, Word};
 use crate::storage::HeapBlock;
+use crate::warning::Warning;
 
 /// Batches that may be on their way to the medium: what else is ready waits, and grows.
 const BACKLOG_MAX: usize = 32;
@@ -76,7 +78,32 @@ struct Question {
 }
 
 impl Spooling {
-    pub(super) fn new(link: Arc<Link>, base: usize, empty: bool) -> Self {
+    /// Starts the spool's thread. What the last life knew of topics is known: without a cluster, too, a record has its
+    /// partition. `base` is the first slot behind those of the accumulator.
+    pub(super) fn begin(
+        begun: Begun,
+        state: &mut State,
+        base: usize,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, ConfigError> {
+        warnings.extend(begun.warnings);
+        for (name, partitions) in begun.topics.into_iter().filter(|(_, partitions)| *partitions > 0) {
+            let Ok((topic, _)) = state.topic(&name) else { break };
+            let view = TopicView::Known { partitions };
+            state.accumulator.handle_topic(topic, view);
+            state.topics[usize::from(topic.0)].view = view;
+        }
+        begun.writer.spawn().map_err(|error| {
+            ConfigError::invalid(
+                "spool.dir",
+                "a thread for it".into(),
+                format!("the system has none: {error}"),
+            )
+        })?;
+        Ok(Self::new(begun.link, base, begun.empty))
+    }
+
+    fn new(link: Arc<Link>, base: usize, empty: bool) -> Self {
         Self {
             link,
             base,

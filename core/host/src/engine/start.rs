@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
 use felice_core::compression::Compression;
-use felice_core::event::TopicView;
 use felice_core::sasl::Mechanism;
 use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 
@@ -20,7 +19,7 @@ use crate::delivery::{Entry, Table};
 use crate::dispatcher::Job;
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
-use crate::spool::{self, Begun};
+use crate::spool;
 use crate::storage::{Heap, HeapBlock, table};
 use crate::waiters::Waiters;
 use crate::warning::Warning;
@@ -81,7 +80,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
     }
     let spooling =
-        spool.map(|begun| begin_spooling(begun, &mut state, batches, &mut warnings)).transpose()?;
+        spool.map(|begun| Spooling::begin(begun, &mut state, batches, &mut warnings)).transpose()?;
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
     for warning in warnings {
         if shared.callbacks.warning.is_some() {
@@ -109,27 +108,6 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         token_provider,
     };
     Ok((shared, engine))
-}
-
-/// Starts the spool's thread. What the last life knew of topics is known: without a cluster, too, a record has its
-/// partition.
-fn begin_spooling(
-    begun: Begun,
-    state: &mut State,
-    batches: usize,
-    warnings: &mut Vec<Warning>,
-) -> Result<Spooling, ConfigError> {
-    warnings.extend(begun.warnings);
-    for (name, partitions) in begun.topics.into_iter().filter(|(_, partitions)| *partitions > 0) {
-        let Ok((topic, _)) = state.topic(&name) else { break };
-        let view = TopicView::Known { partitions };
-        state.accumulator.handle_topic(topic, view);
-        state.topics[usize::from(topic.0)].view = view;
-    }
-    begun.writer.spawn().map_err(|error| {
-        ConfigError::invalid("spool.dir", "a thread for it".into(), format!("the system has none: {error}"))
-    })?;
-    Ok(Spooling::new(begun.link, batches, begun.empty))
 }
 
 /// A batch has a block at least, so there are never more batches than blocks. With much memory there are far fewer: all
