@@ -9,6 +9,7 @@ pub mod fuzzing;
 pub mod hostile;
 pub mod java;
 pub mod kafka;
+pub mod lives;
 pub mod protocol;
 pub mod proxy;
 pub mod simulation;
