@@ -22,7 +22,7 @@ pub struct Stamp {
     pub producer_epoch: i16,
     /// The partition's record that had sequence 0.
     pub base: u64,
-    /// The life that sent under it: frames of another one never go under its numbers.
+    /// The life that sent under it: frames of a later one never go under its numbers.
     pub life: u32,
 }
 
@@ -67,9 +67,10 @@ impl PartitionSlot {
         parked: false,
     };
 
-    /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known.
+    /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
+    /// sends what former ones have written, too; but what it has not seen it has not sent.
     pub(super) fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {
-        self.stamp.filter(|stamp| stamp.life == life && sequence >= stamp.base && sequence < self.former)
+        self.stamp.filter(|stamp| life <= stamp.life && sequence >= stamp.base && sequence < self.former)
     }
 }
 

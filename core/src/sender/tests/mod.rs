@@ -9,8 +9,11 @@ mod faults;
 mod hostile;
 mod ids;
 mod lessons;
+mod numberings;
 mod pieces;
 mod plain;
+mod producers;
+mod resumed;
 mod rig;
 mod sasl;
 #[cfg(feature = "scram")]

@@ -193,6 +193,44 @@ fn init_producer_id_answers() {
 }
 
 #[test]
+fn describe_producers_answers() {
+    let mut items = std::vec![
+        Item::Value(Field::ThrottleTimeMs, Value::I32(4)),
+        Item::Start(Field::Topics, 1),
+        Item::Next(Field::Topics),
+        Item::Value(Field::TopicName, Value::Text(Some("readings"))),
+        Item::Start(Field::Partitions, 2),
+        Item::Next(Field::Partitions),
+        Item::Value(Field::PartitionIndex, Value::I32(2)),
+        Item::Value(Field::ErrorCode, Value::I16(0)),
+        Item::Start(Field::Producers, 2),
+    ];
+    for (id, epoch, last_sequence) in [(4000, 3, i32::MAX), (4001, 0, 17)] {
+        items.extend([
+            Item::Next(Field::Producers),
+            Item::Value(Field::ProducerId, Value::I64(id)),
+            Item::Value(Field::ProducerEpoch, Value::I32(epoch)),
+            Item::Value(Field::LastSequence, Value::I32(last_sequence)),
+            Item::EndOfElement(Field::Producers),
+        ]);
+    }
+    items.extend([
+        Item::End(Field::Producers),
+        Item::EndOfElement(Field::Partitions),
+        Item::Next(Field::Partitions),
+        Item::Value(Field::PartitionIndex, Value::I32(3)),
+        Item::Value(Field::ErrorCode, Value::I16(6)),
+        Item::Start(Field::Producers, 0),
+        Item::End(Field::Producers),
+        Item::EndOfElement(Field::Partitions),
+        Item::End(Field::Partitions),
+        Item::EndOfElement(Field::Topics),
+        Item::End(Field::Topics),
+    ]);
+    check(ApiKey::DescribeProducers, 0, items);
+}
+
+#[test]
 fn sasl_answers() {
     let mut items =
         std::vec![Item::Value(Field::ErrorCode, Value::I16(33)), Item::Start(Field::Mechanisms, 2)];
@@ -252,7 +290,7 @@ fn refused_api_versions_end_at_the_error_code() {
 }
 
 /// What an ApiVersions answer of version 0 with these entries leads to.
-fn negotiated(entries: &[(i16, i16, i16)]) -> [Option<i16>; 5] {
+fn negotiated(entries: &[(i16, i16, i16)]) -> [Option<i16>; 6] {
     let mut body = std::vec![0, 0];
     body.extend((entries.len() as i32).to_be_bytes());
     for (key, min, max) in entries {
@@ -274,19 +312,20 @@ fn negotiated(entries: &[(i16, i16, i16)]) -> [Option<i16>; 5] {
         ApiKey::InitProducerId,
         ApiKey::SaslHandshake,
         ApiKey::SaslAuthenticate,
+        ApiKey::DescribeProducers,
     ]
     .map(|api| versions.pick(api))
 }
 
 #[test]
 fn the_highest_common_version_is_picked() {
-    let all = [Some(13), Some(13), Some(5), Some(1), Some(2)];
-    let kafka_4_3 = [(0, 0, 13), (3, 0, 13), (17, 0, 1), (18, 0, 4), (22, 0, 6), (36, 0, 2), (99, 0, 9)];
+    let all = [Some(13), Some(13), Some(5), Some(1), Some(2), Some(0)];
+    let kafka_4_3 = [(0, 0, 13), (3, 0, 13), (17, 0, 1), (18, 0, 4), (22, 0, 6), (36, 0, 2), (61, 0, 0)];
     assert_eq!(negotiated(&kafka_4_3), all);
     let kafka_2_1 = [(0, 0, 7), (1, 0, 10), (3, 0, 7), (17, 0, 1), (18, 0, 2), (22, 0, 1), (36, 0, 0)];
-    assert_eq!(negotiated(&kafka_2_1), [Some(7), Some(7), Some(1), Some(1), Some(0)]);
-    assert_eq!(negotiated(&[(0, 0, 6), (3, 14, 20), (22, 3, 2), (17, 0, 0), (36, 3, 4)]), [None; 5]);
-    assert_eq!(negotiated(&[]), [None; 5]);
+    assert_eq!(negotiated(&kafka_2_1), [Some(7), Some(7), Some(1), Some(1), Some(0), None]);
+    assert_eq!(negotiated(&[(0, 0, 6), (3, 14, 20), (22, 3, 2), (17, 0, 0), (36, 3, 4)]), [None; 6]);
+    assert_eq!(negotiated(&[]), [None; 6]);
     assert_eq!(negotiated(&[(0, i16::MIN, i16::MAX), (0, i16::MAX, i16::MIN)])[0], None);
 }
 

@@ -236,13 +236,14 @@ fn mutate(random: &mut Random, body: &mut Vec<u8>) {
 
 #[test]
 fn mutated_answers_never_panic() {
-    const APIS: [ApiKey; 6] = [
+    const APIS: [ApiKey; 7] = [
         ApiKey::Produce,
         ApiKey::Metadata,
         ApiKey::SaslHandshake,
         ApiKey::ApiVersions,
         ApiKey::InitProducerId,
         ApiKey::SaslAuthenticate,
+        ApiKey::DescribeProducers,
     ];
     let frames: Vec<(ApiKey, i16, Vec<u8>)> = GOLDEN
         .lines()
