@@ -88,8 +88,11 @@ impl<S: Storage> Sender<S> {
             // The batch that was to be the first has failed.
             Note::Missing | Note::Told(_) | Note::Written(_) => {}
         }
-        self.partitions.get_mut(partition).note = Note::Due;
-        self.notes_due += 1;
+        // A later life will want to know of this very log what became of the batch: the id says which one it is.
+        if !self.awaits_topic_id(partition) {
+            self.partitions.get_mut(partition).note = Note::Due;
+            self.notes_due += 1;
+        }
         false
     }
 
