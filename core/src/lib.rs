@@ -27,6 +27,7 @@ pub mod sasl;
 pub mod sender;
 pub mod serializer;
 mod spans;
+pub mod spool;
 #[cfg(test)]
 mod test_storage;
 pub mod time;

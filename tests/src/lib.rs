@@ -13,5 +13,6 @@ pub mod lives;
 pub mod protocol;
 pub mod proxy;
 pub mod simulation;
+pub mod spooled;
 pub mod tls;
 pub mod verifiable;
