@@ -273,14 +273,14 @@ fn a_batch_without_blocks_for_its_plain_records_stays_compressed() {
     let record = || Expected { timestamp: 0, key: None, value: Some("x".repeat(200)), headers: Vec::new() };
     let mut packed = batch(&[record(), record(), record()], 16);
     packed.seal();
-    let (mut reserve, mut surplus) = (Pool::new(), crate::memory::Chain::new());
+    let (mut reserve, mut surplus) = (Pool::new(), Chain::new());
     for _ in 0..100 {
         assert!(reserve.add(BoxBlock::new(16)).is_ok());
     }
     packed.compress(&mut Runs, Compression::Lz4, &mut reserve, &mut surplus);
     assert_eq!((packed.attributes(), reserve.free()), (Compression::Lz4 as i16, 100));
     let bytes = packed.bytes();
-    let mut nothing = crate::memory::Chain::new();
+    let mut nothing = Chain::new();
     assert!(packed.decompress(&mut Runs, &mut reserve, &mut nothing).is_err());
     assert_eq!((packed.bytes(), reserve.free(), nothing.blocks()), (bytes, 100, 0));
     assert!(packed.decompress(&mut Runs, &mut reserve, &mut surplus).is_ok());
