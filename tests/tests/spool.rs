@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use felice_host::surface::{ErrorKind, Header, ProducerRecord, Warning};
+use felice_host::surface::{ErrorCode as Code, ErrorKind, Header, ProducerRecord, Warning};
 use felice_host::{BuildError, Builder, ConfigError};
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, wait_until};
-use felice_tests::cluster::Broker;
+use felice_tests::cluster::{Broker, Fault};
 use felice_tests::for_each_front_end;
+use felice_tests::protocol::{ApiKey, ErrorCode};
 use felice_tests::require_kafka;
 use felice_tests::spooled::{Directory, PARTITIONS, check};
 
@@ -172,6 +173,33 @@ fn a_full_spool_refuses_and_recovers<F: FrontEnd>() {
     assert_eq!(check(&target.read("full"), &durable), number as usize);
 }
 
+/// What may pass is tried again; what never will fails, and what stands behind it goes on.
+fn what_may_pass_is_tried_again_and_what_may_not_fails<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("refused", 1);
+    let refuse = |code, times| {
+        let fault = Fault::error(ApiKey::PRODUCE, code).times(times);
+        target.cluster().with(|cluster| cluster.inject(fault));
+    };
+    let undelivered = Arc::new(Mutex::new(0));
+    let heard = Arc::clone(&undelivered);
+    let builder = builder::<F>(&target.bootstrap(), &directory);
+    let builder = builder.on_undelivered(move |_| *heard.lock().unwrap() += 1);
+    let producer = builder.build().expect("the settings fit");
+    let send = |value| producer.send(&ProducerRecord::new("refused", value)).expect("there is room");
+    refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED, 2);
+    assert_eq!(send("allowed later").get().expect("it is tried again").offset(), 0);
+    refuse(ErrorCode::INVALID_TIMESTAMP, 1);
+    let Err(NoMetadata::Failed(error)) = send("never").get() else { panic!("it was refused") };
+    assert_eq!(error.kind(), ErrorKind::Broker(Code::INVALID_TIMESTAMP));
+    refuse(ErrorCode::INVALID_TIMESTAMP, 1);
+    drop(send("never, and nobody waits"));
+    wait_until("somebody hears of it", || *undelivered.lock().unwrap() == 1);
+    assert_eq!(send("goes on").get().expect("it is stored").offset(), 1);
+    producer.close(PATIENCE).expect("nothing failed since");
+    assert_eq!(target.read("refused").len(), 2);
+}
+
 /// Killed again and again while it sends: each record that was said to be durable is in the log, once, in order.
 fn survive_kills(target: &Target, front_end: &str, kills: usize, mut trouble: impl FnMut(usize)) {
     let (topic, directory) = (format!("killed-{front_end}"), Directory::new());
@@ -224,6 +252,7 @@ for_each_front_end! {
     a_directory_is_used_by_one_producer
     without_a_directory_there_is_memory
     a_full_spool_refuses_and_recovers
+    what_may_pass_is_tried_again_and_what_may_not_fails
     kills_on_the_simulated_cluster
     kills_on_real_kafka
 }
