@@ -98,7 +98,7 @@ impl<S: Storage> Sender<S> {
 
     /// The next numbering to write down.
     pub(super) fn numbering_event(&mut self) -> Option<Event<S::Block>> {
-        while self.notes_due > 0 && !self.closed {
+        while self.notes_due > 0 {
             let Some(partition) = self.partitions.next_due_note() else {
                 self.notes_due = 0;
                 break;
