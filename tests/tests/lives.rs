@@ -3,7 +3,7 @@
 use felice_tests::lives::{self, Report, Way};
 
 /// Seeds for each way.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 
 fn every_seed(way: Way) -> Report {
     let mut sum = Report::default();

@@ -8,6 +8,7 @@ use std::vec::Vec;
 use super::append::{Place, append};
 use super::*;
 use crate::checksum::crc32c;
+use crate::compression::tests::Runs;
 use crate::id::TopicId;
 use crate::memory::Pool;
 use crate::record::{Header, Placement, Record, record_bytes};
@@ -264,4 +265,24 @@ fn what_is_no_batch_of_plain_records_is_left_as_it_is() {
     damaged.count = 4;
     assert!(!damaged.skip_first(1, &mut pool), "there are only three records");
     assert_eq!((damaged.bytes(), damaged.first, pool.free()), (whole, 0, 1));
+}
+
+/// It came compressed: there may be no blocks for more. What its neighbours need is not taken for it.
+#[test]
+fn a_batch_without_blocks_for_its_plain_records_stays_compressed() {
+    let record = || Expected { timestamp: 0, key: None, value: Some("x".repeat(200)), headers: Vec::new() };
+    let mut packed = batch(&[record(), record(), record()], 16);
+    packed.seal();
+    let (mut reserve, mut surplus) = (Pool::new(), Chain::new());
+    for _ in 0..100 {
+        assert!(reserve.add(BoxBlock::new(16)).is_ok());
+    }
+    packed.compress(&mut Runs, Compression::Lz4, &mut reserve, &mut surplus);
+    assert_eq!((packed.attributes(), reserve.free()), (Compression::Lz4 as i16, 100));
+    let bytes = packed.bytes();
+    let mut nothing = Chain::new();
+    assert!(packed.decompress(&mut Runs, &mut reserve, &mut nothing).is_err());
+    assert_eq!((packed.bytes(), reserve.free(), nothing.blocks()), (bytes, 100, 0));
+    assert!(packed.decompress(&mut Runs, &mut reserve, &mut surplus).is_ok());
+    assert_eq!(reserve.free(), 100);
 }

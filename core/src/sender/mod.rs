@@ -288,6 +288,11 @@ impl<S: Storage> Sender<S> {
     /// topic must have been [added](Self::add_topic). It is asked again, after `retry.backoff.ms` and more, until somebody
     /// can answer; with [`close`](Self::close) the question is forgotten.
     ///
+    /// What it tells is no acknowledgement: it may not be replicated yet, and a broker that does not lead any more answers, too.
+    /// So the batch that ends with that sequence is to be [resumed](Self::resume), and when it is acknowledged, all before it
+    /// are; the batches before that one need not be sent once more. Behind a sequence within a batch, which was sent in
+    /// parts, the rest is resumed ([`Batch::skip_first`](crate::batch::Batch::skip_first)).
+    ///
     /// A user needs READ on the topic for it. The answer lists all producers of the partition, those of others too.
     ///
     /// False where [`PRODUCERS_ASKED_MAX`] are asked for at the same time, the topic is not known, or the sender is closed.

@@ -88,14 +88,17 @@ impl<S: Storage> Sender<S> {
             // The batch that was to be the first has failed.
             Note::Missing | Note::Told(_) | Note::Written(_) => {}
         }
-        self.partitions.get_mut(partition).note = Note::Due;
-        self.notes_due += 1;
+        // A later life will want to know of this very log what became of the batch: the id says which one it is.
+        if !self.awaits_topic_id(partition) {
+            self.partitions.get_mut(partition).note = Note::Due;
+            self.notes_due += 1;
+        }
         false
     }
 
     /// The next numbering to write down.
     pub(super) fn numbering_event(&mut self) -> Option<Event<S::Block>> {
-        while self.notes_due > 0 && !self.closed {
+        while self.notes_due > 0 {
             let Some(partition) = self.partitions.next_due_note() else {
                 self.notes_due = 0;
                 break;

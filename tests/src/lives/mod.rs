@@ -59,7 +59,7 @@ pub fn run(seed: u64, way: Way) -> Report {
     for number in 1..=lives {
         let mut life = Life::new(number as u32, dice.split(), std::mem::take(&mut sockets));
         life.begin(&mut world, &mut spool);
-        for _ in 0..dice.magnitude(1, 400) {
+        for _ in 0..dice.magnitude(30, 3_000) {
             life.step(&mut world, &mut spool);
         }
         if number == lives {

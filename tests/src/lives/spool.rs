@@ -144,7 +144,10 @@ impl Spool {
         }
         let told = &mut log.frames[due.frame].ack;
         if let (Some(before), true) = (*told, ack.base_offset >= 0) {
-            assert!(before.base_offset < 0 || before == ack, "it is told at two offsets");
+            assert!(
+                before.base_offset < 0 || before.base_offset == ack.base_offset,
+                "{due:?}: {before:?}, then {ack:?}"
+            );
         }
         *told = Some(if ack.base_offset >= 0 { ack } else { told.unwrap_or(ack) });
         self.report.somewhere += u64::from(due.numbers.is_some() && ack.base_offset < 0);

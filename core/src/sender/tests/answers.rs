@@ -103,8 +103,11 @@ pub(super) fn producers(partition: i32, error: i16, producers: &[(i64, i32, i32)
     producers_of(&[(partition, error, producers)])
 }
 
+/// A partition's part of such an answer.
+type Remembered<'a> = (i32, i16, &'a [(i64, i32, i32)]);
+
 /// What a leader remembers of producers, for each of some partitions.
-pub(super) fn producers_of(partitions: &[(i32, i16, &[(i64, i32, i32)])]) -> Vec<u8> {
+pub(super) fn producers_of(partitions: &[Remembered<'_>]) -> Vec<u8> {
     let length = |out: &mut Vec<u8>, elements: usize| {
         let mut rest = elements + 1;
         while rest >= 0x80 {

@@ -112,6 +112,10 @@ fn it_is_asked_again_until_somebody_can_answer() {
     rig.advance(Duration::from_secs(2));
     let (again, _) = asked(&mut rig, 0);
     assert_eq!(again.body, request.body);
+    rig.answer(0, &again, &answers::producers(0, 7, &[]));
+    assert_eq!(rig.next_request(0), None, "not before the backoff");
+    rig.advance(Duration::from_secs(2));
+    let (again, _) = asked(&mut rig, 0);
     // It is still loading the log, perhaps.
     rig.answer(0, &again, &answers::producers(0, 5, &[]));
     assert!(!rig.next_is(0, 61), "not before the backoff");

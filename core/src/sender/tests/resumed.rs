@@ -41,7 +41,8 @@ fn what_the_broker_has_is_acknowledged_and_what_it_has_not_is_stored() {
     assert!(rig.resume(0, 2, under(10, true)));
     assert!(!rig.resume(0, 2, under(12, false)), "one after the other");
     answer_next(&mut rig, OLD, (3, 10), 0, 70);
-    assert!(rig.resume(0, 2, under(12, false)));
+    assert!(rig.resume(0, 2, under(12, true)));
+    assert!(!rig.resume(0, 2, under(14, false)), "also behind one that is confirmed");
     answer_next(&mut rig, OLD, (3, 12), 0, 72);
     assert_eq!(rig.outcomes(), vec![(0, Ok(70)), (1, Ok(72))]);
 }
