@@ -39,6 +39,11 @@ pub struct PartitionSlot {
     /// What former lives had written.
     pub(super) former: u64,
     pub(super) stamp: Option<Stamp>,
+    /// All before it is in the leader's log, as that said. It is done when the frame that ends there, or goes beyond, is
+    /// acknowledged: a log that is not replicated yet may go with its leader.
+    pub(super) cut: Option<u64>,
+    /// That frame is acknowledged: what stands before it is done, as soon as reading has passed it.
+    pub(super) is_confirmed: bool,
     pub(super) last_frame: u64,
     pub(super) question: Question,
     /// Nothing of it is read for now.
@@ -62,6 +67,8 @@ impl PartitionSlot {
         done: 0,
         former: 0,
         stamp: None,
+        cut: None,
+        is_confirmed: false,
         last_frame: 0,
         question: Question::Open,
         parked: false,

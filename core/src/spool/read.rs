@@ -197,6 +197,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// What to do with a frame at the cursor.
     fn judge(&mut self, partition: u32, head: &FrameHead, place: Place) -> Verdict {
+        if let Some(verdict) = self.judge_cut(partition, head, place) {
+            return verdict;
+        }
         let slot = self.partitions.get(partition);
         if head.end() <= slot.read {
             return Verdict::Pass;
@@ -222,6 +225,54 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return Verdict::Pass;
         }
         Verdict::Take
+    }
+
+    /// What stands before the frame that is to confirm a leader's answer waits for that.
+    fn judge_cut(&mut self, partition: u32, head: &FrameHead, place: Place) -> Option<Verdict> {
+        let slot = self.partitions.get_mut(partition);
+        let cut = slot.cut?;
+        if head.end() <= slot.done {
+            return Some(Verdict::Pass);
+        }
+        if head.end() < cut {
+            if !slot.is_confirmed {
+                return Some(Verdict::Later);
+            }
+            self.counts.found_stored += head.end() - slot.done.max(head.sequence);
+            slot.done = head.end();
+            slot.read = slot.read.max(head.end());
+            self.segments.finish_frame(place.segment);
+            return Some(Verdict::Pass);
+        }
+        if slot.is_confirmed {
+            slot.cut = None;
+            self.advance_done(partition);
+        }
+        None
+    }
+
+    /// The frame that ends at the cut is acknowledged, or can never be: what stands before it is done.
+    fn confirm_cut(&mut self, partition: u32, from: u64, end: u64) {
+        let slot = self.partitions.get_mut(partition);
+        if slot.cut.is_none_or(|cut| end < cut) {
+            return;
+        }
+        if from <= slot.done {
+            slot.cut = None;
+        } else {
+            slot.is_confirmed = true;
+            self.go_back();
+        }
+    }
+
+    /// The leader does not know what one has said that it has: what stands before the cut is sent again after all.
+    pub(super) fn deny_cut(&mut self, partition: u32) {
+        let slot = self.partitions.get_mut(partition);
+        if slot.cut.is_some() && !slot.is_confirmed {
+            slot.cut = None;
+            slot.read = slot.done;
+            self.go_back();
+        }
     }
 
     /// Reads the frame that [`poll_next`](Self::poll_next) has told of, into blocks of the pool.
@@ -251,7 +302,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.found = None;
         let slot = self.partitions.get_mut(partition);
         slot.read = head.end();
-        let skip = slot.done.saturating_sub(head.sequence);
+        // The leader may have a part of a frame that went out in parts.
+        let stored = slot.cut.filter(|cut| *cut < head.end()).unwrap_or(0).max(slot.done);
+        let skip = stored.saturating_sub(head.sequence);
         let stamp = slot.is_in_doubt(head.life, head.sequence);
         let frame = Frame {
             partition: SpoolPartition(partition),
@@ -324,6 +377,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.changed = true;
         self.partitions.get_mut(partition).read = head.end();
         self.segments.finish_frame(place.segment);
+        self.confirm_cut(partition, head.sequence, head.end());
         self.advance_done(partition);
     }
 
@@ -337,6 +391,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         slot.done = true;
         self.segments.get_mut(place.segment).in_hand -= 1;
         self.segments.finish_frame(place.segment);
+        self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
         self.advance_done(partition);
     }
 
@@ -375,28 +430,32 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
     }
 
-    /// What [`Next::Ask`] asked for. The count of records that the broker has, beyond those that were known to be stored.
-    pub fn answer(&mut self, partition: SpoolPartition, answer: ProducerState) -> u64 {
+    /// What [`Next::Ask`] asked for: a partition's leader has a former life's records up to there, or knows nothing. That is no
+    /// acknowledgement, since the log may not be replicated yet. So the last frame that it has is sent once more, under its
+    /// numbers, and what stands before it is done with that one. Where the leader has records that are not here any more,
+    /// it has to do as it is: their numbers are not known.
+    pub fn answer(&mut self, partition: SpoolPartition, answer: ProducerState) {
         let slot = self.partitions.get_mut(partition.0);
         slot.question = Question::Answered;
-        let before = slot.done;
         if let (Some(stamp), ProducerState::Active { producer_epoch, last_sequence }) = (slot.stamp, answer)
             && producer_epoch == stamp.producer_epoch
             && last_sequence >= 0
         {
             // Sequences wrap: it is the end that is next to what was known, within half a turn.
+            let before = slot.done;
             let known = before.saturating_sub(stamp.base) % SEQUENCES;
             let end = (u64::from(last_sequence.cast_unsigned()) + 1) % SEQUENCES;
             let ahead = (end + SEQUENCES - known) % SEQUENCES;
-            if ahead < SEQUENCES / 2 {
-                slot.done = (before.max(stamp.base) + ahead).min(slot.former).max(before);
+            let end = if ahead < SEQUENCES / 2 { before.max(stamp.base) + ahead } else { before };
+            if end > slot.former {
+                self.counts.found_stored += slot.former - before;
+                slot.done = slot.former;
+            } else if end > before {
+                slot.cut = Some(end);
             }
+            self.changed = true;
         }
-        let stored = slot.done - before;
-        self.counts.found_stored += stored;
-        self.changed |= stored > 0;
         self.go_back();
-        stored
     }
 
     /// Reads on from the first frame that was passed over.
@@ -412,6 +471,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     fn advance_done(&mut self, partition: u32) {
         let first = self.hands.first(partition);
         let slot = self.partitions.get_mut(partition);
+        if slot.cut.is_some() {
+            return;
+        }
         slot.done = first.map_or(slot.read, |first| first.min(slot.read)).max(slot.done);
         self.hands.forget(partition, slot.done);
         self.changed = true;

@@ -111,23 +111,55 @@ fn what_was_numbered_anew_is_in_doubt_under_the_new_numbers() {
     assert_eq!(numbers, [(4, 0), (4, 3), (4, 6)]);
 }
 
+fn last(last_sequence: i32) -> ProducerState {
+    ProducerState::Active { producer_epoch: PRODUCER.1, last_sequence }
+}
+
+/// Of the frames that begin with sequence 0 and 3, and a new one behind them.
 #[test]
-fn an_answer_cuts_off_what_is_stored() {
-    for (last, expected) in [(-1, (3, 0)), (2, (2, 0)), (4, (2, 2)), (5, (1, 0)), (1000, (1, 0))] {
+fn an_answer_cuts_off_what_is_stored_but_for_the_last_frame_which_is_sent_once_more() {
+    for (answer, expected, skip, stored) in [
+        (ProducerState::Unknown, &[3, 6, 9][..], 0, 0),
+        (last(-1), &[3, 6, 9], 0, 0),
+        (last(2), &[3, 6, 9], 0, 0),
+        (last(4), &[6, 9], 2, 3),
+        (last(5), &[6, 9], 0, 3),
+        // More than there is: the end was lost with the power, and its numbers with it.
+        (last(1000), &[9], 0, 6),
+    ] {
         let mut spool = next_life(&mut sent());
         append(&mut spool, 3);
-        let last_sequence = last & i32::MAX;
-        let answer = ProducerState::Active { producer_epoch: PRODUCER.1, last_sequence };
-        let answer = if last < 0 { ProducerState::Unknown } else { answer };
         let frames = read_all(&mut spool, answer);
-        assert_eq!((frames.len(), frames[0].skip), expected, "{last}");
+        let sequences: Vec<_> = frames.iter().map(|frame| frame.sequence).collect();
+        assert_eq!((&sequences[..], frames[0].skip), (expected, skip), "{answer:?}");
         if let Some(numbers) = frames[0].numbers {
-            assert_eq!(numbers.base_sequence, last + 1);
+            assert_eq!(numbers.base_sequence, frames[0].sequence as i32 - 3 + skip as i32);
         }
-        assert_eq!(spool.counts().found_stored, (last + 1).clamp(0, 6) as u64);
+        // Nothing is done before the leader has acknowledged the last one.
+        let held = if stored == 6 { 1 } else { 3 };
+        assert_eq!(spool.frames(), held, "{answer:?}");
         frames.iter().for_each(|frame| spool.done(frame));
-        assert!(spool.is_empty());
+        assert!(read_all(&mut spool, answer).is_empty());
+        assert!(spool.is_empty(), "{answer:?}");
+        assert_eq!(spool.counts().found_stored, stored, "{answer:?}");
+        spool.checkpoint().unwrap();
+        assert!(next_life(&mut spool).is_empty());
     }
+}
+
+/// Another broker leads by the time of the last frame, and has none of it: a numbering begins.
+#[test]
+fn a_log_that_was_lost_after_the_answer_is_sent_again() {
+    let mut spool = next_life(&mut sent());
+    let frames = read_all(&mut spool, last(5));
+    assert_eq!((frames.len(), frames[0].sequence), (1, 6));
+    spool.note(frames[0].partition, PRODUCER.0, PRODUCER.1 + 1, frames[0].sequence);
+    let again = read_all(&mut spool, last(5));
+    assert_eq!((again.len(), again[0].sequence, again[0].numbers), (1, 3, None));
+    spool.done(&frames[0]);
+    assert_eq!(spool.frames(), 1);
+    spool.done(&again[0]);
+    assert!(spool.is_empty());
 }
 
 #[test]
@@ -141,23 +173,15 @@ fn another_epoch_says_nothing() {
 #[test]
 fn sequences_wrap() {
     let mut spool = sent();
-    // As if the numbering had begun so long ago that the second frame ends with the last sequence.
-    let partition = spool.partitions.all()[0];
-    let base = partition.next.wrapping_sub(3).wrapping_sub(1 << 31);
-    let slot = &mut spool.partitions.all()[0];
+    // As if the numbering had begun so long ago that the third frame begins with sequence 0 again.
     let far = 1 << 40;
-    (slot.next, slot.read, slot.done) = (far + 9, far + 9, far + 3);
-    assert!(base > 0);
-    slot.stamp = Some(Stamp { producer_id: 4000, producer_epoch: 3, base: far + 6 - (1 << 31), life: 1 });
     let slot = &mut spool.partitions.all()[0];
-    slot.former = far + 9;
-    spool.life = 2;
-    let partition = SpoolPartition(0);
-    let stored =
-        spool.answer(partition, ProducerState::Active { producer_epoch: 3, last_sequence: i32::MAX });
-    assert_eq!(stored, 3);
-    let stored = spool.answer(partition, ProducerState::Active { producer_epoch: 3, last_sequence: 2 });
-    assert_eq!(stored, 3);
+    (slot.next, slot.read, slot.done, slot.former) = (far + 9, far + 9, far + 3, far + 9);
+    slot.stamp = Some(Stamp { producer_id: 4000, producer_epoch: 3, base: far + 6 - (1 << 31), life: 1 });
+    for (last_sequence, cut) in [(i32::MAX, far + 6), (0, far + 7), (2, far + 9)] {
+        spool.answer(SpoolPartition(0), last(last_sequence));
+        assert_eq!(spool.partitions.all()[0].cut, Some(cut));
+    }
 }
 
 #[test]
