@@ -70,11 +70,6 @@ enum State {
 }
 
 impl Session {
-    /// Whether the client has proved who it is, and heard, or could have heard, the same of the broker.
-    pub(crate) fn is_accepted(&self) -> bool {
-        self.accepted.is_some()
-    }
-
     /// Whether a request is read at all.
     pub(super) fn admits(&self, api_key: ApiKey, now_us: u64) -> bool {
         match self.accepted {

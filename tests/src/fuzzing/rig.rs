@@ -19,7 +19,8 @@ use felice_host::{Codecs, Wanted};
 
 use super::input::Input;
 use crate::cluster::{Cluster, ClusterConfig, Release, Reply, Session, SupportedVersions};
-use crate::protocol::ApiKey;
+use crate::protocol::sasl::SaslAuthenticateResponse;
+use crate::protocol::{ApiKey, decode_request, decode_response};
 use crate::simulation::sasl::{PASSWORD, Proof, SaslPlan};
 use crate::simulation::storage::{SimBlock, SimStorage, table};
 
@@ -55,27 +56,52 @@ pub(super) struct Link {
     session: Session,
     /// The client has begun to say who it is.
     presented: bool,
+    /// What shows that the broker knows the password, and what has come from it since the client asked.
+    signature: Option<Vec<u8>>,
+    heard: Vec<u8>,
 }
 
 impl Link {
+    /// The broker's proper answer to a request. Of SCRAM the last one has the signature.
+    fn note_answer(&mut self, request: &[u8], frame: &[u8]) {
+        let Ok((header, _)) = decode_request(request) else { return };
+        if header.api_key == ApiKey::SASL_AUTHENTICATE {
+            let answer = decode_response(header.api_version, &frame[4..]);
+            let (_, answer): (_, SaslAuthenticateResponse<'_>) = answer.expect("it was just encoded");
+            self.signature = answer.auth_bytes.starts_with(b"v=").then(|| answer.auth_bytes.to_vec());
+        }
+    }
+
+    fn has_heard_signature(&self) -> bool {
+        self.signature.as_ref().is_some_and(|signature| contains(&self.heard, signature))
+    }
+
     /// Nothing is asked of a broker that has not heard who asks, or could not prove what it has to prove; and no
     /// password is seen that is not to be seen.
     fn check_proof(&mut self, proof: Proof, request: &[u8]) {
         let api = ApiKey(i16::from_be_bytes([request[0], request[1]]));
         match api {
-            ApiKey::API_VERSIONS | ApiKey::SASL_HANDSHAKE => {}
+            ApiKey::API_VERSIONS => {}
+            ApiKey::SASL_HANDSHAKE => {
+                self.signature = None;
+                self.heard.clear();
+            }
             ApiKey::SASL_AUTHENTICATE => self.presented = true,
             _ => {
                 assert!(self.presented, "{api:?} before anybody has said who asks");
-                assert!(!proof.is_mutual() || self.session.is_accepted(), "{api:?} to an impostor");
+                assert!(!proof.is_mutual() || self.has_heard_signature(), "{api:?} to an impostor");
             }
         }
-        let seen = request.windows(PASSWORD.len()).any(|bytes| bytes == PASSWORD.as_bytes());
+        let seen = contains(request, PASSWORD.as_bytes());
         assert!(
             !seen || (proof, api) == (Proof::Plain, ApiKey::SASL_AUTHENTICATE),
             "{api:?} has the password"
         );
     }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|bytes| bytes == part)
 }
 
 /// See the [module](self).
@@ -191,6 +217,8 @@ impl Rig {
                 requests: VecDeque::new(),
                 session: Session::default(),
                 presented: false,
+                signature: None,
+                heard: Vec::new(),
             };
             self.links.insert(connection.slot, link);
             self.producer.handle_connected(self.now(), connection);
@@ -219,7 +247,10 @@ impl Rig {
         let request = link.requests.remove(behind)?;
         let (now, session) = (EPOCH_US + self.now, &mut link.session);
         match self.cluster.handle_request_of(session, now, link.broker_id, &request) {
-            Reply::Response { frame, .. } => Some(frame),
+            Reply::Response { frame, .. } => {
+                link.note_answer(&request, &frame);
+                Some(frame)
+            }
             Reply::Nothing | Reply::Stall => None,
             Reply::Close => {
                 self.cut(slot);
@@ -231,8 +262,12 @@ impl Rig {
     /// Bytes come, in pieces of `piece` bytes.
     pub(super) fn receive(&mut self, slot: u16, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
-            let Some(link) = self.links.get(&slot) else { return };
-            let failed = self.producer.handle_received(self.now(), link.connection, piece).is_err();
+            let now = self.now();
+            let Some(link) = self.links.get_mut(&slot) else { return };
+            if self.proof.is_some() {
+                link.heard.extend(piece);
+            }
+            let failed = self.producer.handle_received(now, link.connection, piece).is_err();
             self.turn();
             assert!(!failed || !self.links.contains_key(&slot), "a broken connection is closed");
         }

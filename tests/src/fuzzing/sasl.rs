@@ -127,6 +127,10 @@ fn bent(message: &[u8], input: &mut Input<'_>) -> Vec<u8> {
         3 => parts[at].truncate(input.below(100)),
         4 => parts.swap(0, at),
         5 => parts[at].resize(400 + input.below(200), b'A'),
+        6 if !parts[at].is_empty() => {
+            let byte = input.below(parts[at].len());
+            parts[at][byte] = b'A' + input.below(26) as u8;
+        }
         _ => {}
     }
     parts.join(&b',')
