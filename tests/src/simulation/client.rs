@@ -314,8 +314,8 @@ impl Client {
                 Event::Transmit(connection) => self.write(around, connection),
                 Event::Token(connection) => {
                     let token = Token::new(TOKEN, &[]).expect("visible characters");
-                    // The function that has tokens fails now and then.
-                    let token = (!around.stormy || !self.dice.one_in(8)).then_some(&token);
+                    let fails = self.plan.tokens_fail && around.stormy && self.dice.one_in(8);
+                    let token = (!fails).then_some(&token);
                     self.sender.handle_token(Instant::from_micros(around.now), connection, token);
                 }
                 Event::Ready(partition) => self.accumulator.allow(partition),

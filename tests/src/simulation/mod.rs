@@ -34,6 +34,7 @@ use network::{Link, Network, Piece, State};
 pub use nth::{Nth, run_nth};
 use oracle::Oracle;
 use plan::{Plan, Trouble};
+pub use sasl::Proof;
 use sasl::SaslPlan;
 pub use trace::Trace;
 use workload::Workload;

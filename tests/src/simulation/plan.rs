@@ -73,6 +73,8 @@ pub(super) struct ClientPlan {
     pub(super) clock_jumps: bool,
     /// How it proves who it is, where it must.
     pub(super) sasl: Option<Proof>,
+    /// The function that has its tokens fails now and then.
+    pub(super) tokens_fail: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -348,6 +350,7 @@ impl ClientPlan {
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),
             sasl: None,
+            tokens_fail: true,
         }
         .compressing()
     }

@@ -16,10 +16,14 @@ const BUFFER_BYTES: usize = 512;
 
 /// How a client proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proof {
+pub enum Proof {
+    /// PLAIN.
     Plain,
+    /// SCRAM-SHA-256.
     ScramSha256,
+    /// SCRAM-SHA-512.
     ScramSha512,
+    /// OAUTHBEARER.
     Token,
 }
 
