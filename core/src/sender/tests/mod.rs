@@ -11,6 +11,7 @@ mod ids;
 mod lessons;
 mod pieces;
 mod plain;
+mod refused;
 mod rig;
 mod sasl;
 #[cfg(feature = "scram")]
