@@ -105,6 +105,22 @@ public class WireGolden {
         return d;
     }
 
+    static Message describeProducersRequest() {
+        DescribeProducersRequestData d = new DescribeProducersRequestData();
+        d.topics().add(new DescribeProducersRequestData.TopicRequest().setName("readings").setPartitionIndexes(List.of(2)));
+        return d;
+    }
+
+    static Message describeProducersResponse() {
+        DescribeProducersResponseData.PartitionResponse p = new DescribeProducersResponseData.PartitionResponse().setPartitionIndex(2);
+        p.activeProducers().add(new DescribeProducersResponseData.ProducerState().setProducerId(4000).setProducerEpoch(3).setLastSequence(2147483647).setLastTimestamp(1700000000000L).setCoordinatorEpoch(-1));
+        p.activeProducers().add(new DescribeProducersResponseData.ProducerState().setProducerId(4001).setProducerEpoch(0).setLastSequence(17).setLastTimestamp(5).setCoordinatorEpoch(8).setCurrentTxnStartOffset(99));
+        DescribeProducersResponseData.PartitionResponse q = new DescribeProducersResponseData.PartitionResponse().setPartitionIndex(3).setErrorCode((short) 6).setErrorMessage("not here");
+        DescribeProducersResponseData d = new DescribeProducersResponseData().setThrottleTimeMs(4);
+        d.topics().add(new DescribeProducersResponseData.TopicResponse().setName("readings").setPartitions(List.of(p, q)));
+        return d;
+    }
+
     public static void main(String[] args) {
         for (int v : new int[] {0, 3, 4}) {
             ApiVersionsRequestData d = new ApiVersionsRequestData();
@@ -125,5 +141,7 @@ public class WireGolden {
             if (v > 0) d.setSessionLifetimeMs(3600000);
             response(ApiKeys.SASL_AUTHENTICATE, v, d);
         }
+        request(ApiKeys.DESCRIBE_PRODUCERS, 0, describeProducersRequest());
+        response(ApiKeys.DESCRIBE_PRODUCERS, 0, describeProducersResponse());
     }
 }

@@ -34,6 +34,8 @@ mod observers;
 mod resolve;
 mod send;
 mod shared;
+#[cfg_attr(not(feature = "spool"), path = "spool/absent.rs")]
+mod spool;
 mod storage;
 pub mod surface;
 #[cfg_attr(not(feature = "__tls"), path = "tls/absent.rs")]

@@ -84,8 +84,13 @@ impl<'a> Json<'a> {
 }
 
 fn batch(records: &[Expected], block_bytes: usize) -> Batch<BoxBlock> {
+    batch_with_base(records, block_bytes, records[0].timestamp)
+}
+
+/// The same with timestamps that count from `base`.
+fn batch_with_base(records: &[Expected], block_bytes: usize, base: i64) -> Batch<BoxBlock> {
     let mut pool = Pool::new();
-    for _ in 0..2000 / block_bytes + 2 {
+    for _ in 0..(2_000 + records.len() * 250) / block_bytes + 2 {
         assert!(pool.add(BoxBlock::new(block_bytes)).is_ok());
     }
     let mut chain = OpenChain::new();
@@ -104,7 +109,7 @@ fn batch(records: &[Expected], block_bytes: usize) -> Batch<BoxBlock> {
             timestamp: Timestamp::from_millis(expected.timestamp),
         };
         let payload = record.payload_bytes();
-        let timestamp_delta = expected.timestamp - records[0].timestamp;
+        let timestamp_delta = expected.timestamp - base;
         let offset_delta = index as i32;
         let bytes = record_bytes(payload, timestamp_delta, offset_delta) as u32;
         let before = chain.bytes();
@@ -117,7 +122,7 @@ fn batch(records: &[Expected], block_bytes: usize) -> Batch<BoxBlock> {
         partition: TopicPartition { topic: TopicId(0), partition: 0 },
         first: 0,
         count: records.len() as u32,
-        base_timestamp: Timestamp::from_millis(records[0].timestamp),
+        base_timestamp: Timestamp::from_millis(base),
         max_timestamp: Timestamp::from_millis(max),
         created: Instant::ZERO,
         records: Records::Open(chain),
@@ -185,4 +190,78 @@ fn a_part_has_a_record_at_least_and_the_latest_time_of_its_own() {
     assert_eq!(batch.front(1).count, 1);
     let part = batch.front(u32::MAX);
     assert_eq!((part.count, part.max_timestamp), (2, Timestamp::from_millis(1_000)));
+}
+
+/// What a spool keeps of a batch is enough to send the same bytes again.
+#[test]
+fn a_restored_batch_is_the_same() {
+    let record = |timestamp| Expected {
+        timestamp,
+        key: Some("key".into()),
+        value: Some("x".repeat(100)),
+        headers: Vec::new(),
+    };
+    let records = [record(1_000), record(400), record(1_200)];
+    let mut original = batch(&records, 64);
+    original.seal();
+    let header = original.header(original.attributes(), 7, 1, 5, crc32c);
+    let (id, partition, created) = (original.id, original.partition, original.created);
+    let (base, max) = (original.base_timestamp, original.max_timestamp);
+    let restored: Batch<BoxBlock> =
+        Batch::restore(id, partition, created, original.into_chain(), 3, base, max);
+    assert_eq!(restored.header(restored.attributes(), 7, 1, 5, crc32c), header);
+    let restored = restored.compressed_by(Compression::Zstd, 999);
+    assert_eq!((restored.attributes(), restored.plain_bytes()), (Compression::Zstd as i16, 999));
+    assert_eq!(restored.compressed_by(Compression::None, 0).attributes(), 0);
+}
+
+#[test]
+fn the_first_records_of_a_batch_are_skipped() {
+    let record = |index: i64| Expected {
+        timestamp: 1_000 + index,
+        key: None,
+        value: Some("x".repeat(10 + index as usize)),
+        headers: Vec::new(),
+    };
+    let records: Vec<Expected> = (0..200).map(record).collect();
+    for (skipped, block_bytes) in [(1, 7), (63, 64), (64, 64), (130, 4096), (199, 7)] {
+        let mut part = batch(&records, block_bytes);
+        part.seal();
+        let blocks = part.chain().unwrap().blocks();
+        let mut pool = Pool::new();
+        assert!(!part.skip_first(skipped, &mut pool), "without a block to begin with");
+        assert!(pool.add(BoxBlock::new(block_bytes)).is_ok());
+        assert!(part.skip_first(0, &mut pool) && part.count == 200);
+        for too_many in [200, 201, u32::MAX] {
+            assert!(!part.skip_first(too_many, &mut pool));
+        }
+        assert!(part.skip_first(skipped, &mut pool));
+        assert_eq!((part.first, part.count), (skipped, 200 - skipped));
+        assert_eq!(part.chain().unwrap().blocks() + pool.free(), blocks + 1, "no block is lost");
+        // As if the rest had been a batch of its own, but for the base that its times count from.
+        let rest = &records[skipped as usize..];
+        let mut expected = batch_with_base(rest, block_bytes, 1_000);
+        expected.seal();
+        let bytes = |batch: &Batch<BoxBlock>| -> Vec<u8> {
+            batch.chain().unwrap().pieces().flatten().copied().collect()
+        };
+        assert!(bytes(&part) == bytes(&expected), "{skipped} skipped in blocks of {block_bytes}");
+    }
+}
+
+#[test]
+fn what_is_no_batch_of_plain_records_is_left_as_it_is() {
+    let record = || Expected { timestamp: 0, key: None, value: Some("x".repeat(10)), headers: Vec::new() };
+    let mut pool = Pool::new();
+    assert!(pool.add(BoxBlock::new(64)).is_ok());
+    let mut open = batch(&[record(), record(), record()], 64);
+    assert!(!open.skip_first(1, &mut pool));
+    open.seal();
+    let whole = open.bytes();
+    let mut compressed = open.compressed_by(Compression::Lz4, 50);
+    assert!(!compressed.skip_first(1, &mut pool));
+    let mut damaged = compressed.compressed_by(Compression::None, 0);
+    damaged.count = 4;
+    assert!(!damaged.skip_first(1, &mut pool), "there are only three records");
+    assert_eq!((damaged.bytes(), damaged.first, pool.free()), (whole, 0, 1));
 }

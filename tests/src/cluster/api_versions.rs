@@ -16,7 +16,7 @@ use super::{
 const PRODUCE_MIN_VERSION: i16 = 3;
 
 /// The APIs that are simulated, and in which versions.
-const SIMULATED: [(ApiKey, i16, i16); 8] = [
+const SIMULATED: [(ApiKey, i16, i16); 9] = [
     (ApiKey::PRODUCE, 0, 13),
     (ApiKey::FETCH, 4, 18),
     (ApiKey::LIST_OFFSETS, 1, 11),
@@ -25,18 +25,19 @@ const SIMULATED: [(ApiKey, i16, i16); 8] = [
     (ApiKey::INIT_PRODUCER_ID, 0, 5),
     (ApiKey::SASL_HANDSHAKE, 0, 1),
     (ApiKey::SASL_AUTHENTICATE, 0, 2),
+    (ApiKey::DESCRIBE_PRODUCERS, 0, 0),
 ];
 
-/// The last versions that a release speaks, in the order of [`SIMULATED`].
+/// The last versions that a release speaks, in the order of [`SIMULATED`]; -1 where it has none.
 fn max_versions(release: Release) -> [i16; SIMULATED.len()] {
     match release {
-        Release::V2_1 => [7, 10, 4, 7, 2, 1, 1, 0],
-        Release::V2_4 => [8, 11, 5, 9, 3, 2, 1, 1],
-        Release::V2_5 => [8, 11, 5, 9, 3, 3, 1, 2],
-        Release::V2_8 => [9, 12, 6, 11, 3, 4, 1, 2],
-        Release::V3_7 => [10, 16, 8, 12, 3, 4, 1, 2],
-        Release::V3_9 => [11, 17, 9, 12, 4, 5, 1, 2],
-        Release::V4_0 => [12, 17, 10, 13, 4, 5, 1, 2],
+        Release::V2_1 => [7, 10, 4, 7, 2, 1, 1, 0, -1],
+        Release::V2_4 => [8, 11, 5, 9, 3, 2, 1, 1, -1],
+        Release::V2_5 => [8, 11, 5, 9, 3, 3, 1, 2, -1],
+        Release::V2_8 => [9, 12, 6, 11, 3, 4, 1, 2, 0],
+        Release::V3_7 => [10, 16, 8, 12, 3, 4, 1, 2, 0],
+        Release::V3_9 => [11, 17, 9, 12, 4, 5, 1, 2, 0],
+        Release::V4_0 => [12, 17, 10, 13, 4, 5, 1, 2, 0],
         Release::V4_3 => SIMULATED.map(|(_, _, max)| max),
     }
 }
@@ -80,6 +81,7 @@ impl SupportedVersions {
     pub fn of(release: Release) -> Self {
         let apis = SIMULATED.iter().map(|(api_key, min, _)| (*api_key, *min));
         let ranges = apis.zip(max_versions(release)).map(|((api_key, min), max)| (api_key, (min, max)));
+        let ranges = ranges.filter(|(_, (min, max))| min <= max);
         Self { ranges: ranges.collect() }
     }
 

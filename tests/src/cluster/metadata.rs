@@ -207,7 +207,7 @@ fn fail<'a>(topic: &MetadataTopic<'a>, error_code: ErrorCode) -> MetadataTopic<'
 }
 
 /// What Kafka allows as a topic's name.
-fn is_topic_name(name: &str) -> bool {
+pub(super) fn is_topic_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(allowed)
 }

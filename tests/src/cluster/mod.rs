@@ -31,6 +31,7 @@ mod api_versions;
 mod append;
 mod brokers;
 mod connection;
+mod describe_producers;
 mod fault;
 mod fetch;
 mod init_producer_id;

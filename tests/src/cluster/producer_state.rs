@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::protocol::{
     ErrorCode,
+    describe_producers::ActiveProducer,
     records::{BatchHeader, sequence_after},
 };
 
@@ -80,6 +81,24 @@ impl Producers {
             max_timestamp: batch.max_timestamp,
             forgotten_by: Vec::new(),
         });
+    }
+
+    /// What is told of them, by id.
+    pub(super) fn active(&self) -> Vec<ActiveProducer> {
+        let of = |(id, producer): (&i64, &Producer)| {
+            let last = producer.batches.back();
+            ActiveProducer {
+                producer_id: *id,
+                producer_epoch: producer.epoch.into(),
+                last_sequence: last.map_or(-1, |last| last.last_sequence),
+                last_timestamp: last.map_or(-1, |last| last.max_timestamp),
+                coordinator_epoch: -1,
+                current_txn_start_offset: -1,
+            }
+        };
+        let mut active: Vec<_> = self.by_id.iter().map(of).collect();
+        active.sort_by_key(|producer| producer.producer_id);
+        active
     }
 
     /// What is remembered by whoever reads all of a log.

@@ -115,6 +115,7 @@ impl Cluster {
             ApiKey::METADATA => self.metadata(call, &body.message(version)?),
             ApiKey::API_VERSIONS => self.api_versions(call, &body.message(version)?),
             ApiKey::INIT_PRODUCER_ID => self.init_producer_id(call, &body.message(version)?),
+            ApiKey::DESCRIBE_PRODUCERS => self.describe_producers(call, &body.message(version)?),
             ApiKey::SASL_HANDSHAKE => self.sasl_handshake(call, session, &body.message(version)?),
             ApiKey::SASL_AUTHENTICATE => self.sasl_authenticate(call, session, &body.message(version)?),
             _ => None,

@@ -9,14 +9,20 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 
 use crate::protocol::api_versions::ApiVersionsResponse;
+use crate::protocol::describe_producers::DescribeProducersResponse;
 use crate::protocol::init_producer_id::InitProducerIdResponse;
 use crate::protocol::metadata::{MetadataPartition, MetadataResponse};
 use crate::protocol::produce::ProduceResponse;
 use crate::protocol::{ApiKey, Message, Uuid, ZERO_UUID, decode_response};
 
 /// The APIs of a producer without security; a broker has many more.
-const COMPARED_APIS: [ApiKey; 4] =
-    [ApiKey::PRODUCE, ApiKey::METADATA, ApiKey::API_VERSIONS, ApiKey::INIT_PRODUCER_ID];
+const COMPARED_APIS: [ApiKey; 5] = [
+    ApiKey::PRODUCE,
+    ApiKey::METADATA,
+    ApiKey::API_VERSIONS,
+    ApiKey::INIT_PRODUCER_ID,
+    ApiKey::DESCRIBE_PRODUCERS,
+];
 
 /// The ids seen so far in a script.
 #[derive(Debug, Default)]
@@ -32,6 +38,7 @@ pub(super) fn describe(api_key: ApiKey, version: i16, frame: &[u8], seen: &mut S
         ApiKey::PRODUCE => normalised::<ProduceResponse<'_>>(version, frame, seen),
         ApiKey::METADATA => normalised::<MetadataResponse<'_>>(version, frame, seen),
         ApiKey::API_VERSIONS => normalised::<ApiVersionsResponse>(version, frame, seen),
+        ApiKey::DESCRIBE_PRODUCERS => normalised::<DescribeProducersResponse<'_>>(version, frame, seen),
         ApiKey::INIT_PRODUCER_ID => normalised::<InitProducerIdResponse>(version, frame, seen),
         other => panic!("the answers of {other:?} are not compared"),
     }
@@ -152,6 +159,24 @@ impl Normalise for MetadataPartition {
 impl Normalise for InitProducerIdResponse {
     fn normalise(&mut self, seen: &mut Seen) {
         seen.producer(&mut self.producer_id);
+    }
+}
+
+impl Normalise for DescribeProducersResponse<'_> {
+    fn normalise(&mut self, seen: &mut Seen) {
+        for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            text(&mut partition.error_message);
+            for producer in &mut partition.active_producers {
+                seen.producer(&mut producer.producer_id);
+                // A time of day becomes 0, -1 stays.
+                producer.last_timestamp = producer.last_timestamp.min(0);
+            }
+            partition.active_producers.sort_by_key(|producer| producer.producer_id);
+        }
+        for topic in &mut self.topics {
+            topic.partitions.sort_by_key(|partition| partition.partition_index);
+        }
+        self.topics.sort_by_key(|topic| topic.name);
     }
 }
 

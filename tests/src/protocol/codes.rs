@@ -49,6 +49,8 @@ names!(ApiKey {
     INIT_PRODUCER_ID = 22,
     /// A SASL mechanism's message.
     SASL_AUTHENTICATE = 36,
+    /// What partitions remember of producers.
+    DESCRIBE_PRODUCERS = 61,
 });
 
 impl ApiKey {
@@ -60,6 +62,7 @@ impl ApiKey {
             Self::LIST_OFFSETS => 6,
             Self::API_VERSIONS => 3,
             Self::INIT_PRODUCER_ID | Self::SASL_AUTHENTICATE => 2,
+            Self::DESCRIBE_PRODUCERS => 0,
             _ => i16::MAX,
         };
         version >= first_flexible

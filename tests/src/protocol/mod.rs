@@ -20,6 +20,7 @@ pub mod api_versions;
 pub mod batch_builder;
 mod codes;
 pub mod decompress;
+pub mod describe_producers;
 pub mod fetch;
 pub mod frame;
 mod header;

@@ -273,3 +273,15 @@ fn base_and_largest_timestamp_are_kept() {
     assert_eq!(millis, [500, 900]);
     assert!(matches!(batch.records, Records::Open(_)));
 }
+
+#[test]
+fn a_delivery_timeout_without_end_is_never_over() {
+    let config = AccumulatorConfig { delivery_timeout: Duration::MAX, ..config() };
+    let mut accumulator = accumulator(config, 100, 8);
+    let topic = accumulator.topic("readings").unwrap();
+    accumulator.handle_topic(topic, TopicView::Known { partitions: 1 });
+    append(&mut accumulator, 1_000, &record(topic, Placement::Any, b"a"));
+    let end_of_time = at(u64::MAX - 1);
+    assert!(accumulator.poll_expired(end_of_time).is_none());
+    assert_eq!(take_all(&mut accumulator, end_of_time).len(), 1);
+}

@@ -15,8 +15,17 @@ pub(super) fn api_versions() -> Vec<u8> {
 
 /// The same with other highest versions of Produce and Metadata.
 pub(super) fn api_versions_up_to(produce: i16, metadata: i16) -> Vec<u8> {
-    let mut out = std::vec![0, 0, 7];
-    for (key, max) in [(0_i16, produce), (3, metadata), (17, 1), (18, 4), (22, 0), (36, 1)] {
+    api_versions_of(&[(0, produce), (3, metadata), (17, 1), (18, 4), (22, 0), (36, 1)])
+}
+
+/// The same of brokers that tell what they remember of producers.
+pub(super) fn api_versions_with_producers() -> Vec<u8> {
+    api_versions_of(&[(0, 7), (3, 7), (18, 4), (22, 0), (61, 0)])
+}
+
+fn api_versions_of(highest: &[(i16, i16)]) -> Vec<u8> {
+    let mut out = std::vec![0, 0, highest.len() as u8 + 1];
+    for (key, max) in highest {
         out.extend_from_slice(&key.to_be_bytes());
         out.extend_from_slice(&0_i16.to_be_bytes());
         out.extend_from_slice(&max.to_be_bytes());
@@ -86,6 +95,41 @@ pub(super) fn metadata_with(
             out.extend_from_slice(&number.to_be_bytes());
         }
     }
+    out
+}
+
+/// DescribeProducers 0: an error, or producers with id, epoch, and last sequence.
+pub(super) fn producers(partition: i32, error: i16, producers: &[(i64, i32, i32)]) -> Vec<u8> {
+    producers_of(&[(partition, error, producers)])
+}
+
+/// What a leader remembers of producers, for each of some partitions.
+pub(super) fn producers_of(partitions: &[(i32, i16, &[(i64, i32, i32)])]) -> Vec<u8> {
+    let length = |out: &mut Vec<u8>, elements: usize| {
+        let mut rest = elements + 1;
+        while rest >= 0x80 {
+            out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+    };
+    let mut out = std::vec![0, 0, 0, 0, 0, 2, 2, b't'];
+    length(&mut out, partitions.len());
+    for (partition, error, producers) in partitions {
+        out.extend_from_slice(&partition.to_be_bytes());
+        out.extend_from_slice(&error.to_be_bytes());
+        out.extend_from_slice(&[4, b's', b'o', b'.']);
+        length(&mut out, producers.len());
+        for (id, epoch, last_sequence) in *producers {
+            out.extend_from_slice(&id.to_be_bytes());
+            out.extend_from_slice(&epoch.to_be_bytes());
+            out.extend_from_slice(&last_sequence.to_be_bytes());
+            out.extend_from_slice(&[0; 8 + 4 + 8]);
+            out.push(0);
+        }
+        out.push(0);
+    }
+    out.extend_from_slice(&[0, 0]);
     out
 }
 

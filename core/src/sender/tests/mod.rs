@@ -9,9 +9,12 @@ mod faults;
 mod hostile;
 mod ids;
 mod lessons;
+mod numberings;
 mod pieces;
 mod plain;
+mod producers;
 mod refused;
+mod resumed;
 mod rig;
 mod sasl;
 #[cfg(feature = "scram")]

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::{BODY, Told, decode, decode_whole, golden, keep};
 use crate::wire::schema::Layout;
 use crate::wire::{ApiKey, Decoder, Item, Progress, Value, Versions};
-use crate::wire::{api_versions, init_producer_id, metadata, produce, sasl};
+use crate::wire::{api_versions, describe_producers, init_producer_id, metadata, produce, sasl};
 
 /// Decodes a golden answer: whole, byte by byte, cut in two at every byte, and with every byte of the end missing.
 fn check<F: Layout + Debug + PartialEq>(api: &str, version: i16, expected: Vec<Item<'static, F>>) {
@@ -199,6 +199,45 @@ fn init_producer_id_answers() {
 }
 
 #[test]
+fn describe_producers_answers() {
+    use describe_producers::Field as F;
+    let mut items = std::vec![
+        Item::Value(F::ThrottleTimeMs, Value::I32(4)),
+        Item::Start(F::Topics, 1),
+        Item::Next(F::Topics),
+        Item::Value(F::TopicName, Value::Text(Some("readings"))),
+        Item::Start(F::Partitions, 2),
+        Item::Next(F::Partitions),
+        Item::Value(F::PartitionIndex, Value::I32(2)),
+        Item::Value(F::ErrorCode, Value::I16(0)),
+        Item::Start(F::Producers, 2),
+    ];
+    for (id, epoch, last_sequence) in [(4000, 3, i32::MAX), (4001, 0, 17)] {
+        items.extend([
+            Item::Next(F::Producers),
+            Item::Value(F::ProducerId, Value::I64(id)),
+            Item::Value(F::ProducerEpoch, Value::I32(epoch)),
+            Item::Value(F::LastSequence, Value::I32(last_sequence)),
+            Item::EndOfElement(F::Producers),
+        ]);
+    }
+    items.extend([
+        Item::End(F::Producers),
+        Item::EndOfElement(F::Partitions),
+        Item::Next(F::Partitions),
+        Item::Value(F::PartitionIndex, Value::I32(3)),
+        Item::Value(F::ErrorCode, Value::I16(6)),
+        Item::Start(F::Producers, 0),
+        Item::End(F::Producers),
+        Item::EndOfElement(F::Partitions),
+        Item::End(F::Partitions),
+        Item::EndOfElement(F::Topics),
+        Item::End(F::Topics),
+    ]);
+    check("DescribeProducers", 0, items);
+}
+
+#[test]
 fn sasl_answers() {
     use sasl::{Authenticate as A, Handshake as H};
     let mut items = std::vec![Item::Value(H::ErrorCode, Value::I16(33)), Item::Start(H::Mechanisms, 2)];
@@ -258,7 +297,7 @@ fn refused_api_versions_end_at_the_error_code() {
 }
 
 /// What an ApiVersions answer of version 0 with these entries leads to.
-fn negotiated(entries: &[(i16, i16, i16)]) -> [Option<i16>; 5] {
+fn negotiated(entries: &[(i16, i16, i16)]) -> [Option<i16>; 6] {
     let mut body = std::vec![0, 0];
     body.extend((entries.len() as i32).to_be_bytes());
     for (key, min, max) in entries {
@@ -280,19 +319,20 @@ fn negotiated(entries: &[(i16, i16, i16)]) -> [Option<i16>; 5] {
         ApiKey::InitProducerId,
         ApiKey::SaslHandshake,
         ApiKey::SaslAuthenticate,
+        ApiKey::DescribeProducers,
     ]
     .map(|api| versions.pick(api))
 }
 
 #[test]
 fn the_highest_common_version_is_picked() {
-    let all = [Some(13), Some(13), Some(5), Some(1), Some(2)];
-    let kafka_4_3 = [(0, 0, 13), (3, 0, 13), (17, 0, 1), (18, 0, 4), (22, 0, 6), (36, 0, 2), (99, 0, 9)];
+    let all = [Some(13), Some(13), Some(5), Some(1), Some(2), Some(0)];
+    let kafka_4_3 = [(0, 0, 13), (3, 0, 13), (17, 0, 1), (18, 0, 4), (22, 0, 6), (36, 0, 2), (61, 0, 0)];
     assert_eq!(negotiated(&kafka_4_3), all);
     let kafka_2_1 = [(0, 0, 7), (1, 0, 10), (3, 0, 7), (17, 0, 1), (18, 0, 2), (22, 0, 1), (36, 0, 0)];
-    assert_eq!(negotiated(&kafka_2_1), [Some(7), Some(7), Some(1), Some(1), Some(0)]);
-    assert_eq!(negotiated(&[(0, 0, 6), (3, 14, 20), (22, 3, 2), (17, 0, 0), (36, 3, 4)]), [None; 5]);
-    assert_eq!(negotiated(&[]), [None; 5]);
+    assert_eq!(negotiated(&kafka_2_1), [Some(7), Some(7), Some(1), Some(1), Some(0), None]);
+    assert_eq!(negotiated(&[(0, 0, 6), (3, 14, 20), (22, 3, 2), (17, 0, 0), (36, 3, 4)]), [None; 6]);
+    assert_eq!(negotiated(&[]), [None; 6]);
     assert_eq!(negotiated(&[(0, i16::MIN, i16::MAX), (0, i16::MAX, i16::MIN)])[0], None);
 }
 

@@ -8,7 +8,9 @@ use std::vec::Vec;
 use super::{PRIMITIVES, golden, unhex};
 use crate::wire::gather::{Gather, Stop};
 use crate::wire::write::{Writer, length_len, text_length_len, uvarint_len};
-use crate::wire::{ApiKey, Full, Header, api_versions, init_producer_id, metadata, produce, sasl};
+use crate::wire::{
+    ApiKey, Full, Header, api_versions, describe_producers, init_producer_id, metadata, produce, sasl,
+};
 
 const fn header(version: i16) -> Header<'static> {
     Header { version, correlation_id: 7, client_id: "gateway-7" }
@@ -68,6 +70,12 @@ fn init_producer_id() {
         let frame = exact(|buf| init_producer_id::encode(buf, header(version), None, 60_000, -1, -1));
         assert_eq!(frame, golden("request", "InitProducerId", version), "version {version}");
     }
+}
+
+#[test]
+fn describe_producers() {
+    let frame = exact(|buf| describe_producers::encode(buf, header(0), "readings", 2));
+    assert_eq!(frame, golden("request", "DescribeProducers", 0));
 }
 
 #[test]

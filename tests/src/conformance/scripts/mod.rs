@@ -1,6 +1,7 @@
 //! The scripts, by what they are about.
 
 mod batches;
+mod producers;
 mod replicas;
 mod requests;
 mod restart;
@@ -12,7 +13,7 @@ use super::Script;
 
 /// Those for a cluster of three brokers.
 pub fn of_three_brokers() -> Vec<Script> {
-    replicas::SCRIPTS.to_vec()
+    [replicas::SCRIPTS, producers::OF_THREE_BROKERS].concat()
 }
 
 /// Those for a single broker. The last ones restart it.
@@ -23,6 +24,7 @@ pub fn of_one_broker() -> Vec<Script> {
         batches::SCRIPTS,
         sequences::SCRIPTS,
         topics::SCRIPTS,
+        producers::SCRIPTS,
         restart::SCRIPTS,
     ]
     .concat()
