@@ -209,7 +209,11 @@ impl fmt::Display for AuthenticationError {
             Self::Refused(code) => code.fmt(f),
             Self::InvalidChallenge => write!(f, "the broker's answer is not what the mechanism asks for"),
             Self::Iterations => {
-                write!(f, "the broker asks for a number of SCRAM iterations that is not allowed")
+                let (min, max) = (crate::sasl::ITERATIONS_MIN, crate::sasl::ITERATIONS_MAX);
+                write!(
+                    f,
+                    "the broker asks for fewer or more SCRAM iterations than are allowed: {min} to {max}"
+                )
             }
             Self::WrongSignature => {
                 write!(f, "the broker could not prove that it knows the password: it may be an impostor")

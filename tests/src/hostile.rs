@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::cluster::{Cluster, ClusterConfig, Release, Reply, SupportedVersions};
+use crate::cluster::{Cluster, ClusterConfig, Release, Reply, SaslConfig, Session, SupportedVersions};
 use crate::protocol::frame::FrameBuffer;
-use crate::protocol::{ApiKey, decode_request};
+use crate::protocol::sasl::SaslAuthenticateResponse;
+use crate::protocol::{ApiKey, RequestHeader, decode_request, decode_response, encode_response};
 
 /// The pace of [`Evil::Trickle`].
 const TRICKLE: Duration = Duration::from_secs(1);
@@ -35,6 +36,27 @@ pub enum Evil {
     EndlessTopics,
     /// Proper answers, one byte per second.
     Trickle,
+    /// SCRAM: a challenge that asks for four billion rounds, and proper answers to all else.
+    Iterations,
+    /// SASL: a challenge of 2 GiB, whose bytes come as fast as they are read; proper answers to all else.
+    HugeChallenge,
+    /// SCRAM: the proper challenge, and then not the signature of who knows the password.
+    WrongSignature,
+    /// SASL: it closes the connection where a client says who it is.
+    HangUp,
+}
+
+impl Evil {
+    /// Whether it answers properly to that.
+    fn spares(self, api: ApiKey) -> bool {
+        match self {
+            Self::Never => true,
+            Self::Iterations | Self::HugeChallenge | Self::WrongSignature | Self::HangUp => {
+                api != ApiKey::SASL_AUTHENTICATE
+            }
+            _ => api == ApiKey::API_VERSIONS,
+        }
+    }
 }
 
 /// A listener on the loopback interface, and a thread for each of its connections, until it is dropped and the other
@@ -88,6 +110,11 @@ impl EvilBroker {
         Ok(Self { address, shared })
     }
 
+    /// It wants to know who clients are.
+    pub fn demand_sasl(&self, sasl: SaslConfig) {
+        lock(&self.shared.cluster).set_sasl(Some(sasl));
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -136,10 +163,11 @@ impl Drop for EvilBroker {
 impl Shared {
     fn serve(&self, mut stream: TcpStream, seed: u64) -> io::Result<()> {
         let (mut frames, mut random) = (FrameBuffer::new(), Random(seed));
+        let mut session = Session::default();
         loop {
             while let Some(frame) = frames.next_frame().map_err(io::Error::other)? {
                 let frame = frame.to_vec();
-                self.answer(&mut stream, &frame, &mut random)?;
+                self.answer(&mut stream, &mut session, &frame, &mut random)?;
             }
             let count = stream.read(frames.space())?;
             if count == 0 {
@@ -149,13 +177,21 @@ impl Shared {
         }
     }
 
-    fn answer(&self, stream: &mut TcpStream, request: &[u8], random: &mut Random) -> io::Result<()> {
+    fn answer(
+        &self,
+        stream: &mut TcpStream,
+        session: &mut Session,
+        request: &[u8],
+        random: &mut Random,
+    ) -> io::Result<()> {
         let evil = *lock(&self.evil);
-        let api = decode_request(request).map_err(io::Error::other)?.0.api_key;
+        let header = decode_request(request).map_err(io::Error::other)?.0;
+        let api = header.api_key;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let reply = lock(&self.cluster).handle_request(since_1970.as_micros() as u64, 1, request);
+        let now_us = since_1970.as_micros() as u64;
+        let reply = lock(&self.cluster).handle_request_of(session, now_us, 1, request);
         let Reply::Response { mut frame, .. } = reply else { return Err(io::ErrorKind::InvalidData.into()) };
-        if api == ApiKey::API_VERSIONS || evil == Evil::Never {
+        if evil.spares(api) {
             return stream.write_all(&frame);
         }
         self.deeds.fetch_add(1, Ordering::SeqCst);
@@ -183,6 +219,21 @@ impl Shared {
                 }
                 return Ok(());
             }
+            Evil::Iterations => {
+                frame = bent(&header, &frame, |challenge| challenge.replace("i=4096", "i=4294967295"));
+            }
+            Evil::HugeChallenge => return self.flood(stream, &frame, CHALLENGE),
+            Evil::WrongSignature => {
+                let wrong = format!("v={}=", "A".repeat(43));
+                frame = bent(
+                    &header,
+                    &frame,
+                    |words| {
+                        if words.starts_with("v=") { wrong.clone() } else { words }
+                    },
+                );
+            }
+            Evil::HangUp => return Err(io::ErrorKind::ConnectionAborted.into()),
         }
         stream.write_all(&frame)
     }
@@ -200,6 +251,15 @@ impl Shared {
     }
 }
 
+/// An answer to SaslAuthenticate whose message says something else.
+fn bent(header: &RequestHeader<'_>, frame: &[u8], bend: impl Fn(String) -> String) -> Vec<u8> {
+    let answer = decode_response(header.api_version, &frame[4..]);
+    let (_, answer): (_, SaslAuthenticateResponse<'_>) = answer.expect("it was just encoded");
+    let words = bend(String::from_utf8_lossy(answer.auth_bytes).into_owned());
+    let answer = SaslAuthenticateResponse { auth_bytes: words.as_bytes(), ..answer };
+    encode_response(header.correlation_id, header.api_version, &answer)
+}
+
 /// What stands in an answer before what never ends, and that: of the layout of Metadata 12.
 type Endless = (&'static [u8], &'static [u8]);
 
@@ -210,6 +270,8 @@ const BROKERS: Endless = (
     &[0, 0, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x01],
     &[0, 0, 0, 9, 10, b'1', b'2', b'7', b'.', b'0', b'.', b'0', b'.', b'9', 0, 0, 0, 9, 0, 0],
 );
+/// No tags, no error, no words, and 2 GiB: of the layout of SaslAuthenticate 2.
+const CHALLENGE: Endless = (&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x07], b"AAAAAAAAAAAAAAAA");
 /// No brokers, no cluster id, controller 1, 2^28 topics; each has error 0, a name, an id, no partitions.
 const TOPICS: Endless = (
     &[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x01],

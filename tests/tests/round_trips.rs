@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use felice_blocking::{BearerToken, ProducerRecord};
 use felice_host::{Builder, SecurityProtocol};
 use felice_tests::behaviour::{FrontEnd, Handle};
-use felice_tests::cluster::{ClusterConfig, SaslConfig, TcpCluster};
+use felice_tests::cluster::{ClusterConfig, MECHANISMS, SaslConfig, TcpCluster};
 use felice_tests::kafka::Kafka;
 use felice_tests::protocol::ApiKey;
 use felice_tests::proxy::{Link, Request};
@@ -256,6 +256,7 @@ fn each_message_of_sasl_takes_a_turn() {
     cluster.with(|it| {
         it.create_topic("proved", 1);
         it.set_sasl(Some(SaslConfig {
+            mechanisms: MECHANISMS.to_vec(),
             users: [("gateway-7".to_owned(), "secret".to_owned())].into(),
             token: "token".to_owned(),
             session_lifetime_ms: 0,

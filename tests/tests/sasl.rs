@@ -168,6 +168,7 @@ mod simulated {
     fn cluster(session_lifetime_ms: i64) -> TcpCluster {
         let cluster = TcpCluster::start(ClusterConfig::default()).expect("a loopback port is free");
         let sasl = SaslConfig {
+            mechanisms: vec!["PLAIN", "SCRAM-SHA-256", "OAUTHBEARER"],
             users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
             token: "token".to_owned(),
             session_lifetime_ms,

@@ -6,7 +6,7 @@ use std::thread;
 
 use felice_tests::cluster::Action;
 use felice_tests::protocol::ApiKey;
-use felice_tests::simulation::{self, Nth, Trace, run_nth};
+use felice_tests::simulation::{self, Nth, Proof, Trace, run_nth};
 
 /// Seeds of the test command; the soak runs others, by the program `simulate`.
 const SEEDS: u64 = 3_000;
@@ -55,44 +55,69 @@ fn the_same_seed_gives_the_same_run_byte_for_byte() {
 }
 
 /// Runs n = 1, 2, 3 and so on, until a run passes untouched: how many were touched.
-fn until_untouched(nth: impl Fn(u32) -> Nth) -> u32 {
-    let untouched = (1..100_000).find(|n| !run_nth(nth(*n), Trace::Off));
+fn until_untouched(proof: Option<Proof>, nth: impl Fn(u32) -> Nth) -> u32 {
+    let untouched = (1..100_000).find(|n| !run_nth(nth(*n), proof, Trace::Off));
     untouched.expect("a run ends") - 1
 }
 
+/// Where nobody asks who the producer is, and where somebody does. SCRAM has a message more, and takes longer: it is
+/// where that matters.
+const PROOFS: [Option<Proof>; 3] = [None, Some(Proof::Plain), Some(Proof::Token)];
+
 #[test]
 fn a_connection_that_breaks_at_any_byte_is_no_failure() {
-    let towards_broker = until_untouched(|n| Nth::CutToBroker(n as usize));
-    let towards_client = until_untouched(|n| Nth::CutToClient(n as usize));
-    println!("{towards_broker} bytes towards the broker, {towards_client} towards the client");
-    assert!(towards_broker > 1_000 && towards_client > 500);
+    for proof in PROOFS {
+        let towards_broker = until_untouched(proof, |n| Nth::CutToBroker(n as usize));
+        let towards_client = until_untouched(proof, |n| Nth::CutToClient(n as usize));
+        println!("{proof:?}: {towards_broker} bytes towards the broker, {towards_client} towards the client");
+        assert!(towards_broker > 1_000 && towards_client > 500);
+    }
+    // Of SCRAM, whose password takes long to hash, the bytes at which it is something else than a token.
+    for bytes in 1..=400 {
+        for nth in [Nth::CutToBroker(bytes), Nth::CutToClient(bytes)] {
+            assert!(
+                run_nth(nth, Some(Proof::ScramSha256), Trace::Off),
+                "{nth:?}: the connection did not break"
+            );
+        }
+    }
 }
 
 #[test]
 fn any_request_may_go_unanswered() {
-    for api in [ApiKey::API_VERSIONS, ApiKey::METADATA, ApiKey::INIT_PRODUCER_ID, ApiKey::PRODUCE] {
-        for action in [Action::Drop, Action::ApplyThenDrop, Action::Close, Action::ApplyThenClose] {
-            let touched = until_untouched(|n| Nth::Lost(api, n, action));
-            println!("{api:?}, {action:?}: {touched}");
-            assert!(touched >= 1);
+    let always = [ApiKey::API_VERSIONS, ApiKey::METADATA, ApiKey::INIT_PRODUCER_ID, ApiKey::PRODUCE];
+    let with_sasl = [ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE];
+    for proof in PROOFS.into_iter().chain([Some(Proof::ScramSha256)]) {
+        for api in always.into_iter().chain(with_sasl.into_iter().filter(|_| proof.is_some())) {
+            for action in [Action::Drop, Action::ApplyThenDrop, Action::Close, Action::ApplyThenClose] {
+                let touched = until_untouched(proof, |n| Nth::Lost(api, n, action));
+                println!("{proof:?}, {api:?}, {action:?}: {touched}");
+                assert!(touched >= 1);
+                // Two connections, one of which authenticates again.
+                assert!(touched >= 3 || !with_sasl.contains(&api), "no session was renewed");
+            }
         }
     }
 }
 
 #[test]
 fn any_write_may_stop_at_any_byte() {
-    let mut writes = 0;
-    for bytes in [1, 2, 3, 7, 60, 61, 62, 100] {
-        writes = until_untouched(|n| Nth::ShortWrite(n.into(), bytes));
+    for proof in PROOFS {
+        let mut writes = 0;
+        for bytes in [1, 2, 3, 7, 60, 61, 62, 100] {
+            writes = until_untouched(proof, |n| Nth::ShortWrite(n.into(), bytes));
+        }
+        println!("{proof:?}: {writes} writes");
+        assert!(writes >= 10);
     }
-    println!("{writes} writes");
-    assert!(writes >= 10);
 }
 
 #[test]
 fn memory_may_be_short() {
-    // With less than a record and a block more there is no way.
-    let short = (4..1_000).take_while(|blocks| run_nth(Nth::Blocks(*blocks), Trace::Off)).count();
-    println!("with {short} amounts of memory records had to wait");
-    assert!(short >= 10);
+    for proof in PROOFS {
+        // With less than a record and a block more there is no way.
+        let short = (4..1_000).take_while(|blocks| run_nth(Nth::Blocks(*blocks), proof, Trace::Off)).count();
+        println!("{proof:?}: with {short} amounts of memory records had to wait");
+        assert!(short >= 10);
+    }
 }

@@ -274,6 +274,30 @@ fn a_connection_that_ends_in_the_handshake_says_so() {
     });
 }
 
+/// A broker that refuses a client without a certificate may be gone before its alert is: at whatever byte the connection
+/// ends, that is what it means once the handshake looks complete to the client. Where nobody asked for a certificate it
+/// never does.
+#[test]
+fn a_missing_client_certificate_is_guessed_where_the_broker_goes_without_a_word() {
+    let authority = Authority::new("authority");
+    let identity = authority.issue("broker", &["127.0.0.1"]);
+    let cause = |clients: Option<&Authority>, cut: usize| {
+        let manner = Manner { cut: Some(cut), ..Manner::default() };
+        let mut rig = Rig::with(&authority, ONLY_13, manner, once_only);
+        rig.broker.set_config(server_config(&identity, clients, ONLY_13));
+        fails(&mut rig)
+    };
+    let missing = Some(Cause::Disconnected(Disconnect::Tls(TlsFailure::ClientCertificateMissing)));
+    let in_handshake = Some(Cause::Disconnected(Disconnect::Tls(TlsFailure::Closed)));
+    let causes: Vec<_> = (900..2_000).step_by(10).map(|cut| cause(Some(&authority), cut)).collect();
+    let guessed = causes.iter().position(|cause| *cause == missing).expect("the handshake is over somewhere");
+    assert!(guessed > 0 && causes[..guessed].iter().all(|cause| *cause == in_handshake), "{causes:?}");
+    assert!(causes[guessed..].iter().all(|cause| *cause == missing), "{causes:?}");
+    for cut in (900..2_000).step_by(100) {
+        assert_ne!(cause(None, cut), missing, "nobody asked for one");
+    }
+}
+
 /// With TLS 1.3 the broker refuses a client when that has written already, and what is written then meets nobody: what the
 /// broker has said is read all the same.
 #[test]

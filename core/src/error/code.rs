@@ -105,7 +105,7 @@ error_codes! {
     42 INVALID_REQUEST Fatal No "the broker finds the request malformed";
     43 UNSUPPORTED_FOR_MESSAGE_FORMAT Fatal No "the topic's message format is too old";
     44 POLICY_VIOLATION Fatal No "a policy of the broker refuses the request";
-    45 OUT_OF_ORDER_SEQUENCE_NUMBER Sequence No "the sequence number is not the one that the broker expects";
+    45 OUT_OF_ORDER_SEQUENCE_NUMBER Sequence No "the broker expects another sequence number: it or its log has forgotten what this producer sent before, as after a crash, an unclean election, or when the topic was made anew";
     46 DUPLICATE_SEQUENCE_NUMBER Duplicate No "the broker has the batch already";
     47 INVALID_PRODUCER_EPOCH ProducerId No "a newer epoch of this producer id has written";
     48 INVALID_TXN_STATE Fatal No "the transaction is in another state";

@@ -1,5 +1,8 @@
-//! A version of Kafka, one broker of it, and both front-ends: every kind of record, and some thousand while the broker
-//! is stopped or killed and comes back.
+//! A version of Kafka, one broker of it, and both front-ends: every kind of record, from a client that has to say who it
+//! is, and some thousand while the broker is stopped or killed and comes back.
+//!
+//! It is PLAIN that is spoken: every version takes its users from its settings. Those of SCRAM are in ZooKeeper until 3.5,
+//! and are made by tools that are not here; certificates in PEM are read since 2.7.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,11 +12,12 @@ use std::time::{Duration, Instant};
 use felice_core::record::{Header, ProducerRecord};
 use felice_core::time::Timestamp;
 use felice_host::Builder;
+use felice_host::surface::SecurityProtocol;
 
 use super::sample::{now_ms, producers_ms};
 use super::{FrontEnd, Handle, PATIENCE, Sample, Witness, wait_until};
 use crate::java::ReadRecord;
-use crate::kafka::{Kafka, KafkaVersion};
+use crate::kafka::{Kafka, KafkaVersion, PASSWORD, USER};
 use crate::proxy::Link;
 
 /// How many records at least; there are more if the broker is slow to come back.
@@ -48,6 +52,13 @@ pub fn proof(version: KafkaVersion) {
         .property("auto.create.topics.enable", "false")
         // A killed broker is let in again when this has passed.
         .property("broker.session.timeout.ms", "3000")
+        // Who comes through the link has to say who he is.
+        .property(
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,FAR:SASL_PLAINTEXT",
+        )
+        .property("sasl.enabled.mechanisms", "PLAIN")
+        .property("listener.name.far.plain.sasl.jaas.config", &plain_users())
         .start();
     println!("Kafka {}: started after {:.2?}", version.number(), begun.elapsed());
     every_kind_of_record::<felice_blocking::Producer>(&kafka);
@@ -59,11 +70,19 @@ pub fn proof(version: KafkaVersion) {
     println!("Kafka {}: {:.2?}", version.number(), begun.elapsed());
 }
 
+fn plain_users() -> String {
+    let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    format!(r#"{module} required user_{USER}="{PASSWORD}";"#)
+}
+
 /// Keys, values, headers and timestamps, and what was said of them, are as they were sent.
 fn every_kind_of_record<F: FrontEnd>(kafka: &Kafka) {
     let topic = format!("{}-every-kind", F::NAME);
     create_topic(kafka, &topic);
-    let settings = Builder::<F>::new().bootstrap_servers(&kafka.far_bootstrap());
+    let settings = Builder::<F>::new()
+        .bootstrap_servers(&kafka.far_bootstrap())
+        .security_protocol(SecurityProtocol::SaslPlaintext)
+        .sasl_plain(USER, PASSWORD);
     let producer = settings.build().expect("the settings fit");
     let (samples, sent_after) = (Sample::all_kinds(), producers_ms());
     let send = |sample: &Sample| sample.with_record(&topic, |record| producer.send(record));
@@ -190,7 +209,9 @@ fn spoken(link: &Link) -> String {
         0 => "Produce",
         3 => "Metadata",
         18 => "ApiVersions",
+        17 => "SaslHandshake",
         22 => "InitProducerId",
+        36 => "SaslAuthenticate",
         _ => "another",
     };
     let each = versions.iter().map(|(&key, versions)| format!("{} {versions:?}", name(key)));

@@ -58,7 +58,8 @@ pub use fault::{Action, Fault};
 pub use log::{KeepRecords, PartitionLog, StoredBatch};
 pub use request::Reply;
 pub use request_log::{LoggedRequest, RequestLog};
-pub use sasl::SaslConfig;
+pub(crate) use sasl::Session;
+pub use sasl::{MECHANISMS, SaslConfig};
 pub use tcp::TcpCluster;
 pub use topics::{Partition, TopicConfig};
 

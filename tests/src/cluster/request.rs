@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     /// The same, on a connection of whose user something is known.
-    pub(super) fn handle_request_of(
+    pub(crate) fn handle_request_of(
         &mut self,
         session: &mut Session,
         now_us: u64,

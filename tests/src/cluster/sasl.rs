@@ -5,10 +5,11 @@
 //! the time for it.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use base64ct::{Base64, Encoding};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use hmac::{EagerHash, Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256, Sha512};
 
 use super::{
     Cluster,
@@ -17,7 +18,7 @@ use super::{
 use crate::protocol::{ApiKey, ErrorCode, sasl::*};
 
 /// The mechanisms that are simulated.
-const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "OAUTHBEARER"];
+pub const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
 
 /// A client must not ask for a new session sooner than this.
 const RENEWAL_US_MIN: u64 = 1_000_000;
@@ -26,8 +27,10 @@ const SALT: &[u8] = b"the salt of all users";
 const ITERATIONS: u32 = 4_096;
 
 /// Who is accepted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SaslConfig {
+    /// Those of [`MECHANISMS`] that are offered.
+    pub mechanisms: Vec<&'static str>,
     /// Names and passwords, for PLAIN and SCRAM.
     pub users: BTreeMap<String, String>,
     /// The token, for OAUTHBEARER.
@@ -38,7 +41,7 @@ pub struct SaslConfig {
 
 /// What is known of who uses a connection.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     state: State,
     /// When the last authentication of a client that was accepted began.
     renewed_us: Option<u64>,
@@ -57,6 +60,7 @@ enum State {
     Agreed(String),
     /// The client's first message without its head, and the server's.
     Challenged {
+        mechanism: String,
         user: String,
         bare: String,
         challenge: String,
@@ -105,18 +109,19 @@ impl Cluster {
         session: &mut Session,
         request: &SaslHandshakeRequest<'_>,
     ) -> Response {
+        let mechanisms = self.sasl.as_ref().map_or(&[][..], |sasl| &sasl.mechanisms).to_vec();
         let too_soon = session.renewed_us.is_some_and(|at| call.now_us < at + RENEWAL_US_MIN);
         let error_code = match call.bend.error_code() {
             Some(code) => code,
             None if self.sasl.is_none() || too_soon => ErrorCode::ILLEGAL_SASL_STATE,
-            None if !MECHANISMS.contains(&request.mechanism) => ErrorCode::UNSUPPORTED_SASL_MECHANISM,
+            None if !mechanisms.contains(&request.mechanism) => ErrorCode::UNSUPPORTED_SASL_MECHANISM,
             None => ErrorCode::NONE,
         };
         if error_code == ErrorCode::NONE {
             session.state = State::Agreed(request.mechanism.to_owned());
             session.renewed_us = session.accepted.map(|_| call.now_us);
         }
-        call.respond(&SaslHandshakeResponse { error_code, mechanisms: MECHANISMS.into() })
+        call.respond(&SaslHandshakeResponse { error_code, mechanisms })
     }
 
     pub(super) fn sasl_authenticate(
@@ -139,14 +144,17 @@ impl Cluster {
                 }
                 answer
             }
-            State::Agreed(_) => {
+            State::Agreed(mechanism) => {
                 let (user, bare, challenge) = sasl.challenge(call.now_us, request.auth_bytes)?;
                 let answer = Answer::Goes(challenge.clone().into());
-                session.state = State::Challenged { user, bare, challenge };
+                session.state = State::Challenged { mechanism, user, bare, challenge };
                 answer
             }
-            State::Challenged { user, bare, challenge } => {
-                sasl.verify(&user, &bare, &challenge, request.auth_bytes)?
+            State::Challenged { mechanism, user, bare, challenge } if mechanism == "SCRAM-SHA-512" => {
+                sasl.verify::<Sha512>(&user, &bare, &challenge, request.auth_bytes)?
+            }
+            State::Challenged { user, bare, challenge, .. } => {
+                sasl.verify::<Sha256>(&user, &bare, &challenge, request.auth_bytes)?
             }
             State::Refused => Answer::Refuses,
         };
@@ -206,7 +214,13 @@ impl SaslConfig {
         Some((user.replace("=2C", ",").replace("=3D", "="), bare.to_owned(), challenge))
     }
 
-    fn verify(&self, user: &str, bare: &str, challenge: &str, message: &[u8]) -> Option<Answer> {
+    fn verify<D: EagerHash>(
+        &self,
+        user: &str,
+        bare: &str,
+        challenge: &str,
+        message: &[u8],
+    ) -> Option<Answer> {
         let (without_proof, proof) = str::from_utf8(message).ok()?.split_once(",p=")?;
         let nonce = challenge.split(',').next()?;
         if without_proof != format!("c=biws,{nonce}") {
@@ -214,18 +228,31 @@ impl SaslConfig {
         }
         let Some(password) = self.users.get(user) else { return Some(Answer::Refuses) };
         let signed = format!("{bare},{challenge},{without_proof}");
-        let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), SALT, ITERATIONS);
-        let stored = Sha256::digest(mac(&salted, "Client Key"));
+        let salted = salted::<D>(password);
+        let stored = D::digest(mac::<D>(&salted, "Client Key"));
         let proof = Base64::decode_vec(proof).ok()?;
-        let key: Vec<u8> = proof.iter().zip(mac(&stored, &signed)).map(|(a, b)| a ^ b).collect();
-        let signature = base64(&mac(&mac(&salted, "Server Key"), &signed));
-        let known = Sha256::digest(key) == stored;
+        let key: Vec<u8> = proof.iter().zip(mac::<D>(&stored, &signed)).map(|(a, b)| a ^ b).collect();
+        let signature = base64(&mac::<D>(&mac::<D>(&salted, "Server Key"), &signed));
+        let known = D::digest(key) == stored;
         Some(if known { Answer::Ends(format!("v={signature}").into()) } else { Answer::Refuses })
     }
 }
 
-fn mac(key: &[u8], message: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length is taken");
+/// The costly part, once for each password and hash: Kafka stores what comes of it, too.
+fn salted<D: EagerHash>(password: &str) -> Vec<u8> {
+    static KNOWN: Mutex<BTreeMap<(usize, String), Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let size = <D as Digest>::output_size();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let salted = known.entry((size, password.to_owned())).or_insert_with(|| {
+        let mut salted = vec![0; size];
+        pbkdf2::pbkdf2_hmac::<D>(password.as_bytes(), SALT, ITERATIONS, &mut salted);
+        salted
+    });
+    salted.clone()
+}
+
+fn mac<D: EagerHash>(key: &[u8], message: &str) -> Vec<u8> {
+    let mut mac = Hmac::<D>::new_from_slice(key).expect("a key of any length is taken");
     mac.update(message.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }

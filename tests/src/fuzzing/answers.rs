@@ -8,10 +8,10 @@ use super::rig::Rig;
 use crate::cluster::TopicConfig;
 
 /// The longest run.
-const STEPS_MAX: u32 = 400;
+pub(super) const STEPS_MAX: u32 = 400;
 /// Lengths that no answer has, and some that one may have.
 const LENGTHS: [i32; 8] = [i32::MAX, i32::MIN, -1, 0, 3, 4, 0x0100_0000, 64];
-const TOPICS: [&str; 3] = ["a", "b", "missing"];
+pub(super) const TOPICS: [&str; 3] = ["a", "b", "missing"];
 
 pub(super) fn run(input: &[u8]) {
     let input = &mut Input::new(input);
@@ -31,7 +31,7 @@ pub(super) fn run(input: &[u8]) {
     rig.finish();
 }
 
-fn step(rig: &mut Rig, input: &mut Input<'_>) {
+pub(super) fn step(rig: &mut Rig, input: &mut Input<'_>) {
     match input.below(14) {
         0 | 1 => send(rig, input),
         2 => rig.connect(true),
@@ -66,7 +66,7 @@ fn send(rig: &mut Rig, input: &mut Input<'_>) {
 }
 
 /// A broker that is honest for once: it answers all that it was asked.
-fn serve(rig: &mut Rig) {
+pub(super) fn serve(rig: &mut Rig) {
     for slot in rig.links.keys().copied().collect::<Vec<_>>() {
         while rig.request(slot, 0).is_some() {
             if let Some(frame) = rig.answer(slot, 0) {
@@ -98,7 +98,7 @@ fn speak(rig: &mut Rig, input: &mut Input<'_>) {
 }
 
 /// Some bytes are others; the end is missing, or there is more.
-fn mutated(mut frame: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {
+pub(super) fn mutated(mut frame: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {
     if frame.len() < 9 {
         return frame;
     }
@@ -128,7 +128,7 @@ fn framed(rig: &Rig, slot: u16, input: &mut Input<'_>) -> Vec<u8> {
     frame
 }
 
-fn any_link(rig: &Rig, input: &mut Input<'_>) -> Option<u16> {
+pub(super) fn any_link(rig: &Rig, input: &mut Input<'_>) -> Option<u16> {
     let slots: Vec<u16> = rig.links.keys().copied().collect();
     (!slots.is_empty()).then(|| input.pick(&slots))
 }

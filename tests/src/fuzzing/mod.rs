@@ -11,6 +11,7 @@ mod planes;
 mod properties;
 mod records;
 mod rig;
+mod sasl;
 
 use crate::simulation::{self, Trace};
 
@@ -18,12 +19,13 @@ use crate::simulation::{self, Trace};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("answers", answers::run),
     ("compression", compression::run),
     ("planes", planes::run),
     ("properties", properties::run),
     ("records", records::run),
+    ("sasl", sasl::run),
     ("simulation", |input| drop(simulation::run_input(input, Trace::Off))),
 ];
 

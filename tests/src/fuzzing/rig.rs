@@ -18,8 +18,10 @@ use felice_core::{Accumulator, BrokerSlot, Sender, SenderTables, TopicSlot};
 use felice_host::{Codecs, Wanted};
 
 use super::input::Input;
-use crate::cluster::{Cluster, ClusterConfig, Release, Reply, SupportedVersions};
-use crate::protocol::ApiKey;
+use crate::cluster::{Cluster, ClusterConfig, Release, Reply, Session, SupportedVersions};
+use crate::protocol::sasl::SaslAuthenticateResponse;
+use crate::protocol::{ApiKey, decode_request, decode_response};
+use crate::simulation::sasl::{PASSWORD, Proof, SaslPlan};
 use crate::simulation::storage::{SimBlock, SimStorage, table};
 
 pub(super) const BROKERS: i32 = 2;
@@ -50,6 +52,56 @@ pub(super) struct Link {
     /// What was written and is not a whole request.
     written: Vec<u8>,
     requests: VecDeque<Vec<u8>>,
+    /// What the broker knows of the client.
+    session: Session,
+    /// The client has begun to say who it is.
+    presented: bool,
+    /// What shows that the broker knows the password, and what has come from it since the client asked.
+    signature: Option<Vec<u8>>,
+    heard: Vec<u8>,
+}
+
+impl Link {
+    /// The broker's proper answer to a request. Of SCRAM the last one has the signature.
+    fn note_answer(&mut self, request: &[u8], frame: &[u8]) {
+        let Ok((header, _)) = decode_request(request) else { return };
+        if header.api_key == ApiKey::SASL_AUTHENTICATE {
+            let answer = decode_response(header.api_version, &frame[4..]);
+            let (_, answer): (_, SaslAuthenticateResponse<'_>) = answer.expect("it was just encoded");
+            self.signature = answer.auth_bytes.starts_with(b"v=").then(|| answer.auth_bytes.to_vec());
+        }
+    }
+
+    fn has_heard_signature(&self) -> bool {
+        self.signature.as_ref().is_some_and(|signature| contains(&self.heard, signature))
+    }
+
+    /// Nothing is asked of a broker that has not heard who asks, or could not prove what it has to prove; and no
+    /// password is seen that is not to be seen.
+    fn check_proof(&mut self, proof: Proof, request: &[u8]) {
+        let api = ApiKey(i16::from_be_bytes([request[0], request[1]]));
+        match api {
+            ApiKey::API_VERSIONS => {}
+            ApiKey::SASL_HANDSHAKE => {
+                self.signature = None;
+                self.heard.clear();
+            }
+            ApiKey::SASL_AUTHENTICATE => self.presented = true,
+            _ => {
+                assert!(self.presented, "{api:?} before anybody has said who asks");
+                assert!(!proof.is_mutual() || self.has_heard_signature(), "{api:?} to an impostor");
+            }
+        }
+        let seen = contains(request, PASSWORD.as_bytes());
+        assert!(
+            !seen || (proof, api) == (Proof::Plain, ApiKey::SASL_AUTHENTICATE),
+            "{api:?} has the password"
+        );
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|bytes| bytes == part)
 }
 
 /// See the [module](self).
@@ -58,6 +110,10 @@ pub(super) struct Rig {
     pub(super) cluster: Cluster,
     pub(super) links: BTreeMap<u16, Link>,
     pub(super) connecting: Vec<ConnectionId>,
+    /// Connections that a token was asked for, the oldest first. Some of them are gone.
+    pub(super) tokens: VecDeque<ConnectionId>,
+    /// How clients prove who they are, if they must.
+    proof: Option<Proof>,
     /// Whether the settings keep the order of records: numbered, or one request at a time.
     pub(super) ordered: bool,
     /// Sockets take a few bytes at a time.
@@ -100,6 +156,8 @@ impl Rig {
             cluster,
             links: BTreeMap::new(),
             connecting: Vec::new(),
+            tokens: VecDeque::new(),
+            proof: None,
             ordered: config.idempotence || config.in_flight_max == 1,
             slow: false,
             now: 1_000,
@@ -108,6 +166,13 @@ impl Rig {
             outcomes: BTreeMap::new(),
             accepted: 0,
         }
+    }
+
+    /// Nobody is served any more who does not prove who he is.
+    pub(super) fn demand_proof(&mut self, proof: Proof, session_lifetime_ms: i64) {
+        assert!(self.producer.set_sasl(proof.tables(BROKERS_MAX)));
+        self.cluster.set_sasl(Some(SaslPlan { session_lifetime_ms }.config()));
+        self.proof = Some(proof);
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -145,7 +210,16 @@ impl Rig {
             let host = self.producer.address(connection).map(|address| address.host.to_owned());
             let broker_id = host.and_then(|host| host.strip_prefix("broker-")?.parse().ok());
             let broker_id = broker_id.filter(|id| (1..=BROKERS).contains(id)).unwrap_or(1);
-            let link = Link { connection, broker_id, written: Vec::new(), requests: VecDeque::new() };
+            let link = Link {
+                connection,
+                broker_id,
+                written: Vec::new(),
+                requests: VecDeque::new(),
+                session: Session::default(),
+                presented: false,
+                signature: None,
+                heard: Vec::new(),
+            };
             self.links.insert(connection.slot, link);
             self.producer.handle_connected(self.now(), connection);
         } else {
@@ -171,8 +245,12 @@ impl Rig {
     pub(super) fn answer(&mut self, slot: u16, behind: usize) -> Option<Vec<u8>> {
         let link = self.links.get_mut(&slot)?;
         let request = link.requests.remove(behind)?;
-        match self.cluster.handle_request(EPOCH_US + self.now, link.broker_id, &request) {
-            Reply::Response { frame, .. } => Some(frame),
+        let (now, session) = (EPOCH_US + self.now, &mut link.session);
+        match self.cluster.handle_request_of(session, now, link.broker_id, &request) {
+            Reply::Response { frame, .. } => {
+                link.note_answer(&request, &frame);
+                Some(frame)
+            }
             Reply::Nothing | Reply::Stall => None,
             Reply::Close => {
                 self.cut(slot);
@@ -184,8 +262,12 @@ impl Rig {
     /// Bytes come, in pieces of `piece` bytes.
     pub(super) fn receive(&mut self, slot: u16, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
-            let Some(link) = self.links.get(&slot) else { return };
-            let failed = self.producer.handle_received(self.now(), link.connection, piece).is_err();
+            let now = self.now();
+            let Some(link) = self.links.get_mut(&slot) else { return };
+            if self.proof.is_some() {
+                link.heard.extend(piece);
+            }
+            let failed = self.producer.handle_received(now, link.connection, piece).is_err();
             self.turn();
             assert!(!failed || !self.links.contains_key(&slot), "a broken connection is closed");
         }
@@ -227,7 +309,10 @@ impl Rig {
                 }
                 ProducerEvent::Disconnect(connection) => self.forget(connection.slot),
                 ProducerEvent::Transmit(connection) => self.write(connection.slot),
-                ProducerEvent::Token(_) => panic!("there is no SASL"),
+                ProducerEvent::Token(connection) => {
+                    assert_eq!(self.proof, Some(Proof::Token), "nobody asks for tokens");
+                    self.tokens.push_back(connection);
+                }
                 ProducerEvent::CompressionRefused { .. } => {}
                 ProducerEvent::Completed(completed) => self.complete(&completed),
                 ProducerEvent::Reassigned(reassigned) => {
@@ -277,8 +362,12 @@ impl Rig {
             if rest.len() < length {
                 return;
             }
-            link.requests.push_back(rest[..length].to_vec());
+            let request = rest[..length].to_vec();
             link.written.drain(..4 + length);
+            if let Some(proof) = self.proof {
+                link.check_proof(proof, &request);
+            }
+            link.requests.push_back(request);
         }
     }
 

@@ -11,7 +11,7 @@ use felice_core::event::{Completed, Event};
 use felice_core::id::{Ticket, TopicId};
 use felice_core::record::{Placement, Record};
 use felice_core::sasl::Token;
-use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
+use felice_core::sender::{self, InFlightSlot, Sender, SenderTables};
 use felice_core::time::{Instant, Timestamp, earliest};
 use felice_core::{BrokerSlot, TopicSlot};
 use felice_host::{Codecs, Wanted};
@@ -20,7 +20,8 @@ use super::agenda::{self, Agenda};
 use super::dice::Dice;
 use super::network::Network;
 use super::oracle::{Accepted, Oracle, Outcome};
-use super::plan::{ClientPlan, TOKEN};
+use super::plan::ClientPlan;
+use super::sasl::TOKEN;
 use super::storage::{SimBlock, SimStorage, table};
 use super::trace::Trace;
 
@@ -109,11 +110,7 @@ impl Client {
             assert!(control.add_bootstrap(host, *port));
         }
         if let Some(proof) = plan.sasl {
-            assert!(control.set_sasl(SaslTables {
-                credentials: table(1, || proof.credentials()),
-                slots: table(brokers_max, || SaslSlot::EMPTY),
-                buffers: table(brokers_max * 512, u8::default),
-            }));
+            assert!(control.set_sasl(proof.tables(brokers_max)));
         }
         Self {
             index,
@@ -317,8 +314,8 @@ impl Client {
                 Event::Transmit(connection) => self.write(around, connection),
                 Event::Token(connection) => {
                     let token = Token::new(TOKEN, &[]).expect("visible characters");
-                    // The function that has tokens fails now and then.
-                    let token = (!around.stormy || !self.dice.one_in(8)).then_some(&token);
+                    let fails = self.plan.tokens_fail && around.stormy && self.dice.one_in(8);
+                    let token = (!fails).then_some(&token);
                     self.sender.handle_token(Instant::from_micros(around.now), connection, token);
                 }
                 Event::Ready(partition) => self.accumulator.allow(partition),

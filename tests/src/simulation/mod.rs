@@ -16,6 +16,7 @@ mod network;
 mod nth;
 mod oracle;
 mod plan;
+pub(crate) mod sasl;
 pub(crate) mod storage;
 mod trace;
 mod workload;
@@ -33,6 +34,8 @@ use network::{Link, Network, Piece, State};
 pub use nth::{Nth, run_nth};
 use oracle::Oracle;
 use plan::{Plan, Trouble};
+pub use sasl::Proof;
+use sasl::SaslPlan;
 pub use trace::Trace;
 use workload::Workload;
 
@@ -123,7 +126,7 @@ impl World {
             ..ClusterConfig::default()
         });
         cluster.set_versions(SupportedVersions::of(plan.release));
-        cluster.set_sasl(plan.sasl.as_ref().map(plan::SaslPlan::config));
+        cluster.set_sasl(plan.sasl.as_ref().map(SaslPlan::config));
         let mut addresses = BTreeMap::new();
         for id in 1..=plan.brokers {
             let (host, port) = (format!("broker-{id}"), 9092);

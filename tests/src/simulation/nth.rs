@@ -1,5 +1,6 @@
 //! One thing goes wrong at the n-th opportunity, and nothing else: n = 1, 2, 3 and so on, until a run passes untouched.
-//! A single fault must be heard of by nobody: every record is acknowledged.
+//! A single fault must be heard of by nobody: every record is acknowledged. So it is with brokers that want to know who
+//! the producer is, and ask again before it is done.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use felice_core::config::{AccumulatorConfig, SenderConfig};
 
 use super::dice::Dice;
 use super::plan::{ClientPlan, NetworkPlan, Plan, TopicPlan};
+use super::sasl::{Proof, SaslPlan};
 use super::{Trace, World, drive};
 use crate::cluster::{Action, Fault, Release};
 use crate::protocol::ApiKey;
@@ -26,13 +28,20 @@ pub enum Nth {
     Blocks(usize),
 }
 
-/// Whether the fault has happened; everything was acknowledged all the same.
+/// Whether the fault has happened; everything was acknowledged all the same. With a `proof` brokers ask for it.
 ///
 /// # Panics
 ///
 /// At the first thing that must not be.
-pub fn run_nth(nth: Nth, trace: Trace) -> bool {
+pub fn run_nth(nth: Nth, proof: Option<Proof>, trace: Trace) -> bool {
     let mut plan = plain();
+    if let Some(proof) = proof {
+        plan.sasl = Some(SaslPlan { session_lifetime_ms: SESSION_LIFETIME_MS });
+        plan.clients[0].sasl = Some(proof);
+        // Records come for so long, and so often, that a session is renewed on its connection.
+        plan.clients[0].records = 120;
+        plan.clients[0].pause_us = 10_000;
+    }
     if let Nth::Blocks(blocks) = nth {
         plan.clients[0].blocks = blocks;
     }
@@ -49,7 +58,7 @@ pub fn run_nth(nth: Nth, trace: Trace) -> bool {
     }
     let report = drive(&mut world);
     assert_eq!(report.acknowledged, report.accepted, "{nth:?}: {} records failed", report.failed);
-    assert_eq!(report.accepted, 60, "{nth:?}");
+    assert_eq!(report.accepted, world.plan.clients[0].records, "{nth:?}");
     match nth {
         Nth::CutToBroker(_) | Nth::CutToClient(_) => world.network.links.len() > 2,
         Nth::Lost(api, number, _) => world.cluster.requests().count(api) >= number.into(),
@@ -57,6 +66,9 @@ pub fn run_nth(nth: Nth, trace: Trace) -> bool {
         Nth::Blocks(_) => world.clients[0].refused > 0,
     }
 }
+
+/// So short that the first renewal falls into a run. A second one within a second is refused: another connection.
+const SESSION_LIFETIME_MS: i64 = 8;
 
 /// Two brokers, three partitions, one idempotent producer with 60 records, and nothing that goes wrong.
 fn plain() -> Plan {
@@ -96,6 +108,7 @@ fn plain() -> Plan {
         closes: false,
         clock_jumps: false,
         sasl: None,
+        tokens_fail: false,
     };
     Plan {
         brokers: 2,

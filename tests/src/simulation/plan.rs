@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use felice_core::compression::Compression;
 use felice_core::config::{AccumulatorConfig, Acks, SenderConfig, Spread};
-use felice_core::sasl::Credentials;
 
 use super::dice::Dice;
-use crate::cluster::{Release, SaslConfig};
+use super::sasl::{Proof, SaslPlan};
+use crate::cluster::Release;
 
 /// The latest that an answer may be, in microseconds.
 pub(super) const LATE_US: u64 = 10_000_000;
@@ -34,52 +34,6 @@ pub(super) struct Plan {
     pub(super) auto_create: bool,
     /// How clients prove who they are; `None` where they need not.
     pub(super) sasl: Option<SaslPlan>,
-}
-
-/// SASL in a run.
-#[derive(Debug, Clone)]
-pub(super) struct SaslPlan {
-    /// How long a session lasts, in milliseconds; 0 without an end.
-    pub(super) session_lifetime_ms: i64,
-}
-
-impl SaslPlan {
-    fn new(dice: &mut Dice) -> Self {
-        // A broker takes no second authentication within a second, which begins before the end of the first.
-        let session_lifetime_ms = if dice.one_in(4) { 0 } else { dice.magnitude(1_300, 20_000) as i64 };
-        Self { session_lifetime_ms }
-    }
-
-    pub(super) fn config(&self) -> SaslConfig {
-        SaslConfig {
-            users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
-            token: TOKEN.to_owned(),
-            session_lifetime_ms: self.session_lifetime_ms,
-        }
-    }
-}
-
-const USER: &str = "u=,";
-const PASSWORD: &str = "password";
-pub(super) const TOKEN: &str = "header.payload.signature";
-
-/// How a client proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
-    Plain,
-    Scram,
-    Token,
-}
-
-impl Proof {
-    pub(super) fn credentials(self) -> Credentials {
-        match self {
-            Self::Plain => Credentials::plain(USER, PASSWORD),
-            Self::Scram => Credentials::scram_sha_256(USER, PASSWORD, [7; 32]),
-            Self::Token => Ok(Credentials::oauth_bearer()),
-        }
-        .expect("credentials as they should be")
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -119,6 +73,8 @@ pub(super) struct ClientPlan {
     pub(super) clock_jumps: bool,
     /// How it proves who it is, where it must.
     pub(super) sasl: Option<Proof>,
+    /// The function that has its tokens fails now and then.
+    pub(super) tokens_fail: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -250,8 +206,14 @@ impl Plan {
             }
             for client in &mut self.clients {
                 // Of SCRAM there is less: hashing a password takes as long as all the rest of a run.
-                let proofs =
-                    [Proof::Plain, Proof::Plain, Proof::Plain, Proof::Token, Proof::Token, Proof::Scram];
+                let proofs = [
+                    Proof::Plain,
+                    Proof::Plain,
+                    Proof::Plain,
+                    Proof::Token,
+                    Proof::Token,
+                    Proof::ScramSha256,
+                ];
                 client.sasl = Some(*dice.pick(&proofs));
             }
         }
@@ -388,6 +350,7 @@ impl ClientPlan {
             closes: dice.one_in(5),
             clock_jumps: dice.one_in(6),
             sasl: None,
+            tokens_fail: true,
         }
         .compressing()
     }

@@ -13,6 +13,7 @@ mod numberings;
 mod pieces;
 mod plain;
 mod producers;
+mod refused;
 mod resumed;
 mod rig;
 mod sasl;
