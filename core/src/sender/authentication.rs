@@ -19,7 +19,7 @@ use crate::error::{AuthenticationError, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Event;
 use crate::id::ConnectionId;
 use crate::memory::Storage;
-use crate::sasl::{CHALLENGE_BYTES_MAX, Exchange, Mechanism, Next, Token, write_harmless};
+use crate::sasl::{CHALLENGE_BYTES_MAX, Exchange, Next, Token, write_harmless};
 use crate::time::Instant;
 use crate::wire::{ApiKey, Decoder, Header, Item, Progress, Value, sasl as wire};
 
@@ -67,23 +67,15 @@ impl<S: Storage> Sender<S> {
         else {
             return;
         };
-        let buffer = sasl.buffer_mut(slot);
-        let written = token.map(|token| {
-            token.write(buffer).inspect(|&bytes| {
-                let start = buffer.len() - bytes;
-                buffer.copy_within(..bytes, start);
-            })
-        });
-        match written {
-            Some(Some(bytes)) => {
-                sasl.slot_mut(slot).token = TokenState::Here(bytes as u16);
+        let host = &self.cluster.brokers()[usize::from(slot)].host;
+        match token.ok_or(AuthenticationError::NoToken).and_then(|token| sasl.keep_token(slot, token, host)) {
+            Ok(()) => {
                 if self.connection(slot).is_ready() {
                     self.authenticate(slot);
                 }
                 self.connection_mut(slot).tell_transmit = true;
             }
-            Some(None) => self.unauthenticated(slot, AuthenticationError::TooLong),
-            None => self.unauthenticated(slot, AuthenticationError::NoToken),
+            Err(error) => self.unauthenticated(slot, error),
         }
     }
 
@@ -98,7 +90,7 @@ impl<S: Storage> Sender<S> {
     /// The socket is open: a token can be had while the broker's versions are asked for.
     pub(super) fn prepare_authentication(&mut self, slot: u16) {
         if let Some(sasl) = &mut self.sasl
-            && sasl.mechanism() == Mechanism::OauthBearer
+            && sasl.mechanism().needs_token()
             && sasl.slot(slot).token == TokenState::None
         {
             sasl.slot_mut(slot).token = TokenState::Wanted;
