@@ -18,11 +18,17 @@ pub enum Warning {
         /// What was refused.
         compression: Compression,
     },
-    /// SASL without TLS tells everybody on the way a password, or a token: PLAIN and OAUTHBEARER with
+    /// SASL without TLS tells everybody on the way a password, or a token: PLAIN, OAUTHBEARER and AWS_MSK_IAM with
     /// `security.protocol=SASL_PLAINTEXT`. Told once, when the producer starts.
     SecretInTheClear {
         /// The mechanism.
         mechanism: Mechanism,
+    },
+    /// OAUTHBEARER has no token, or AWS_MSK_IAM nothing to sign with: connections are tried again, and records wait for
+    /// `delivery.timeout.ms`. Told once, and again after there was a token in between.
+    NoToken {
+        /// What the function says that was asked, or what is wrong with what it gave.
+        reason: Arc<str>,
     },
 }
 
@@ -37,6 +43,7 @@ impl fmt::Display for Warning {
                 "{} without TLS tells everybody on the way who the client is: use security.protocol=SASL_SSL",
                 mechanism.name()
             ),
+            Self::NoToken { reason } => write!(f, "there is no token, and records wait: {reason}"),
         }
     }
 }

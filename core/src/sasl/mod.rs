@@ -32,9 +32,7 @@ mod token;
 
 pub use credentials::{Credentials, CredentialsError, Mechanism, PASSWORD_BYTES_MAX, USER_BYTES_MAX};
 #[cfg(feature = "aws-msk-iam")]
-pub use msk_iam::{
-    ACCESS_KEY_ID_BYTES_MAX, AwsCredentials, REGION_BYTES_MAX, SECRET_ACCESS_KEY_BYTES_MAX,
-};
+pub use msk_iam::{ACCESS_KEY_ID_BYTES_MAX, AwsCredentials, REGION_BYTES_MAX, SECRET_ACCESS_KEY_BYTES_MAX};
 pub(crate) use secret::write_harmless;
 pub use token::Token;
 

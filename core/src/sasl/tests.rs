@@ -213,10 +213,7 @@ mod msk_iam {
         }
         let credentials = AwsCredentials::new("AKIDEXAMPLE", SECRET, Some(SESSION), None).unwrap();
         let token = Token::aws_msk_iam(credentials, NOW);
-        assert_eq!(
-            std::format!("{credentials:?} {token:?}"),
-            "AwsCredentials([hidden]) Token([hidden])"
-        );
+        assert_eq!(std::format!("{credentials:?} {token:?}"), "AwsCredentials([hidden]) Token([hidden])");
         let bearer = token.write(Mechanism::OauthBearer, HOST, &mut [0; 999], &mut String::new());
         assert_eq!(bearer, Err(AuthenticationError::NoToken));
     }
@@ -230,7 +227,8 @@ mod msk_iam {
         ] {
             let mut client = Client::new(Credentials::aws_msk_iam());
             let mut out = *b"....signed";
-            let written = client.exchange.message(&mut client.credentials, b"", 6, &mut out, &mut client.words);
+            let written =
+                client.exchange.message(&mut client.credentials, b"", 6, &mut out, &mut client.words);
             assert_eq!((written, &out[..6]), (Ok(6), &b"signed"[..]));
             assert_eq!(client.answer(answer), next);
             assert_eq!(client.answer(answer), Err(AuthenticationError::InvalidChallenge), "it is over");

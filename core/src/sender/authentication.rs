@@ -56,27 +56,36 @@ impl<S: Storage> Sender<S> {
         self.sasl.as_ref().map_or("", |sasl| &sasl.slot(sasl.spoke).words)
     }
 
-    /// The token that [`Event::Token`] asked for; `None` where there is none this time. The connection is then closed,
-    /// and made anew after a backoff if it is needed.
-    pub fn handle_token(&mut self, now: Instant, connection: ConnectionId, token: Option<&Token<'_>>) {
+    /// The token that [`Event::Token`] asked for; `None` where there is none this time.
+    ///
+    /// # Errors
+    ///
+    /// Why it is of no use, with what [`authentication_words`](Self::authentication_words) says now. The connection is
+    /// closed, and made anew after a backoff if it is needed.
+    pub fn handle_token(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        token: Option<&Token<'_>>,
+    ) -> Result<(), AuthenticationError> {
         self.advance(now);
         let slot = connection.slot;
         let current = self.is_current(connection);
         let Some(sasl) =
             self.sasl.as_mut().filter(|sasl| current && sasl.slot(slot).token == TokenState::Asked)
         else {
-            return;
+            return Ok(());
         };
         let host = &self.cluster.brokers()[usize::from(slot)].host;
-        match token.ok_or(AuthenticationError::NoToken).and_then(|token| sasl.keep_token(slot, token, host)) {
-            Ok(()) => {
-                if self.connection(slot).is_ready() {
-                    self.authenticate(slot);
-                }
-                self.connection_mut(slot).tell_transmit = true;
-            }
-            Err(error) => self.unauthenticated(slot, error),
+        if let Err(error) = sasl.keep_token(slot, token, host) {
+            self.unauthenticated(slot, error);
+            return Err(error);
         }
+        if self.connection(slot).is_ready() {
+            self.authenticate(slot);
+        }
+        self.connection_mut(slot).tell_transmit = true;
+        Ok(())
     }
 
     /// Some connection needs a token.

@@ -120,7 +120,7 @@ impl<S: Storage> Sasl<S> {
     pub(super) fn keep_token(
         &mut self,
         slot: u16,
-        token: &Token<'_>,
+        token: Option<&Token<'_>>,
         host: &str,
     ) -> Result<(), AuthenticationError> {
         let (share, mechanism) = (self.share(), self.mechanism());
@@ -128,6 +128,7 @@ impl<S: Storage> Sasl<S> {
         let state = &mut slots.as_mut()[usize::from(slot)];
         let buffer = &mut buffers.as_mut()[usize::from(slot) * share..][..share];
         state.words.clear();
+        let token = token.ok_or(AuthenticationError::NoToken)?;
         let bytes = token.write(mechanism, host, buffer, &mut state.words)?;
         buffer.copy_within(..bytes, share - bytes);
         state.token = TokenState::Here(bytes as u16);

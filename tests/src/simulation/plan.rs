@@ -54,6 +54,7 @@ impl SaslPlan {
         SaslConfig {
             users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
             token: TOKEN.to_owned(),
+            aws: Default::default(),
             session_lifetime_ms: self.session_lifetime_ms,
         }
     }

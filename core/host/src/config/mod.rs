@@ -6,6 +6,8 @@ mod error;
 mod file;
 mod foreign;
 mod jaas;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod properties;
 mod sasl;
 mod security;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub(crate) client_id: String,
     pub(crate) security_protocol: SecurityProtocol,
     pub(crate) sasl: sasl::Sasl,
+    #[cfg(feature = "oidc")]
+    pub(crate) login: oidc::Login,
     #[cfg(feature = "__tls")]
     pub(crate) ssl: ssl::Ssl,
     pub(crate) batch_size: Option<usize>,
@@ -85,6 +89,8 @@ impl Default for Settings {
             client_id: "felice".into(),
             security_protocol: SecurityProtocol::Plaintext,
             sasl: sasl::Sasl::default(),
+            #[cfg(feature = "oidc")]
+            login: oidc::Login::default(),
             #[cfg(feature = "__tls")]
             ssl: ssl::Ssl::default(),
             batch_size: None,
@@ -151,7 +157,8 @@ impl Settings {
 
     fn check_all(mut self) -> Result<Checked, ConfigError> {
         self.security_protocol.check()?;
-        let authentication = sasl::Sasl::check(&mut self)?;
+        #[cfg_attr(not(feature = "oidc"), expect(unused_mut))]
+        let mut authentication = sasl::Sasl::check(&mut self)?;
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
@@ -190,6 +197,10 @@ impl Settings {
         let blocks = self.buffer_memory / block_bytes;
         // Last, since it reads files.
         let tls = self.check_tls()?;
+        #[cfg(feature = "oidc")]
+        if let Some(authentication) = &mut authentication {
+            authentication.begin_oidc(&self)?;
+        }
         Ok(Checked {
             settings: self,
             servers,

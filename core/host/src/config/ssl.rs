@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
 use super::{ConfigError, Settings};
@@ -74,6 +75,19 @@ impl Ssl {
     }
 
     fn source(&self, servers: usize) -> Result<Source, ConfigError> {
+        let versions = self.versions()?;
+        let names = match self.endpoint_identification_algorithm.as_str() {
+            "" => false,
+            name if name.eq_ignore_ascii_case("https") => true,
+            name => {
+                let limit = "https, or empty to take any host's certificate".into();
+                return Err(ConfigError::invalid(IDENTIFICATION, format!("{name:?}"), limit));
+            }
+        };
+        Ok(Source { truststore: self.truststore()?, keystore: self.keystore()?, versions, names, servers })
+    }
+
+    fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
         let mut versions = Vec::new();
         for name in self.enabled_protocols.split(',').map(str::trim) {
             match name {
@@ -85,15 +99,15 @@ impl Ssl {
                 }
             }
         }
-        let names = match self.endpoint_identification_algorithm.as_str() {
-            "" => false,
-            name if name.eq_ignore_ascii_case("https") => true,
-            name => {
-                let limit = "https, or empty to take any host's certificate".into();
-                return Err(ConfigError::invalid(IDENTIFICATION, format!("{name:?}"), limit));
-            }
-        };
-        Ok(Source { truststore: self.truststore()?, keystore: self.keystore()?, versions, names, servers })
+        Ok(versions)
+    }
+
+    /// What TLS to another server than a broker needs: it trusts whom brokers' connections trust, where it is not told
+    /// otherwise, shows no certificate, and always wants the host's name.
+    #[cfg(feature = "oidc")]
+    pub(super) fn trusting(&self, truststore: Option<Truststore>) -> Result<Source, ConfigError> {
+        let truststore = truststore.map_or_else(|| self.truststore(), Ok)?;
+        Ok(Source { truststore, keystore: None, versions: self.versions()?, names: true, servers: 1 })
     }
 
     fn truststore(&self) -> Result<Truststore, ConfigError> {

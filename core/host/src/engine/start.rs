@@ -91,6 +91,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         connection_setup_timeout,
         tls,
         token_provider,
+        without_token: false,
     };
     Ok((shared, engine))
 }
@@ -129,7 +130,12 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
 /// Whether everybody on the way hears of a secret.
 fn in_the_clear(checked: &Checked) -> Option<Warning> {
     let mechanism = checked.authentication.as_ref()?.mechanism();
-    let told = matches!(mechanism, Mechanism::Plain | Mechanism::OauthBearer);
+    let told = match mechanism {
+        Mechanism::Plain | Mechanism::OauthBearer => true,
+        #[cfg(feature = "aws-msk-iam")]
+        Mechanism::AwsMskIam => true,
+        _ => false,
+    };
     (told && !checked.settings.security_protocol.is_tls()).then_some(Warning::SecretInTheClear { mechanism })
 }
 

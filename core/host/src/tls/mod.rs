@@ -10,6 +10,8 @@ mod material;
 mod pem;
 mod session;
 mod verifier;
+#[cfg(feature = "oidc")]
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;

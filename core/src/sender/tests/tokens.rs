@@ -16,8 +16,8 @@ fn a_token_is_asked_for_each_connection() {
     assert_eq!(rig.next_request(0), None, "without it there is nothing to say");
     let extensions = [("logicalCluster", "lkc-1")];
     let token = Token::new("header.body.signature", &extensions).unwrap();
-    rig.sender.handle_token(rig.now, id, Some(&token));
-    rig.sender.handle_token(rig.now, id, Some(&late));
+    assert_eq!(rig.sender.handle_token(rig.now, id, Some(&token)), Ok(()));
+    assert_eq!(rig.sender.handle_token(rig.now, id, Some(&late)), Ok(()));
     rig.turn();
     let request = rig.request(0, HANDSHAKE);
     rig.answer(0, &request, &sasl_handshake(0, &["OAUTHBEARER"]));
@@ -26,7 +26,7 @@ fn a_token_is_asked_for_each_connection() {
     rig.answer(0, &request, &sasl_authenticate(0, "", b"", 0));
     assert!(rig.next_is(0, 3) && rig.tokens.is_empty());
     rig.break_connection(0);
-    rig.sender.handle_token(rig.now, id, Some(&late));
+    assert_eq!(rig.sender.handle_token(rig.now, id, Some(&late)), Ok(()));
     rig.advance(Duration::from_secs(1));
     rig.connect();
     assert_ne!(rig.tokens.pop_front(), Some(id));
@@ -37,7 +37,7 @@ fn a_token_that_does_not_come_or_does_not_fit() {
     // The provider has none; the record waits, and the next attempt asks again.
     let mut rig = connected(Credentials::oauth_bearer());
     let id = rig.tokens.pop_front().unwrap();
-    rig.sender.handle_token(rig.now, id, None);
+    assert_eq!(rig.sender.handle_token(rig.now, id, None), Err(AuthenticationError::NoToken));
     rig.turn();
     assert!(rig.connections.is_empty() && !rig.offer(0, 1));
     assert_eq!(
@@ -60,7 +60,8 @@ fn a_token_that_does_not_come_or_does_not_fit() {
         let mut rig = connected(Credentials::oauth_bearer());
         let id = rig.tokens.pop_front().unwrap();
         let text = "t".repeat(bytes);
-        rig.sender.handle_token(rig.now, id, Some(&Token::new(&text, &[]).unwrap()));
+        let kept = rig.sender.handle_token(rig.now, id, Some(&Token::new(&text, &[]).unwrap()));
+        assert_eq!(kept.is_err(), bytes > most);
         rig.turn();
         if !rig.connections.is_empty() {
             rig.shake_hands(0);
@@ -78,7 +79,7 @@ fn a_token_that_does_not_come_or_does_not_fit() {
 fn a_token_that_the_broker_refuses() {
     let mut rig = connected(Credentials::oauth_bearer());
     let id = rig.tokens.pop_front().unwrap();
-    rig.sender.handle_token(rig.now, id, Some(&Token::new("expired", &[]).unwrap()));
+    assert_eq!(rig.sender.handle_token(rig.now, id, Some(&Token::new("expired", &[]).unwrap())), Ok(()));
     rig.turn();
     rig.shake_hands(0);
     let request = rig.request(0, HANDSHAKE);
@@ -103,7 +104,7 @@ fn what_is_signed_names_the_connections_host() {
     let at = |seconds: i64| Token::aws_msk_iam(credentials, Timestamp::from_millis(seconds * 1_000));
     let mut rig = connected(Credentials::aws_msk_iam());
     let id = rig.tokens.pop_front().expect("it is asked for at once");
-    rig.sender.handle_token(rig.now, id, Some(&at(1_440_938_160)));
+    assert_eq!(rig.sender.handle_token(rig.now, id, Some(&at(1_440_938_160))), Ok(()));
     rig.turn();
     rig.shake_hands(0);
     let request = rig.request(0, HANDSHAKE);
@@ -127,7 +128,7 @@ fn what_is_signed_names_the_connections_host() {
     let (request, _) = rig.produced(0);
     rig.answer(0, &request, &super::answers::produce(&[(0, 0, 9)]));
     let id = rig.tokens.pop_front().expect("the session is to be renewed");
-    rig.sender.handle_token(rig.now, id, Some(&at(1_440_938_170)));
+    assert_eq!(rig.sender.handle_token(rig.now, id, Some(&at(1_440_938_170))), Ok(()));
     rig.turn();
     let request = rig.request(0, HANDSHAKE);
     rig.answer(0, &request, &sasl_handshake(0, &["AWS_MSK_IAM"]));
@@ -148,7 +149,8 @@ fn what_cannot_be_signed_says_why() {
     let id = rig.tokens.pop_front().unwrap();
     let credentials = AwsCredentials::new("AKIDEXAMPLE", "secret/key", None, None).unwrap();
     let token = Token::aws_msk_iam(credentials, crate::time::Timestamp::from_millis(0));
-    rig.sender.handle_token(rig.now, id, Some(&token));
+    let kept = rig.sender.handle_token(rig.now, id, Some(&token));
+    assert_eq!(kept, Err(AuthenticationError::NoToken));
     rig.turn();
     assert!(rig.connections.is_empty() && !rig.offer(0, 1) && rig.outcomes().is_empty());
     let expected = Cause::Disconnected(Disconnect::Authentication(AuthenticationError::NoToken));
