@@ -13,4 +13,5 @@ pub mod protocol;
 pub mod proxy;
 pub mod simulation;
 pub mod tls;
+pub mod tokens;
 pub mod verifiable;

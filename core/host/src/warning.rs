@@ -24,6 +24,9 @@ pub enum Warning {
         /// The mechanism.
         mechanism: Mechanism,
     },
+    /// The server of tokens is asked without TLS (`sasl.oauthbearer.token.endpoint.url` of `http`), which tells everybody
+    /// on the way the client's secret. Told once, when the producer starts.
+    ClientSecretInTheClear,
     /// OAUTHBEARER has no token, or AWS_MSK_IAM nothing to sign with: connections are tried again, and records wait for
     /// `delivery.timeout.ms`. Told once, and again after there was a token in between.
     NoToken {
@@ -43,6 +46,9 @@ impl fmt::Display for Warning {
                 "{} without TLS tells everybody on the way who the client is: use security.protocol=SASL_SSL",
                 mechanism.name()
             ),
+            Self::ClientSecretInTheClear => {
+                f.write_str("tokens are asked for without TLS, which tells everybody on the way the client's secret: use https")
+            }
             Self::NoToken { reason } => write!(f, "there is no token, and records wait: {reason}"),
         }
     }

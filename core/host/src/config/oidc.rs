@@ -83,6 +83,14 @@ impl Client {
         true
     }
 
+    /// Whether nobody on the way hears the secret.
+    pub(super) fn is_inside_tls(&self) -> bool {
+        self.endpoint
+            .as_deref()
+            .and_then(|url| Endpoint::parse(url).ok())
+            .is_some_and(|endpoint| endpoint.https)
+    }
+
     /// The function that has tokens. This reads files where the endpoint is of `https`.
     pub(super) fn function(self, settings: &Settings) -> Result<TokenProvider, ConfigError> {
         let url = self.endpoint.as_deref().ok_or(ConfigError::Missing { name: ENDPOINT })?;

@@ -35,6 +35,8 @@ pub(crate) struct Authentication {
     /// One; in a place of its own, so that the secret is not copied from stack to stack.
     pub(crate) credentials: Box<[Credentials; 1]>,
     pub(crate) provider: Option<TokenProvider>,
+    /// Whether a secret goes to the server of tokens as it is.
+    pub(crate) asks_in_the_clear: bool,
     /// Who fetches tokens where there is no function.
     #[cfg(feature = "oidc")]
     client: oidc::Client,
@@ -190,6 +192,7 @@ impl Sasl {
         Ok(Authentication {
             credentials: Box::new([credentials]),
             provider,
+            asks_in_the_clear: false,
             #[cfg(feature = "oidc")]
             client: self.client,
         })
@@ -315,7 +318,9 @@ impl Authentication {
             return Ok(());
         }
         settings.login.check()?;
-        self.provider = Some(std::mem::take(&mut self.client).function(settings)?);
+        let client = std::mem::take(&mut self.client);
+        self.asks_in_the_clear = !client.is_inside_tls();
+        self.provider = Some(client.function(settings)?);
         Ok(())
     }
 

@@ -60,7 +60,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     };
     let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
-    let warning = in_the_clear(&checked);
+    let warnings = in_the_clear(&checked);
     let tls = checked.tls.map(Arc::new);
     let token_provider = checked.authentication.as_ref().and_then(|found| found.provider.clone());
     if let Some(authentication) = checked.authentication {
@@ -68,10 +68,10 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
     }
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
-    if let Some(warning) = warning
-        && shared.callbacks.warning.is_some()
-    {
-        shared.dispatcher.push(&shared, Job::Warning(warning));
+    if shared.callbacks.warning.is_some() {
+        for warning in warnings.into_iter().flatten() {
+            shared.dispatcher.push(&shared, Job::Warning(warning));
+        }
     }
     let engine = Engine {
         shared: Arc::clone(&shared),
@@ -127,16 +127,21 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
     accumulator
 }
 
-/// Whether everybody on the way hears of a secret.
-fn in_the_clear(checked: &Checked) -> Option<Warning> {
-    let mechanism = checked.authentication.as_ref()?.mechanism();
+/// Where everybody on the way hears of a secret.
+fn in_the_clear(checked: &Checked) -> [Option<Warning>; 2] {
+    let Some(authentication) = &checked.authentication else { return [None, None] };
+    let mechanism = authentication.mechanism();
     let told = match mechanism {
         Mechanism::Plain | Mechanism::OauthBearer => true,
         #[cfg(feature = "aws-msk-iam")]
         Mechanism::AwsMskIam => true,
         _ => false,
     };
-    (told && !checked.settings.security_protocol.is_tls()).then_some(Warning::SecretInTheClear { mechanism })
+    let clear = told && !checked.settings.security_protocol.is_tls();
+    [
+        clear.then_some(Warning::SecretInTheClear { mechanism }),
+        authentication.asks_in_the_clear.then_some(Warning::ClientSecretInTheClear),
+    ]
 }
 
 fn sasl(authentication: Authentication, brokers_max: usize) -> SaslTables<Heap> {

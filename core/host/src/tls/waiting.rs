@@ -29,7 +29,11 @@ impl Tls {
 impl<S: Read + Write> Waiting<S> {
     fn explain<T>(&self, result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-            Some(inner) => io::Error::other(failure::of(inner, &self.identity).to_string()),
+            // The words are about brokers, and this is none.
+            Some(inner) => {
+                let words = failure::of(inner, &self.identity).to_string();
+                io::Error::other(words.replace("the broker", "the server"))
+            }
             None => error,
         })
     }
