@@ -199,8 +199,13 @@ settings! {
     /// it goes [`ssl_keystore_key`](Self::ssl_keystore_key).
     ssl_keystore_certificate_chain: &str =>
         |s| s.ssl.keystore_certificate_chain = Some(Pem::new(ssl_keystore_certificate_chain));
-    /// `ssl.keystore.key`: the private key of this client's certificate, as PEM, not encrypted.
+    /// `ssl.keystore.key`: the private key of this client's certificate, as PEM; an encrypted one needs the feature
+    /// `tls-encrypted-keys`.
     ssl_keystore_key: &str => |s| s.ssl.keystore_key = Some(Pem::new(ssl_keystore_key));
+    /// `ssl.key.password`: what the key of [`ssl_keystore_location`](Self::ssl_keystore_location) or
+    /// [`ssl_keystore_key`](Self::ssl_keystore_key) is encrypted with (PKCS #8 with PBES2: AES, and PBKDF2 or scrypt).
+    #[cfg(feature = "tls-encrypted-keys")]
+    ssl_key_password: &str => |s| s.ssl.key_password = super::sasl::secret(ssl_key_password);
     /// `ssl.enabled.protocols`: `TLSv1.2`, `TLSv1.3`, or both with a comma between. Default both; the newest that the
     /// broker speaks is taken.
     ssl_enabled_protocols: &str => |s| s.ssl.enabled_protocols = ssl_enabled_protocols.to_owned();
@@ -222,7 +227,7 @@ impl<P> Builder<P> {
     }
 
     /// `ssl.keystore.location`: a PEM file of this client's certificate, those between it and its authority, and its
-    /// private key, not encrypted. It is read by `build`, and again for each connection, so that it can be replaced at
+    /// private key; an encrypted one needs the feature `tls-encrypted-keys`. It is read by `build`, and again for each connection, so that it can be replaced at
     /// any time.
     pub fn ssl_keystore_location(mut self, path: impl AsRef<Path>) -> Self {
         self.settings.origins.forget("ssl.keystore.location");

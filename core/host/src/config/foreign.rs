@@ -15,8 +15,11 @@ const VERIFIERS: &str = "it is about who verifies tokens, which is the broker";
 #[cfg(not(feature = "__tls"))]
 const NO_TLS: &str = "this program was built without felice's feature `tls`";
 #[cfg(feature = "__tls")]
-const PASSWORD: &str = "a PEM file of certificates has no password, and encrypted keys are not supported: \
-    `openssl pkey -in FILE -out PLAIN` decrypts one; keep it readable for this program only";
+const PASSWORD: &str =
+    "a PEM file of certificates has no password, and the password of an encrypted key is ssl.key.password";
+#[cfg(all(feature = "__tls", not(feature = "tls-encrypted-keys")))]
+const KEY_PASSWORD: &str = "encrypted keys need felice's feature `tls-encrypted-keys`; `openssl pkey -in FILE -out PLAIN` \
+    decrypts one; keep it readable for this program only";
 #[cfg(feature = "__tls")]
 const CIPHERS: &str = "what is old or weak is not built in";
 const TRANSACTIONS: &str = "felice has no transactions, so far";
@@ -95,8 +98,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("ssl.cipher.suites", CIPHERS),
     #[cfg(feature = "__tls")]
     ("ssl.engine.factory.class", JAVA),
-    #[cfg(feature = "__tls")]
-    ("ssl.key.password", PASSWORD),
+    #[cfg(all(feature = "__tls", not(feature = "tls-encrypted-keys")))]
+    ("ssl.key.password", KEY_PASSWORD),
     #[cfg(feature = "__tls")]
     ("ssl.keymanager.algorithm", JAVA),
     #[cfg(feature = "__tls")]
@@ -149,7 +152,10 @@ mod tests {
         }
         let tls = if cfg!(feature = "__tls") { 9 } else { 0 };
         let oidc = if cfg!(feature = "oidc") { 11 } else { 0 };
-        let more = tls + oidc + usize::from(cfg!(feature = "aws-msk-iam"));
+        let more = tls
+            + oidc
+            + usize::from(cfg!(all(feature = "__tls", feature = "tls-encrypted-keys")))
+            + usize::from(cfg!(feature = "aws-msk-iam"));
         assert_eq!((taken, explained), (28 + more, 112 - more));
     }
 

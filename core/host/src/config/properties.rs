@@ -140,6 +140,11 @@ const PROPERTIES: &[(&str, Set)] = &[
         v.clone_into(&mut s.ssl.endpoint_identification_algorithm);
         Ok(())
     }),
+    #[cfg(feature = "tls-encrypted-keys")]
+    ("ssl.key.password", |s, v| {
+        s.ssl.key_password = secret(v);
+        Ok(())
+    }),
     #[cfg(feature = "__tls")]
     ("ssl.keystore.certificate.chain", |s, v| pem(&mut s.ssl.keystore_certificate_chain, v)),
     #[cfg(feature = "__tls")]

@@ -7,16 +7,17 @@ use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
 use super::{ConfigError, Settings};
-use crate::tls::{Keystore, Pem, Source, Tls, Truststore};
+use crate::tls::{Keystore, Password, Pem, Source, Tls, Truststore};
 
 /// What the builder was told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Ssl {
     pub(crate) truststore_location: Option<PathBuf>,
     pub(crate) truststore_certificates: Option<Pem>,
     pub(crate) keystore_location: Option<PathBuf>,
     pub(crate) keystore_certificate_chain: Option<Pem>,
     pub(crate) keystore_key: Option<Pem>,
+    pub(crate) key_password: Password,
     pub(crate) enabled_protocols: String,
     pub(crate) endpoint_identification_algorithm: String,
 }
@@ -29,6 +30,7 @@ impl Default for Ssl {
             keystore_location: None,
             keystore_certificate_chain: None,
             keystore_key: None,
+            key_password: None,
             enabled_protocols: "TLSv1.2,TLSv1.3".into(),
             endpoint_identification_algorithm: "https".into(),
         }
@@ -84,7 +86,8 @@ impl Ssl {
                 return Err(ConfigError::invalid(IDENTIFICATION, format!("{name:?}"), limit));
             }
         };
-        Ok(Source { truststore: self.truststore()?, keystore: self.keystore()?, versions, names, servers })
+        let (truststore, keystore) = (self.truststore()?, self.keystore()?);
+        Ok(Source { truststore, keystore, password: self.key_password.clone(), versions, names, servers })
     }
 
     fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
@@ -107,7 +110,8 @@ impl Ssl {
     #[cfg(feature = "oidc")]
     pub(super) fn trusting(&self, truststore: Option<Truststore>) -> Result<Source, ConfigError> {
         let truststore = truststore.map_or_else(|| self.truststore(), Ok)?;
-        Ok(Source { truststore, keystore: None, versions: self.versions()?, names: true, servers: 1 })
+        let versions = self.versions()?;
+        Ok(Source { truststore, keystore: None, password: None, versions, names: true, servers: 1 })
     }
 
     fn truststore(&self) -> Result<Truststore, ConfigError> {
@@ -131,6 +135,9 @@ impl Ssl {
     fn keystore(&self) -> Result<Option<Keystore>, ConfigError> {
         let text = (&self.keystore_certificate_chain, &self.keystore_key);
         match (&self.keystore_location, text) {
+            (None, (None, None)) if self.key_password.is_some() => {
+                Err(ConfigError::Missing { name: KEYSTORE })
+            }
             (None, (None, None)) => Ok(None),
             (Some(path), (None, None)) => Ok(Some(Keystore::File(path.clone()))),
             (None, (Some(chain), Some(key))) => {
