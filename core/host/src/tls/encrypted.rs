@@ -14,9 +14,6 @@ const WRONG: &str = "encrypted with ssl.key.password, and is with another one";
 pub(super) fn decrypt(pem: &[u8], password: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
     let der = der(pem).ok_or(NOT_READ)?;
     let encrypted = EncryptedPrivateKeyInfoRef::try_from(der.as_slice()).map_err(|_| NOT_READ)?;
-    if encrypted.encryption_algorithm.pbes2().is_none() {
-        return Err(NOT_READ);
-    }
     let plain = encrypted.decrypt(password).map_err(|_| WRONG)?;
     Ok(PrivatePkcs8KeyDer::from(plain.as_bytes().to_vec()).into())
 }
