@@ -9,6 +9,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+use crate::compression::Compression;
 use crate::id::{BatchId, TopicPartition};
 use crate::memory::{Block, Chain, OpenChain, Pieces};
 use crate::time::{Instant, Timestamp};
@@ -61,6 +62,44 @@ pub enum Records<B: Block> {
 }
 
 impl<B: Block> Batch<B> {
+    /// A batch that was sealed before, perhaps in a former life of the producer, for
+    /// [`Sender::enqueue`](crate::Sender::enqueue) or [`Sender::resume`](crate::Sender::resume). `records` are `count`
+    /// encoded records, every block but the last one full; the delivery timeout runs from `created`.
+    #[must_use]
+    pub const fn restore(
+        id: BatchId,
+        partition: TopicPartition,
+        created: Instant,
+        records: Chain<B>,
+        count: u32,
+        base_timestamp: Timestamp,
+        max_timestamp: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            partition,
+            first: 0,
+            count,
+            base_timestamp,
+            max_timestamp,
+            created,
+            records: Records::Sealed(records),
+            part: None,
+            compressed: None,
+        }
+    }
+
+    /// Its records are compressed; plain they have `plain_bytes` bytes. A broker that does not know the codec, or finds the
+    /// batch too large, is the end of it where its blocks have no room for so many.
+    #[must_use]
+    pub const fn compressed_by(mut self, compression: Compression, plain_bytes: u32) -> Self {
+        self.compressed = match compression {
+            Compression::None => None,
+            by => Some(Compressed { by, plain_bytes }),
+        };
+        self
+    }
+
     /// Bytes on the wire, header included.
     #[must_use]
     pub fn bytes(&self) -> u32 {

@@ -70,6 +70,10 @@ pub struct SenderConfig {
     pub acks: Acks,
     /// Kafka's `enable.idempotence`.
     pub idempotence: bool,
+    /// Whether somebody writes down under which numbers batches are sent, to finish them after a restart: before a
+    /// partition's numbering is used for the first time it waits until that is done
+    /// ([`Event::Numbering`](crate::event::Event::Numbering)). Means nothing without idempotence.
+    pub notes_numberings: bool,
     /// Kafka's `max.in.flight.requests.per.connection`: 1 to 5 with idempotence, else to [`IN_FLIGHT_MAX`].
     pub in_flight_max: u8,
     /// Kafka's `max.request.size`.
@@ -107,6 +111,7 @@ impl Default for SenderConfig {
         Self {
             acks: Acks::All,
             idempotence: true,
+            notes_numberings: false,
             in_flight_max: 5,
             request_bytes_max: 256 * 1024,
             compression: Compression::None,

@@ -48,6 +48,19 @@ pub enum Event<B: Block> {
         /// What was refused.
         compression: Compression,
     },
+    /// A partition's numbering begins: write it down, then tell [`Sender::handle_noted`](crate::Sender::handle_noted). Comes
+    /// only where [`SenderConfig::notes_numberings`](crate::config::SenderConfig::notes_numberings) asks for it. Nothing is
+    /// sent under it before. Where its first batch fails before it is sent it is told again, with another first one.
+    Numbering(Numbering),
+    /// The answer to [`Sender::ask_producer`](crate::Sender::ask_producer).
+    Producer {
+        /// The partition that was asked for.
+        partition: TopicPartition,
+        /// The producer that was asked for.
+        producer_id: i64,
+        /// What its leader remembers.
+        state: ProducerState,
+    },
     /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
     Completed(Completed),
     /// A batch's memory comes back: carry it to [`Accumulator::recycle`](crate::Accumulator::recycle).
@@ -74,6 +87,56 @@ pub struct Completed {
     pub count: u32,
     /// The outcome: `base_offset` is the offset of the record `first`.
     pub result: Result<Ack, Failure>,
+}
+
+/// What a partition's leader remembers of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProducerState {
+    /// It has written, and is not forgotten.
+    Active {
+        /// The epoch that it wrote under last.
+        producer_epoch: i16,
+        /// The sequence of the last record of it in the log; -1 where it has none.
+        last_sequence: i32,
+    },
+    /// It has not written, or that is forgotten: `producer.id.expiration.ms` after the timestamp of its last record.
+    Unknown,
+    /// The broker does not tell, with this code: 29 where the user has no READ on the topic.
+    Denied(ErrorCode),
+    /// The broker is older than Kafka 2.8.
+    Unsupported,
+}
+
+/// How a partition's batches are numbered from one of them on, until the next such note of the partition.
+///
+/// The first batch has base sequence 0. Each one that is handed over behind it has the numbers that follow, as many as it
+/// has records (after 2^31 - 1 comes 0), whatever becomes of those before it. All that were handed over before the first one
+/// have their outcome, and it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// Whose.
+    pub partition: TopicPartition,
+    /// The producer id.
+    pub producer_id: i64,
+    /// Its epoch in this partition.
+    pub producer_epoch: i16,
+    /// The batch whose first record has sequence 0.
+    pub first: BatchId,
+}
+
+/// The numbers under which a former life of the producer may have sent a batch: see
+/// [`Sender::resume`](crate::Sender::resume).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The producer id.
+    pub producer_id: i64,
+    /// Its epoch in the partition.
+    pub producer_epoch: i16,
+    /// The sequence of the batch's first record, not negative.
+    pub base_sequence: i32,
+    /// Another batch of the partition follows that has numbers of the same numbering: it may be the one that the broker
+    /// remembers. Until that one or anything else of the partition is handed over, one that the broker does not know waits.
+    pub more: bool,
 }
 
 /// What the accumulator must know of a topic.

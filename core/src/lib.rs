@@ -27,6 +27,7 @@ pub mod sasl;
 pub mod sender;
 pub mod serializer;
 mod spans;
+pub mod spool;
 #[cfg(test)]
 mod test_storage;
 pub mod time;
@@ -35,5 +36,5 @@ mod wire;
 
 pub use accumulator::Accumulator;
 pub use cluster::{BrokerSlot, TopicSlot};
-pub use sender::{Address, HEADS_BYTES_MIN, SaslSlot, SaslTables, Sender, SenderTables};
+pub use sender::{Address, HEADS_BYTES_MIN, PRODUCERS_ASKED_MAX, SaslSlot, SaslTables, Sender, SenderTables};
 pub use transmit::Transmit;

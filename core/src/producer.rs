@@ -196,6 +196,9 @@ impl<S: Storage> Producer<S> {
                 Event::CompressionRefused { topic, compression } => {
                     return Some(ProducerEvent::CompressionRefused { topic, compression });
                 }
+                // Nobody here keeps notes.
+                Event::Numbering(numbering) => self.sender.handle_noted(now, numbering),
+                Event::Producer { .. } => {}
                 Event::Ready(partition) => self.accumulator.allow(partition),
                 Event::Topic(topic) => {
                     self.accumulator.handle_topic(topic, self.sender.topic_view(topic));

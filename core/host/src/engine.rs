@@ -224,6 +224,8 @@ impl Engine {
                         self.warn(Warning::CompressionRefused { topic, compression });
                     }
                 }
+                // Nobody keeps notes, and nobody has asked.
+                Event::Numbering(_) | Event::Producer { .. } => {}
                 Event::Completed(completed) => self.complete(&completed),
                 Event::Recycle { batch, partition, blocks } => {
                     let entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();

@@ -49,7 +49,7 @@ impl<B: Block> Batch<B> {
     ///
     /// # Errors
     ///
-    /// [`Damaged`] where the bytes have changed since. The batch stays as it is.
+    /// [`Damaged`] where the bytes have changed since, or where its own blocks are too few. The batch stays as it is.
     pub(crate) fn decompress<C: Codec>(
         &mut self,
         codec: &mut C,
@@ -66,7 +66,14 @@ impl<B: Block> Batch<B> {
             plain.give_back();
             return Err(Damaged);
         }
-        let plain = plain.into_chain();
+        let mut plain = plain.into_chain();
+        if plain.blocks() > packed.blocks() + surplus.blocks() {
+            // It came compressed, and without the memory for more: the reserve must stay whole.
+            while let Some(block) = plain.pop() {
+                reserve.put(block);
+            }
+            return Err(Damaged);
+        }
         self.exchange(plain, plain_bytes, reserve, surplus);
         self.compressed = None;
         Ok(())

@@ -57,6 +57,43 @@ impl<B: Block> Batch<B> {
         part
     }
 
+    /// Drops the first `count` records: they are in the log already. What is left counts from 0 again, and the index of
+    /// its first record ([`first`](Batch::first)) is `count` more.
+    ///
+    /// The pool must have a block to begin with, as long as the batch's own, and gets back the blocks that are not needed
+    /// any more. False, and nothing changes, where it has none, where the batch is open or compressed, where no record
+    /// would be left, or where its bytes are not `count` records and more.
+    #[must_use]
+    pub fn skip_first(&mut self, count: u32, pool: &mut Pool<B>) -> bool {
+        if count == 0 {
+            return true;
+        }
+        let is_plain = self.compressed.is_none() && self.part.is_none();
+        if !is_plain || count >= self.count || pool.free() == 0 || self.walk(self.count).is_none() {
+            return false;
+        }
+        let Some(bytes) = self.walk(count) else { return false };
+        let part = Part { count, bytes, max_timestamp: self.max_timestamp, bytes_max: bytes };
+        self.advance(part, pool);
+        true
+    }
+
+    /// The bytes of the first records; `None` where they are no records.
+    fn walk(&self, count: u32) -> Option<u32> {
+        let chain = self.chain()?;
+        let mut at = Reader { piece: &[], rest: chain.pieces() };
+        let mut bytes = 0;
+        for _ in 0..count {
+            let mut window = [0; HEAD_BYTES_MAX];
+            at.peek(&mut window);
+            let head = decode_head(&window)?;
+            let record = u32::try_from(head.payload).ok()?.checked_add(head.bytes as u32)?;
+            bytes = record.checked_add(bytes).filter(|&bytes| bytes <= chain.bytes())?;
+            at.skip(record as usize);
+        }
+        Some(bytes)
+    }
+
     /// The part at the front is stored: what follows moves up. The pool must have a block to begin with, and gets back
     /// what is no longer needed.
     pub(crate) fn advance(&mut self, part: Part, pool: &mut Pool<B>) {

@@ -3,12 +3,15 @@
 //! A connection knows bytes and requests, not batches: who is in a Produce request is the room `produce`'s business.
 
 use super::authentication::AuthenticateAnswer;
+use super::producers::ProducersAnswer;
 use super::receive::{IdAnswer, ProduceAnswer};
 use crate::config::IN_FLIGHT_MAX;
 use crate::error::{Disconnect, ErrorCode};
 use crate::index::NONE;
 use crate::time::Instant;
-use crate::wire::{ApiKey, Decoder, Versions, api_versions, init_producer_id, metadata, produce, sasl};
+use crate::wire::{
+    ApiKey, Decoder, Versions, api_versions, describe_producers, init_producer_id, metadata, produce, sasl,
+};
 
 /// Room for every request but Produce: a Metadata request for one topic with the longest name fits.
 pub(crate) const REQUEST_BYTES: usize = 400;
@@ -38,7 +41,7 @@ pub(crate) struct Request {
     pub(crate) version: i16,
     /// When the first byte was handed to the socket, or was about to be.
     pub(crate) sent: Instant,
-    /// Produce: the first batch, and how many have no answer yet.
+    /// Produce: the first batch, and how many have no answer yet. DescribeProducers: the question's place.
     pub(crate) first: u32,
     pub(crate) unanswered: u32,
 }
@@ -105,6 +108,7 @@ pub(crate) enum Incoming {
     InitProducerId(Decoder<init_producer_id::Field>, IdAnswer),
     SaslHandshake(Decoder<sasl::Handshake>, ErrorCode),
     SaslAuthenticate(Decoder<sasl::Authenticate>, AuthenticateAnswer),
+    DescribeProducers(Decoder<describe_producers::Field>, ProducersAnswer),
     Produce(Decoder<produce::Field>, ProduceAnswer),
 }
 

@@ -34,6 +34,10 @@ impl<S: Storage> Sender<S> {
             (state.first, state.incarnation)
         };
         let entry = self.batches.get_mut(batch);
+        if entry.resumed && code == ErrorCode::UNKNOWN_PRODUCER_ID {
+            // Whoever has forgotten all about a producer cannot say what it has sent.
+            return self.refuse(partition, batch, code);
+        }
         let same_log = entry.incarnation == incarnation;
         if entry.implied && same_log {
             entry.acked = Some(SOMEWHERE);
@@ -46,18 +50,46 @@ impl<S: Storage> Sender<S> {
         }
         let entry = self.batches.get_mut(batch);
         entry.refused = true;
-        let (ambiguous, next) = (entry.ambiguous, entry.next);
+        let (ambiguous, next, more) = (entry.ambiguous, entry.next, entry.more);
         let numbering = entry.stamp.map(|stamp| stamp.identity);
-        let follower = self.next_unsent(next);
-        let can_ask = follower != NONE
-            && self.batches.get(follower).stamp.is_some_and(|stamp| Some(stamp.identity) == numbering);
+        let can_ask = match self.next_unsent(next) {
+            NONE => more,
+            follower => self.batches.get(follower).stamp.map(|stamp| stamp.identity) == numbering,
+        };
         match (ambiguous, same_log && can_ask) {
             (false, _) => self.begin_numbering(partition, code),
             (true, true) => {}
-            (true, false) if same_log && self.holds_numbers_from(partition, first) => {
-                self.begin_numbering(partition, code);
-            }
-            (true, false) => self.refuse_unknown(partition, code, |_| true),
+            (true, false) => self.conclude(partition, first, same_log, code),
+        }
+    }
+
+    /// The broker knows none of the queue's batches, and there is no other one to ask about.
+    fn conclude(&mut self, partition: u32, first: u32, same_log: bool, code: ErrorCode) {
+        if same_log && self.holds_numbers_from(partition, first) {
+            self.begin_numbering(partition, code);
+        } else {
+            self.refuse_unknown(partition, code, |_| true);
+        }
+    }
+
+    /// Those that the broker does not know wait for another one of their numbering. That one may have failed, or does not
+    /// come: then this is all that is known of them.
+    pub(super) fn end_wait(&mut self, partition: u32) {
+        let state = *self.partitions.get(partition);
+        if state.first == NONE || state.in_flight > 0 || !self.batches.get(state.first).refused {
+            return;
+        }
+        let comes = match self.next_unsent(state.first) {
+            NONE => self.batches.get(state.last).more,
+            next => match self.batches.get(next).stamp {
+                Some(stamp) => stamp.identity == state.identity,
+                None => !state.renumber,
+            },
+        };
+        if !comes {
+            let same_log = self.batches.get(state.first).incarnation == state.incarnation;
+            self.recover(partition, false);
+            self.conclude(partition, state.first, same_log, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
         }
     }
 
@@ -129,28 +161,23 @@ impl<S: Storage> Sender<S> {
         self.recover(partition, true);
     }
 
-    /// Under the next epoch, from sequence 0, once no batch of the queue can be in the log under the old one.
+    /// No batch of the queue can be in the log under the numbers that it has: they begin another numbering.
     pub(super) fn restart_numbering(&mut self, partition: u32) {
-        let state = *self.partitions.get(partition);
-        if !state.restart {
+        let state = self.partitions.get_mut(partition);
+        if !core::mem::take(&mut state.restart) {
             return;
         }
-        let Some(identity) = self.idempotence.restart(state.identity) else { return };
-        let state = self.partitions.get_mut(partition);
-        (state.restart, state.hole) = (false, false);
-        if identity.id != state.identity.id {
-            // Of a producer that it does not know the broker takes any first sequence: one is in flight until it does.
-            state.confirmed_on = None;
-        }
-        state.identity = identity;
-        state.next_sequence = 0;
-        let mut slot = state.first;
+        state.renumber = true;
+        let (mut slot, numbering) = (state.first, state.identity);
         while slot != NONE {
             let entry = self.batches.get_mut(slot);
-            (entry.stamp, entry.void) = (None, 0);
-            entry.refused = false;
-            entry.implied = false;
-            (entry.ambiguous, entry.adrift) = (false, false);
+            // Another numbering's are behind: they have not been asked about.
+            if entry.stamp.is_none_or(|stamp| stamp.identity == numbering) {
+                (entry.stamp, entry.void) = (None, 0);
+                (entry.refused, entry.implied) = (false, false);
+                (entry.ambiguous, entry.adrift) = (false, false);
+                (entry.resumed, entry.more) = (false, false);
+            }
             slot = entry.next;
         }
     }

@@ -101,7 +101,7 @@ impl Idempotence {
     /// A partition's numbering was forgotten to make room: should it come back, its old numbers must not be used again.
     /// One epoch serves all that are forgotten before the next numbering starts.
     pub(crate) fn forget_numbering(&mut self) {
-        if self.fresh_used && self.is_known() {
+        if (self.fresh_used || self.epoch != self.fresh) && self.is_known() {
             if self.epoch == i16::MAX {
                 self.state = IdState::Missing;
                 return;

@@ -44,6 +44,10 @@ pub struct InFlightSlot<B: Block> {
     pub(crate) ambiguous: bool,
     /// An attempt went with its connection: a broker may still find it there, unread, and store it.
     pub(crate) adrift: bool,
+    /// A former life of the producer has numbered it, and may have sent it.
+    pub(crate) resumed: bool,
+    /// Another one follows under the same numbering that is not here yet.
+    pub(crate) more: bool,
     /// It is sent in parts, and before that it was sent as a whole that may be stored.
     pub(crate) whole_unknown: bool,
     /// The broker expected another sequence.
@@ -105,6 +109,8 @@ impl<B: Block> InFlightSlot<B> {
         incarnation: 0,
         ambiguous: false,
         adrift: false,
+        resumed: false,
+        more: false,
         whole_unknown: false,
         refused: false,
         implied: false,

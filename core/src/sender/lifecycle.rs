@@ -101,6 +101,7 @@ impl<S: Storage> Sender<S> {
             ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => {}
             ApiKey::InitProducerId => self.id_failed(None),
             ApiKey::Metadata => self.metadata_lost(slot),
+            ApiKey::DescribeProducers => self.question_failed(request.first),
             ApiKey::Produce => self.lose_batches(request.first, request.correlation_id, cause, may_be_stored),
         }
     }
@@ -204,7 +205,11 @@ impl<S: Storage> Sender<S> {
     /// Whether anything is held or asked for. If not, nobody needs a connection.
     pub(super) const fn has_work(&self) -> bool {
         !self.closed
-            && (self.demand || self.batches.held > 0 || self.metadata.asked_for || self.metadata.second_look)
+            && (self.demand
+                || self.batches.held > 0
+                || self.metadata.asked_for
+                || self.metadata.second_look
+                || !self.questions.is_empty())
     }
 
     /// A broker counts as away while somebody waits for it and the last attempts to reach it have failed. Where nobody

@@ -22,10 +22,12 @@ mod idempotence;
 pub(crate) mod in_flight;
 mod learn;
 mod lifecycle;
+mod numbering;
 mod outcome;
 mod partition;
 mod plan;
 mod produce;
+mod producers;
 mod queue;
 mod receive;
 mod requests;
@@ -41,7 +43,7 @@ use crate::cluster::{BrokerSlot, Cluster, TopicSlot};
 use crate::compression::Compression;
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, ErrorCode, ProtocolError};
-use crate::event::{Event, TopicView};
+use crate::event::{Event, Numbering, Numbers, TopicView};
 use crate::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
 use crate::memory::{Pool, Storage};
 use crate::random::Random;
@@ -53,6 +55,8 @@ pub use in_flight::InFlightSlot;
 pub use partition::PartitionSlot as SenderPartitionSlot;
 use partition::Partitions;
 pub use plan::HEADS_BYTES_MIN;
+pub use producers::PRODUCERS_ASKED_MAX;
+use producers::Questions;
 use requests::Metadata;
 pub use sasl::{SaslSlot, SaslTables, WORDS_BYTES};
 
@@ -105,6 +109,7 @@ pub struct Sender<S: Storage> {
     batches: InFlight<S>,
     idempotence: Idempotence,
     metadata: Metadata,
+    questions: Questions,
     heads: S::Table<u8>,
     /// The block that splitting begins with, and the blocks that compressed batches are written into.
     spare: Pool<S::Block>,
@@ -121,6 +126,8 @@ pub struct Sender<S: Storage> {
     /// The list of partitions in backoff, and when the first of them may go on.
     backoff_first: u32,
     backoff_at: Option<Instant>,
+    /// About how many partitions have a numbering to tell.
+    notes_due: u32,
     /// The accumulator holds records.
     demand: bool,
     closed: bool,
@@ -142,6 +149,7 @@ impl<S: Storage> Sender<S> {
             batches: InFlight::new(tables.batches),
             idempotence: Idempotence::new(),
             metadata: Metadata::new(),
+            questions: Questions::new(),
             heads: tables.heads,
             spare: Pool::new(),
             codec: tables.codec,
@@ -153,6 +161,7 @@ impl<S: Storage> Sender<S> {
             walk_left: 0,
             backoff_first: crate::index::NONE,
             backoff_at: None,
+            notes_due: 0,
             demand: false,
             closed: false,
             sasl: None,
@@ -244,7 +253,48 @@ impl<S: Storage> Sender<S> {
     pub fn enqueue(&mut self, now: Instant, mut batch: Batch<S::Block>) {
         self.advance(now);
         batch.seal();
-        self.enqueue_sealed(batch);
+        self.enqueue_sealed(batch, None);
+    }
+
+    /// Takes a batch that a former life of the producer has numbered, and may have sent: in every other way as
+    /// [`enqueue`](Self::enqueue). The batches of a partition are resumed in their order, before any new one.
+    ///
+    /// It is sent once more, the same bytes under the same numbers, and its outcome is true:
+    /// * The broker knows it: success, with the offset, or with -1 where only a later one of the numbering is known.
+    /// * The broker expects another sequence (error 45): those that follow under the same numbering are asked about in
+    ///   turn. None known: none is stored, and they are sent under a numbering of this life. While
+    ///   [`Numbers::more`] says that another one follows that is not here yet, those before it wait for it.
+    /// * The broker has forgotten the producer id: it takes the batch, also one that it has stored long ago. Ask
+    ///   [before](Self::ask_producer), where that matters.
+    /// * The producer id is forgotten and the broker says so (error 59), belongs to another transaction (49), or has a newer
+    ///   epoch (47): the batch fails, and may be stored ([`Persisted::Possibly`](crate::error::Persisted::Possibly)).
+    ///
+    /// What follows is never numbered under a former life's numbering, and is not sent before all that is resumed has its
+    /// outcome. Without idempotence the numbers mean nothing.
+    pub fn resume(&mut self, now: Instant, mut batch: Batch<S::Block>, numbers: Numbers) {
+        self.advance(now);
+        batch.seal();
+        self.enqueue_sealed(batch, Some(numbers));
+    }
+
+    /// A numbering that [`Event::Numbering`] told is written down: the partition goes on. One that has been replaced
+    /// meanwhile is passed over.
+    pub fn handle_noted(&mut self, now: Instant, numbering: Numbering) {
+        self.advance(now);
+        self.noted(&numbering);
+    }
+
+    /// Asks a partition's leader what it remembers of a producer (DescribeProducers): [`Event::Producer`] tells, once. The
+    /// topic must have been [added](Self::add_topic). It is asked again, after `retry.backoff.ms` and more, until somebody
+    /// can answer; with [`close`](Self::close) the question is forgotten.
+    ///
+    /// A user needs READ on the topic for it. The answer lists all producers of the partition, those of others too.
+    ///
+    /// False where [`PRODUCERS_ASKED_MAX`] are asked for at the same time, the topic is not known, or the sender is closed.
+    #[must_use]
+    pub fn ask_producer(&mut self, now: Instant, partition: TopicPartition, producer_id: i64) -> bool {
+        self.advance(now);
+        self.ask(partition, producer_id)
     }
 
     /// Where a connection goes; `None` for one that is gone.
@@ -330,13 +380,14 @@ impl<S: Storage> Sender<S> {
             .or_else(|| self.ready_event())
             .or_else(|| self.broker_event())
             .or_else(|| self.topic_event())
-            .or_else(|| self.compression_event());
+            .or_else(|| self.compression_event())
+            .or_else(|| self.numbering_event());
         if told.is_some() {
             return told;
         }
         // Last, since looking through those that wait may ask for connections and metadata.
         self.drive_requests();
-        self.connection_event().or_else(|| self.token_event())
+        self.connection_event().or_else(|| self.token_event()).or_else(|| self.question_event())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.
@@ -355,6 +406,7 @@ impl<S: Storage> Sender<S> {
             }
         }
         self.fail_everything();
+        self.questions.clear();
         self.recheck = true;
     }
 

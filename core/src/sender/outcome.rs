@@ -43,7 +43,7 @@ impl<S: Storage> Sender<S> {
             Class::Compression if self.send_plain(partition, batch) => {}
             Class::Compression | Class::Fatal => self.refuse(partition, batch, code),
         }
-        self.resume(partition);
+        self.proceed(partition);
     }
 
     /// The batch is not in flight any more.
@@ -203,6 +203,7 @@ impl<S: Storage> Sender<S> {
                 state.next_sequence = stamp.base_sequence;
             }
         }
+        self.break_off(partition, persisted);
         match persisted {
             Persisted::No => self.remove(partition, batch),
             Persisted::Possibly => self.give_up(partition, batch),
@@ -277,9 +278,10 @@ impl<S: Storage> Sender<S> {
     }
 
     /// After every change: once nothing is in flight, a recovering partition starts again from its front.
-    pub(super) fn resume(&mut self, partition: u32) {
+    pub(super) fn proceed(&mut self, partition: u32) {
         // Whoever stood in front of one that is stored may have failed.
         self.complete_front(partition);
+        self.end_wait(partition);
         let state = self.partitions.get(partition);
         if state.recovering && state.in_flight == 0 {
             self.restart_numbering(partition);
@@ -317,7 +319,7 @@ impl<S: Storage> Sender<S> {
             if expired {
                 self.give_up(partition, batch);
             }
-            self.resume(partition);
+            self.proceed(partition);
             batch = next;
         }
     }
@@ -341,7 +343,7 @@ impl<S: Storage> Sender<S> {
                 self.batches.get_mut(batch).last_cause = self.cause(key);
             }
             self.fail(partition, batch, ErrorKind::DeliveryTimeout(stage));
-            self.resume(partition);
+            self.proceed(partition);
         }
     }
 

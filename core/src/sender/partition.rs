@@ -1,10 +1,25 @@
 //! What the sender knows of each partition in use: its batches in order, its numbering, whether it may send.
 
 use super::idempotence::ProducerIdentity;
-use crate::id::{NOBODY, TopicId, TopicPartition};
+use crate::id::{BatchId, NOBODY, TopicId, TopicPartition};
 use crate::index::{Index, NONE};
 use crate::memory::Storage;
 use crate::time::Instant;
+
+/// How far whoever keeps notes is with writing down that a numbering has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// Nobody was told.
+    Missing,
+    /// The event is due.
+    Due,
+    /// Told, with this batch as the first.
+    Told(BatchId),
+    /// Written down, with this batch as the first.
+    Written(BatchId),
+    /// A batch has a number of it.
+    Used,
+}
 
 /// A partition in use.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +45,11 @@ pub struct PartitionSlot {
     pub(crate) recovering: bool,
     /// A batch of this numbering was given up, and may be stored or not.
     pub(crate) hole: bool,
-    /// The numbering starts anew, once nothing is in flight and there is a producer id.
+    /// What has a number loses it, once nothing is in flight: the numbering starts anew.
     pub(crate) restart: bool,
+    /// No batch continues the numbering: the next one that is numbered begins another, once nothing stands before it.
+    pub(crate) renumber: bool,
+    pub(crate) note: Note,
     pub(crate) failures: u32,
     pub(crate) retry_at: Option<Instant>,
     pub(crate) identity: ProducerIdentity,
@@ -66,6 +84,8 @@ impl PartitionSlot {
         recovering: false,
         hole: false,
         restart: false,
+        renumber: false,
+        note: Note::Missing,
         failures: 0,
         retry_at: None,
         identity: ProducerIdentity::NONE,
@@ -119,11 +139,13 @@ pub(crate) struct Partitions<S: Storage> {
     used: u32,
     /// Where the search for a slot to evict goes on.
     hand: u32,
+    /// Where the search for a note that is due goes on.
+    note_hand: u32,
 }
 
 impl<S: Storage> Partitions<S> {
     pub(crate) fn new(slots: S::Table<PartitionSlot>, index: S::Table<u32>) -> Self {
-        Self { slots, index: Index::new(index), used: 0, hand: 0 }
+        Self { slots, index: Index::new(index), used: 0, hand: 0, note_hand: 0 }
     }
 
     pub(crate) fn get(&self, slot: u32) -> &PartitionSlot {
@@ -154,6 +176,17 @@ impl<S: Storage> Partitions<S> {
         *self.get_mut(slot) = self.get(slot).reused(key);
         self.index.insert(key, slot);
         Some((slot, evicted))
+    }
+
+    /// A partition whose note is due; each has its turn.
+    pub(crate) fn next_due_note(&mut self) -> Option<u32> {
+        for _ in 0..self.used {
+            self.note_hand = (self.note_hand + 1) % self.used;
+            if self.get(self.note_hand).note == Note::Due {
+                return Some(self.note_hand);
+            }
+        }
+        None
     }
 
     fn free_slot(&mut self) -> Option<(u32, bool)> {

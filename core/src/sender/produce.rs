@@ -7,6 +7,7 @@ use super::Sender;
 use super::connection::{Buffer, Outgoing, ProduceCursor, Request, Section};
 use super::idempotence::{ProducerIdentity, advance};
 use super::in_flight::Stamp;
+use super::partition::Note;
 use crate::config::Acks;
 use crate::error::ErrorCode;
 use crate::event::Ack;
@@ -96,7 +97,7 @@ impl<S: Storage> Sender<S> {
     }
 
     fn still_sendable(&mut self, partition: u32, slot: u16) -> bool {
-        self.settle_broker(partition) == Some(slot) && self.may_send(partition)
+        self.settle_broker(partition) == Some(slot) && self.may_send(partition) && self.has_number(partition)
     }
 
     /// Links a batch into the request behind the last one of its topic. True for a topic's first one.
@@ -147,18 +148,15 @@ impl<S: Storage> Sender<S> {
 
     /// Numbers a batch when it is sent for the first time. A retry is the same bytes.
     fn stamp(&mut self, partition: u32, slot: u32) {
-        if self.batches.get(slot).stamp.is_some() {
-            return;
+        if let Some(stamp) = self.batches.get(slot).stamp {
+            return self.restamp(partition, slot, stamp);
         }
         let (mut identity, mut base_sequence) = (ProducerIdentity::NONE, -1);
         if self.config.idempotence {
             let state = self.partitions.get_mut(partition);
-            if state.identity == ProducerIdentity::NONE {
-                state.identity = self.idempotence.start();
-                state.next_sequence = 0;
-            }
             (identity, base_sequence) = (state.identity, state.next_sequence);
             state.next_sequence = advance(base_sequence, self.batches.get(slot).count());
+            state.note = Note::Used;
         }
         let crc32c = self.config.crc32c;
         let incarnation = self.partitions.get(partition).incarnation;

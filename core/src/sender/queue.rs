@@ -6,7 +6,7 @@ use super::retry::backoff;
 use crate::batch::Batch;
 use crate::cluster::TopicState;
 use crate::error::{Cause, ErrorCode, ErrorKind, Failure, Persisted, Stage};
-use crate::event::Event;
+use crate::event::{Event, Numbers};
 use crate::id::{NOBODY, TopicPartition};
 use crate::index::NONE;
 use crate::memory::Storage;
@@ -32,7 +32,8 @@ impl<S: Storage> Sender<S> {
         false
     }
 
-    pub(super) fn enqueue_sealed(&mut self, batch: Batch<S::Block>) {
+    /// Takes a batch in at its partition's end. `numbers` are those that a former life has given it.
+    pub(super) fn enqueue_sealed(&mut self, batch: Batch<S::Block>, numbers: Option<Numbers>) {
         let key = batch.partition;
         let expired = batch.created + self.config.delivery_timeout <= self.now;
         let kind = self.verdict(key).or_else(|| expired.then(|| ErrorKind::DeliveryTimeout(self.stage(key))));
@@ -57,10 +58,8 @@ impl<S: Storage> Sender<S> {
                 self.metadata.second_look = true;
             }
             let slot = self.batches.insert(batch, NONE);
-            self.batches.complete(
-                slot,
-                Err(Failure { kind: kind_told, persisted: Persisted::No, attempts: 0, last_cause }),
-            );
+            let persisted = if numbers.is_some() { Persisted::Possibly } else { Persisted::No };
+            self.batches.complete(slot, Err(Failure { kind: kind_told, persisted, attempts: 0, last_cause }));
             return;
         };
         let slot = self.batches.insert(batch, partition);
@@ -73,7 +72,14 @@ impl<S: Storage> Sender<S> {
         if state.cursor == NONE {
             state.cursor = slot;
         }
-        self.compress(slot, key.topic);
+        match numbers {
+            None => self.compress(slot, key.topic),
+            Some(numbers) => self.take_up(partition, slot, numbers),
+        }
+        if last != NONE && core::mem::take(&mut self.batches.get_mut(last).more) {
+            // Those before it may have waited for this one, or wait for nothing any more.
+            return self.proceed(partition);
+        }
         self.list(partition);
     }
 
@@ -186,7 +192,8 @@ impl<S: Storage> Sender<S> {
             return;
         }
         let broker = self.settle_broker(partition).filter(|&broker| self.connection(broker).is_ready());
-        let (Some(broker), true) = (broker, self.may_send(partition)) else {
+        let may_send = broker.is_some() && self.may_send(partition) && self.has_number(partition);
+        let (Some(broker), true) = (broker, may_send) else {
             self.wait(partition);
             self.seek_leader(partition);
             return;
@@ -302,7 +309,7 @@ impl<S: Storage> Sender<S> {
             self.fail_queued(partition, kind);
         }
         // There may be another producer id now, which a numbering waits for that is to start anew.
-        self.resume(partition);
+        self.proceed(partition);
         let state = self.partitions.get(partition);
         if !state.waiting {
             return None;

@@ -3,6 +3,7 @@
 use super::Sender;
 use super::authentication::AuthenticateAnswer;
 use super::connection::{Incoming, Request};
+use super::producers::ProducersAnswer;
 use crate::error::{Class, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Ack;
 use crate::id::{TopicId, TopicPartition};
@@ -32,6 +33,9 @@ impl<S: Storage> Sender<S> {
                 }
                 Incoming::SaslAuthenticate(decoder, answer) => {
                     self.read_sasl_authenticate(slot, decoder, answer, &mut input)?
+                }
+                Incoming::DescribeProducers(decoder, answer) => {
+                    self.read_describe_producers(slot, decoder, answer, &mut input)?
                 }
                 Incoming::Produce(decoder, answer) => self.read_produce(slot, decoder, answer, &mut input)?,
             };
@@ -82,6 +86,9 @@ impl<S: Storage> Sender<S> {
             ApiKey::SaslHandshake => Incoming::SaslHandshake(Decoder::new(version, body), ErrorCode::NONE),
             ApiKey::SaslAuthenticate => {
                 Incoming::SaslAuthenticate(Decoder::new(version, body), AuthenticateAnswer::EMPTY)
+            }
+            ApiKey::DescribeProducers => {
+                Incoming::DescribeProducers(Decoder::new(version, body), ProducersAnswer::EMPTY)
             }
             ApiKey::Produce => Incoming::Produce(Decoder::new(version, body), ProduceAnswer::EMPTY),
         })

@@ -102,6 +102,7 @@ impl<S: Storage> Sender<S> {
     pub(super) fn drive_requests(&mut self) {
         self.forgive_when_told();
         self.refresh_by_age();
+        self.drive_questions();
         if !self.metadata_due() && !self.id_due() {
             return;
         }
@@ -150,7 +151,8 @@ impl<S: Storage> Sender<S> {
         let age = Some(metadata.refreshed_at + self.config.metadata_age_max);
         // What is due already waits for a connection, which has a timer of its own.
         let ahead = |at: Option<Instant>| at.filter(|&at| at > self.now);
-        earliest(earliest(ahead(retry), ahead(id)), ahead(age))
+        let question = ahead(self.questions.next_due());
+        earliest(earliest(earliest(ahead(retry), ahead(id)), ahead(age)), question)
     }
 
     /// The connection with the fewest requests in flight, and of several the next in turn: one that has nothing new to
@@ -223,7 +225,7 @@ impl<S: Storage> Sender<S> {
             State::Handshake => {}
             State::Authenticating => self.begin_authentication(slot),
             State::Ready => {
-                if !self.begin_question(slot) {
+                if !self.begin_question(slot) && !self.begin_describe_producers(slot) {
                     self.begin_produce(slot);
                 }
             }

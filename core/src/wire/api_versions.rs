@@ -65,12 +65,13 @@ pub(crate) struct Versions {
 }
 
 /// All but ApiVersions itself.
-const NEGOTIATED: [ApiKey; 5] = [
+const NEGOTIATED: [ApiKey; 6] = [
     ApiKey::Produce,
     ApiKey::Metadata,
     ApiKey::InitProducerId,
     ApiKey::SaslHandshake,
     ApiKey::SaslAuthenticate,
+    ApiKey::DescribeProducers,
 ];
 
 impl Versions {

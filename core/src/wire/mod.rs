@@ -10,6 +10,7 @@
 
 pub(crate) mod api_versions;
 mod decode;
+pub(crate) mod describe_producers;
 mod gather;
 mod header;
 pub(crate) mod init_producer_id;
@@ -39,6 +40,7 @@ pub(crate) enum ApiKey {
     ApiVersions = 18,
     InitProducerId = 22,
     SaslAuthenticate = 36,
+    DescribeProducers = 61,
 }
 
 impl ApiKey {
@@ -58,6 +60,7 @@ impl ApiKey {
             // Version 0 is followed by bytes without any frame, as long ago.
             Self::SaslHandshake => 1..=1,
             Self::SaslAuthenticate => 0..=2,
+            Self::DescribeProducers => 0..=0,
         }
     }
 
@@ -68,6 +71,7 @@ impl ApiKey {
                 Self::Produce | Self::Metadata => 9,
                 Self::ApiVersions => 3,
                 Self::InitProducerId | Self::SaslAuthenticate => 2,
+                Self::DescribeProducers => 0,
                 Self::SaslHandshake => i16::MAX,
             }
     }

@@ -10,7 +10,7 @@ use crate::cluster::{BrokerSlot, TopicSlot};
 use crate::compression::tests::Runs;
 use crate::config::SenderConfig;
 use crate::error::{Disconnect, Failure, ProtocolError};
-use crate::event::{Ack, Completed, Event};
+use crate::event::{Ack, Completed, Event, Numbering, Numbers, ProducerState};
 use crate::id::{BatchId, ConnectionId, TopicId, TopicPartition};
 use crate::memory::{OpenChain, Pool};
 use crate::record::{Placement, Record, record_bytes};
@@ -53,6 +53,10 @@ pub(super) struct Rig {
     pub(super) read_limit: usize,
     pub(super) completed: Vec<Completed>,
     pub(super) recycled: Vec<BatchId>,
+    /// Numberings that were told.
+    pub(super) numberings: Vec<Numbering>,
+    /// What leaders remember of producers.
+    pub(super) producers: Vec<(i32, i64, ProducerState)>,
     pub(super) ready: Vec<TopicPartition>,
     /// What was told of brokers.
     pub(super) available: BTreeMap<u16, bool>,
@@ -89,6 +93,8 @@ impl Rig {
             read_limit: usize::MAX,
             completed: Vec::new(),
             recycled: Vec::new(),
+            numberings: Vec::new(),
+            producers: Vec::new(),
             ready: Vec::new(),
             available: BTreeMap::new(),
             trace: Vec::new(),
@@ -180,6 +186,10 @@ impl Rig {
                 Event::CompressionRefused { topic, compression } => {
                     self.trace.push(format!("topic {} plain, not {compression}", topic.0));
                 }
+                Event::Numbering(numbering) => self.numberings.push(numbering),
+                Event::Producer { partition, producer_id, state } => {
+                    self.producers.push((partition.partition, producer_id, state));
+                }
                 Event::Completed(completed) => {
                     self.trace.push(format!("{completed:?}"));
                     self.completed.push(completed);
@@ -269,6 +279,19 @@ impl Rig {
         }
         let batch = self.batch(key, count);
         self.sender.enqueue(self.now, batch);
+        self.turn();
+        true
+    }
+
+    /// Hands over a batch of a former life, as the driver does. False when it must wait.
+    pub(super) fn resume(&mut self, partition: i32, count: u32, numbers: Numbers) -> bool {
+        let key = TopicPartition { topic: TOPIC, partition };
+        if !self.sender.reserve(self.now, key) {
+            self.turn();
+            return false;
+        }
+        let batch = self.batch(key, count);
+        self.sender.resume(self.now, batch, numbers);
         self.turn();
         true
     }

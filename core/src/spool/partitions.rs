@@ -1,0 +1,170 @@
+//! What the spool knows of each partition: how far it is written, read and done, and its numbering.
+
+use super::TOPIC_BYTES;
+use crate::id::{TopicId, TopicPartition};
+use crate::index::{Index, NONE};
+use crate::memory::Storage;
+
+/// The name of a topic with frames in the spool.
+#[derive(Clone, Debug, Default)]
+pub struct TopicName {
+    name: heapless::String<TOPIC_BYTES>,
+    /// How many partitions it was known to have; 0 where nobody knew.
+    pub(super) partitions: i32,
+}
+
+/// A numbering that records of this partition were sent under: record `base` had sequence 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The producer id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+    /// The partition's record that had sequence 0.
+    pub base: u64,
+    /// The life that sent under it: frames of another one never go under its numbers.
+    pub life: u32,
+}
+
+/// A partition with frames in the spool. All counts are of its records, since the spool was made.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionSlot {
+    pub(super) key: TopicPartition,
+    /// Written.
+    pub(super) next: u64,
+    /// Read, and so either with the sender or done.
+    pub(super) read: u64,
+    /// Done: all before it.
+    pub(super) done: u64,
+    /// What former lives had written.
+    pub(super) former: u64,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) last_frame: u64,
+    pub(super) question: Question,
+    /// Nothing of it is read for now.
+    pub(super) parked: bool,
+}
+
+/// Whether the broker was asked how far a former life came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    Open,
+    Asked,
+    Answered,
+}
+
+impl PartitionSlot {
+    /// A slot that no partition uses.
+    pub const EMPTY: Self = Self {
+        key: TopicPartition { topic: TopicId(0), partition: 0 },
+        next: 0,
+        read: 0,
+        done: 0,
+        former: 0,
+        stamp: None,
+        last_frame: 0,
+        question: Question::Open,
+        parked: false,
+    };
+
+    /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known.
+    pub(super) fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {
+        self.stamp.filter(|stamp| stamp.life == life && sequence >= stamp.base && sequence < self.former)
+    }
+}
+
+/// All of them, found by topic and index.
+pub(super) struct Partitions<S: Storage> {
+    topics: S::Table<TopicName>,
+    topics_used: usize,
+    slots: S::Table<PartitionSlot>,
+    pub(super) used: u32,
+    index: Index<S::Table<u32>>,
+    hand: u32,
+}
+
+impl<S: Storage> Partitions<S> {
+    pub(super) fn new(
+        topics: S::Table<TopicName>,
+        slots: S::Table<PartitionSlot>,
+        index: S::Table<u32>,
+    ) -> Self {
+        Self { topics, topics_used: 0, slots, used: 0, index: Index::new(index), hand: 0 }
+    }
+
+    pub(super) fn get(&self, slot: u32) -> &PartitionSlot {
+        &self.slots.as_ref()[slot as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut PartitionSlot {
+        &mut self.slots.as_mut()[slot as usize]
+    }
+
+    pub(super) fn all(&mut self) -> &mut [PartitionSlot] {
+        &mut self.slots.as_mut()[..self.used as usize]
+    }
+
+    pub(super) fn topics(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.topics.as_ref()[..self.topics_used].iter().map(|topic| (topic.name.as_str(), topic.partitions))
+    }
+
+    pub(super) fn topic(&self, topic: TopicId) -> &str {
+        self.topics.as_ref().get(usize::from(topic.0)).map_or("", |topic| topic.name.as_str())
+    }
+
+    pub(super) fn find_topic(&self, name: &str) -> Option<TopicId> {
+        self.topics().position(|(known, _)| known == name).map(|index| TopicId(index as u16))
+    }
+
+    /// The topic, known from now on. `None` where there are too many, or the name is too long.
+    pub(super) fn intern(&mut self, name: &str) -> Option<TopicId> {
+        if let Some(known) = self.find_topic(name) {
+            return Some(known);
+        }
+        let index = self.topics_used;
+        let slot = self.topics.as_mut().get_mut(index)?;
+        *slot = TopicName { name: heapless::String::try_from(name).ok()?, partitions: 0 };
+        self.topics_used += 1;
+        Some(TopicId(u16::try_from(index).ok()?))
+    }
+
+    pub(super) fn set_topic_partitions(&mut self, topic: TopicId, partitions: i32) -> bool {
+        let slot = &mut self.topics.as_mut()[usize::from(topic.0)];
+        core::mem::replace(&mut slot.partitions, partitions) != partitions
+    }
+
+    pub(super) fn find(&self, key: TopicPartition) -> Option<u32> {
+        let slot = self.index.find(key, |slot| self.get(slot).key);
+        (slot != NONE).then_some(slot)
+    }
+
+    /// The partition's slot, taken now if it has none. One whose last frame is before `oldest` makes room: none of its
+    /// frames is on the medium. `None` where there is no such.
+    pub(super) fn find_or_take(&mut self, key: TopicPartition, oldest: u64) -> Option<u32> {
+        if let Some(slot) = self.find(key) {
+            return Some(slot);
+        }
+        let slot = self.free_slot(oldest)?;
+        *self.get_mut(slot) = PartitionSlot { key, ..PartitionSlot::EMPTY };
+        self.index.insert(key, slot);
+        Some(slot)
+    }
+
+    fn free_slot(&mut self, oldest: u64) -> Option<u32> {
+        let length = self.slots.as_ref().len().min(self.index.capacity()) as u32;
+        if self.used < length {
+            self.used += 1;
+            return Some(self.used - 1);
+        }
+        for _ in 0..length {
+            self.hand = (self.hand + 1) % length;
+            let PartitionSlot { key, last_frame, .. } = *self.get(self.hand);
+            if last_frame < oldest {
+                let slots = self.slots.as_ref();
+                self.index.remove(key, self.hand, |slot| slots[slot as usize].key);
+                return Some(self.hand);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,345 @@
+//! How a spool begins: what the medium holds is taken as it is found, and whatever is wrong with it costs no more than
+//! itself.
+
+use core::fmt;
+
+use super::checkpoint::{Head, checkpoint_bytes};
+use super::format::{ALIGNMENT, FrameHead, HEAD_BYTES, Reader, SegmentHead, is_valid, patiently};
+use super::partitions::Partitions;
+use super::read::Hands;
+use super::segments::Segments;
+use super::{
+    Area, Counts, Medium, MediumError, SEGMENT_BYTES_MIN, Spool, SpoolConfig, SpoolTables, TOPIC_BYTES,
+};
+use crate::id::TopicPartition;
+use crate::memory::Storage;
+
+/// What was found at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// There was a spool.
+    pub existed: bool,
+    /// Frames that are not done.
+    pub frames: u64,
+    /// Their records, those that were done in part included.
+    pub records: u64,
+    /// The last frame was torn: it was not durable.
+    pub torn: bool,
+    /// There was no valid checkpoint: what is done is not known, and is sent again, unless a broker says that it is stored.
+    pub without_checkpoint: bool,
+    /// It is a copy, or was moved here: numberings of former lives are not used.
+    pub copied: bool,
+    /// Segments that could not be read. They are left as they are: the next life tries again.
+    pub unreadable: u32,
+    /// Frames of topics and partitions beyond those that the tables hold. They are left where they are.
+    pub beyond_tables: u64,
+    /// The medium takes no writes, or did not at the start.
+    pub write_error: Option<MediumError>,
+}
+
+/// The tables do not fit the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// Segments are shorter than [`SEGMENT_BYTES_MIN`].
+    SegmentsTooShort,
+    /// Fewer than two segments.
+    TooFewSegments,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SegmentsTooShort => write!(f, "a segment must have {SEGMENT_BYTES_MIN} bytes at least"),
+            Self::TooFewSegments => f.write_str("a spool needs two segments at least"),
+        }
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+impl<S: Storage, M: Medium> Spool<S, M> {
+    /// Begins a life with what the medium holds, or makes a spool there.
+    ///
+    /// # Errors
+    /// [`OpenError`] for settings that make no sense. Nothing that the medium holds, or fails to give, is an error:
+    /// [`Recovered`] tells of it.
+    pub fn open(
+        medium: M,
+        config: SpoolConfig,
+        tables: SpoolTables<S>,
+    ) -> Result<(Self, Recovered), OpenError> {
+        if config.segment_bytes < SEGMENT_BYTES_MIN {
+            return Err(OpenError::SegmentsTooShort);
+        }
+        let segments = Segments::new(tables.segments);
+        if segments.len() < 2 {
+            return Err(OpenError::TooFewSegments);
+        }
+        let area_bytes = checkpoint_bytes(tables.topics.as_ref().len(), tables.partitions.as_ref().len());
+        let mut spool = Self {
+            medium,
+            config,
+            id: config.new_id,
+            life: 0,
+            segments,
+            partitions: Partitions::new(tables.topics, tables.partitions, tables.index),
+            hands: Hands::new(tables.frames),
+            counts: Counts::default(),
+            next_frame: 0,
+            cursor: None,
+            rewind: None,
+            found: None,
+            generation: 0,
+            changed: true,
+            sync_failed: None,
+        };
+        let mut recovered = Recovered::default();
+        let oldest = spool.recover_checkpoint(area_bytes, &mut recovered);
+        spool.recover_segments(oldest, &mut recovered);
+        spool.life += 1;
+        recovered.write_error = spool.checkpoint().err();
+        Ok((spool, recovered))
+    }
+
+    /// The first segment that is wanted.
+    fn recover_checkpoint(&mut self, area_bytes: u32, recovered: &mut Recovered) -> u64 {
+        let read = |medium: &mut M, slot| Head::read(medium, slot, area_bytes).map(|head| (slot, head));
+        let found = [read(&mut self.medium, 0), read(&mut self.medium, 1)];
+        let newest = found.into_iter().flatten().max_by_key(|(_, head)| head.generation);
+        let Some((slot, head)) = newest else {
+            recovered.without_checkpoint = true;
+            return 0;
+        };
+        recovered.existed = true;
+        recovered.copied = head.machine != self.config.machine;
+        self.counts = head.counts;
+        self.counts.copies += u64::from(recovered.copied);
+        self.generation = head.generation;
+        self.life = head.life;
+        self.segments.next_number = head.next_number;
+        self.next_frame = head.next_frame;
+        if !recovered.copied {
+            self.id = head.id;
+        }
+        // Its checksum was right: what is left out is beyond the tables.
+        if self.restore(slot, &head, !recovered.copied).is_none() {
+            recovered.beyond_tables += 1;
+        }
+        head.oldest_number
+    }
+
+    fn recover_segments(&mut self, oldest: u64, recovered: &mut Recovered) {
+        self.recover_heads(oldest, recovered);
+        if !recovered.without_checkpoint {
+            self.rescue_heads(oldest);
+        }
+        let mut number = 0;
+        let mut last = None;
+        while let Some(place) = self.segments.begin_of(number) {
+            self.recover_frames(place.segment, recovered);
+            last = Some(place.segment);
+            number = place.number + 1;
+        }
+        if recovered.without_checkpoint
+            && let Some(head) = last.and_then(|last| self.segments.head(last))
+        {
+            recovered.existed = true;
+            self.id = head.spool;
+        }
+        if let Some(last) = last {
+            self.recover_tail(last, recovered);
+        }
+        // Written on where the last life ended, if it was this spool's.
+        self.segments.active = last.filter(|&last| {
+            self.segments.head(last).is_some_and(|head| head.spool == self.id)
+                && !self.segments.is_aside(last)
+        });
+        for slot in self.partitions.all() {
+            slot.former = slot.next;
+        }
+        for segment in 0..self.segments.len() {
+            self.segments.finish(segment);
+        }
+    }
+
+    fn recover_heads(&mut self, oldest: u64, recovered: &mut Recovered) {
+        for segment in 0..self.segments.len() {
+            match patiently(|| read_head(&mut self.medium, segment)) {
+                Err(_) => {
+                    recovered.unreadable += 1;
+                    self.segments.get_mut(segment).set_aside();
+                }
+                Ok(bytes) => {
+                    if let Some(head) = SegmentHead::decode(&bytes).filter(|head| head.number >= oldest) {
+                        self.segments.begin(segment, head);
+                        self.life = self.life.max(head.life);
+                        self.next_frame = self.next_frame.max(head.first_frame);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A segment whose own head is damaged is known by its frames: its number is one of those that are missing.
+    fn rescue_heads(&mut self, oldest: u64) {
+        let newest = self.segments.next_number + u64::from(self.segments.len());
+        for segment in 0..self.segments.len() {
+            if !self.segments.is_unknown(segment) {
+                continue;
+            }
+            let missing = (oldest..newest).filter(|&number| !self.segments.has_number(number));
+            let head = |number| SegmentHead { spool: self.id, number, first_frame: 0, life: 0 };
+            let found = missing.map(head).find_map(|head| {
+                let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, self.config.segment_bytes);
+                let frame = scan.at(&mut self.medium).ok().flatten()?;
+                Some(SegmentHead { first_frame: frame.number, life: frame.life, ..head })
+            });
+            if let Some(head) = found {
+                self.segments.begin(segment, head);
+            }
+        }
+    }
+
+    /// Counts a segment's frames.
+    fn recover_frames(&mut self, segment: u16, recovered: &mut Recovered) {
+        let Some(head) = self.segments.head(segment) else { return };
+        let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, self.config.segment_bytes);
+        loop {
+            let (offset, frame) = match patiently(|| scan.next(&mut self.medium)) {
+                Ok(Some(found)) => found,
+                Ok(None) => return,
+                Err(_) => {
+                    recovered.unreadable += 1;
+                    return self.segments.get_mut(segment).set_aside();
+                }
+            };
+            self.segments.get_mut(segment).used = offset + frame.bytes();
+            self.next_frame = self.next_frame.max(frame.number + 1);
+            self.life = self.life.max(frame.life);
+            let topic = self.partitions.intern(scan.topic());
+            let key = topic.map(|topic| TopicPartition { topic, partition: frame.partition });
+            let Some(slot) = key.and_then(|key| self.partitions.find_or_take(key, 0)) else {
+                recovered.beyond_tables += 1;
+                self.segments.get_mut(segment).set_aside();
+                continue;
+            };
+            let slot = self.partitions.get_mut(slot);
+            slot.next = slot.next.max(frame.end());
+            slot.last_frame = slot.last_frame.max(frame.number);
+            if frame.end() > slot.done {
+                recovered.frames += 1;
+                recovered.records += u64::from(frame.records);
+                self.segments.get_mut(segment).live += 1;
+            }
+        }
+    }
+
+    /// Only the end of the last segment may be torn: its last frame may have a head without its records.
+    fn recover_tail(&mut self, segment: u16, recovered: &mut Recovered) {
+        let Some(head) = self.segments.head(segment) else { return };
+        let used = self.segments.get(segment).used;
+        let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, used);
+        let mut end = HEAD_BYTES;
+        while let Ok(Some((offset, frame))) = patiently(|| scan.next(&mut self.medium)) {
+            if self.is_whole(segment, offset, &frame) {
+                end = offset + frame.bytes();
+            }
+        }
+        // Frames behind the last whole one: they are as if they had never been.
+        if end < used {
+            recovered.torn = true;
+            self.forget_from(segment, end, recovered);
+        }
+    }
+
+    fn is_whole(&mut self, segment: u16, offset: u32, frame: &FrameHead) -> bool {
+        let at = offset + frame.payload_at();
+        let mut payload = Reader::new(&mut self.medium, Area::Segment(segment), at, at + frame.payload_bytes);
+        let mut piece = [0; 256];
+        let mut left = frame.payload_bytes;
+        while left > 0 {
+            let count = left.min(piece.len() as u32);
+            if payload.fill(&mut piece[..count as usize]).is_none() {
+                // It may be readable later.
+                return true;
+            }
+            left -= count;
+        }
+        payload.crc() == frame.payload_crc
+    }
+
+    fn forget_from(&mut self, segment: u16, offset: u32, recovered: &mut Recovered) {
+        let Some(head) = self.segments.head(segment) else { return };
+        let used = core::mem::replace(&mut self.segments.get_mut(segment).used, offset);
+        let mut scan = Scan::new(Area::Segment(segment), head, offset, used);
+        while let Ok(Some((_, frame))) = patiently(|| scan.next(&mut self.medium)) {
+            let topic = self.partitions.find_topic(scan.topic());
+            let key = topic.map(|topic| TopicPartition { topic, partition: frame.partition });
+            let Some(slot) = key.and_then(|key| self.partitions.find(key)) else { continue };
+            let slot = self.partitions.get_mut(slot);
+            slot.next = slot.next.min(frame.sequence.max(slot.done));
+            if frame.end() > slot.done {
+                recovered.frames -= 1;
+                recovered.records -= u64::from(frame.records);
+                let segment = self.segments.get_mut(segment);
+                segment.live = segment.live.saturating_sub(1);
+            }
+        }
+    }
+}
+
+fn read_head<M: Medium>(medium: &mut M, segment: u16) -> Result<[u8; HEAD_BYTES as usize], MediumError> {
+    let mut bytes = [0; HEAD_BYTES as usize];
+    medium.read(Area::Segment(segment), 0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Finds the frames of a segment, one after the other. Where none begins it looks on: damage costs no more than itself.
+pub(super) struct Scan {
+    area: Area,
+    segment: SegmentHead,
+    offset: u32,
+    end: u32,
+    topic: [u8; TOPIC_BYTES],
+    topic_bytes: usize,
+}
+
+impl Scan {
+    pub(super) fn new(area: Area, segment: SegmentHead, offset: u32, end: u32) -> Self {
+        Self { area, segment, offset, end, topic: [0; TOPIC_BYTES], topic_bytes: 0 }
+    }
+
+    /// The next frame, and where it begins.
+    pub(super) fn next<M: Medium>(
+        &mut self,
+        medium: &mut M,
+    ) -> Result<Option<(u32, FrameHead)>, MediumError> {
+        while self.offset.saturating_add(HEAD_BYTES) <= self.end {
+            let offset = self.offset;
+            if let Some(head) = self.at(medium)? {
+                self.offset += head.bytes();
+                return Ok(Some((offset, head)));
+            }
+            self.offset += ALIGNMENT;
+        }
+        Ok(None)
+    }
+
+    /// The name of the last one's topic.
+    pub(super) fn topic(&self) -> &str {
+        core::str::from_utf8(&self.topic[..self.topic_bytes]).unwrap_or_default()
+    }
+
+    fn at<M: Medium>(&mut self, medium: &mut M) -> Result<Option<FrameHead>, MediumError> {
+        let mut bytes = [0; HEAD_BYTES as usize];
+        medium.read(self.area, self.offset, &mut bytes)?;
+        let Some(head) = FrameHead::decode(&bytes) else { return Ok(None) };
+        let fits = u64::from(self.offset) + u64::from(head.bytes()) <= u64::from(self.end);
+        let Some(topic) = self.topic.get_mut(..usize::from(head.topic_bytes)).filter(|_| fits) else {
+            return Ok(None);
+        };
+        medium.read(self.area, self.offset + HEAD_BYTES, topic)?;
+        self.topic_bytes = topic.len();
+        Ok(is_valid(&bytes, topic, &self.segment).then_some(head))
+    }
+}

@@ -1,0 +1,7 @@
+//! The spool over a medium that fails, tears, forgets and reorders, and a model that knows what may be missing.
+
+mod copies;
+mod faults;
+mod life;
+mod medium;
+mod model;
