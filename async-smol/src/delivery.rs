@@ -1,6 +1,6 @@
 //! The handle of an accepted record, as a future.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -19,6 +19,16 @@ use felice_host::{ProduceError, RecordMetadata};
 pub struct Delivery(pub(crate) felice_host::Delivery);
 
 impl Delivery {
+    /// Waits until the record is safe: durable in the spool (`spool.dir`, after `spool.sync.ms` at most), or acknowledged.
+    /// Without a spool it is the latter. The handle is as good as before, also where this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The record's failure, where it failed before it was either.
+    pub async fn spooled(&mut self) -> Result<(), ProduceError> {
+        poll_fn(|context| self.0.poll_spooled(context)).await
+    }
+
     /// The outcome, if it is there. Never waits.
     pub fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>> {
         self.0.try_get()

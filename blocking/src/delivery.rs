@@ -36,6 +36,25 @@ impl Delivery {
         self.wait(Instant::now().checked_add(timeout))
     }
 
+    /// Waits until the record is safe: durable in the spool (`spool.dir`, after `spool.sync.ms` at most), or acknowledged.
+    /// Without a spool it is the latter. The handle is as good as before.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), where the record failed before it was either.
+    pub fn spooled(&mut self) -> Result<(), GetError> {
+        if in_callback() {
+            return Err(GetError::InCallback);
+        }
+        if self.0.is_forked() {
+            return Err(GetError::Forked);
+        }
+        match parker::wait(None, |context| self.0.poll_spooled(context)) {
+            Some(spooled) => Ok(spooled?),
+            None => Err(GetError::TimedOut),
+        }
+    }
+
     /// The outcome, if it is there. Never waits.
     pub fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>> {
         self.0.try_get()

@@ -339,6 +339,8 @@ pub enum ErrorKind {
     UnknownPartition,
     /// The topic has more partitions than there is room for (`partitions.known.max`).
     TooManyPartitions,
+    /// The producer was closed, and the record stays in the spool: the next producer there sends it.
+    Spooled,
 }
 
 /// The failure of an accepted record, and all that is known about it.
@@ -364,7 +366,8 @@ impl Failure {
             ErrorKind::Authentication(_)
             | ErrorKind::Closed
             | ErrorKind::UnknownPartition
-            | ErrorKind::TooManyPartitions => false,
+            | ErrorKind::TooManyPartitions
+            | ErrorKind::Spooled => false,
         }
     }
 }
@@ -380,6 +383,9 @@ impl fmt::Display for Failure {
             }
             ErrorKind::UnknownTopic => write!(f, "the topic does not exist")?,
             ErrorKind::UnknownPartition => write!(f, "the topic has no such partition")?,
+            ErrorKind::Spooled => {
+                write!(f, "not acknowledged yet, and kept in the spool: the next producer there sends it")?;
+            }
             ErrorKind::TooManyPartitions => {
                 write!(f, "the topic has more partitions than partitions.known.max leaves room for")?;
             }

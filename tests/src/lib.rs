@@ -12,6 +12,7 @@ pub mod kafka;
 pub mod protocol;
 pub mod proxy;
 pub mod simulation;
+pub mod spooled;
 pub mod tls;
 pub mod tokens;
 pub mod verifiable;

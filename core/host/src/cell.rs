@@ -4,7 +4,7 @@
 //! no handle holds any more is used again for the next batch of its slot, so sending allocates nothing while handles
 //! are dropped, and one cell per batch at most while they are kept.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -49,6 +49,8 @@ pub(crate) struct Cell {
     are_heard: bool,
     /// The one outcome of all records: the usual case.
     whole: OnceLock<Outcome>,
+    /// The records are durable in the spool.
+    spooled: AtomicBool,
     /// The handles of all records before this one were dropped unobserved. With [`TOLD`] it grows no more.
     gone: AtomicU32,
     state: Mutex<State>,
@@ -74,6 +76,7 @@ impl Cell {
             are_heard: failures.as_ref().is_some_and(|failures| failures.are_heard()),
             failures,
             whole: OnceLock::new(),
+            spooled: AtomicBool::new(false),
             gone: AtomicU32::new(0),
             state: Mutex::default(),
         }
@@ -87,6 +90,7 @@ impl Cell {
         self.whole.take();
         // Nobody else has it: `store` is as good as a plain write, and loom's atomics have no other.
         self.gone.store(0, Ordering::Relaxed);
+        self.spooled.store(false, Ordering::Relaxed);
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.parts.clear();
         state.waiters.clear();
@@ -139,6 +143,28 @@ impl Cell {
             state.waiters.register(waker, key);
         }
         part
+    }
+
+    /// Whether the records are durable in the spool; where they are not yet, `waker` will be woken, as it will be for the
+    /// outcome.
+    pub(crate) fn spooled_or_wait(&self, waker: &Waker, key: &mut Option<u32>) -> bool {
+        if self.spooled.load(Ordering::Acquire) {
+            return true;
+        }
+        let Some(mut state) = self.lock_here() else { return false };
+        // It is set under this lock.
+        let spooled = self.spooled.load(Ordering::Acquire);
+        if !spooled {
+            state.waiters.register(waker, key);
+        }
+        spooled
+    }
+
+    /// The records are durable in the spool: all who wait look again.
+    pub(crate) fn set_spooled(&self, wakers: &mut Vec<Waker>) {
+        let mut state = self.lock();
+        self.spooled.store(true, Ordering::Release);
+        state.waiters.take(wakers);
     }
 
     /// The handle with this key waits no more.

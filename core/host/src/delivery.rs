@@ -48,6 +48,15 @@ impl Delivery {
         }
     }
 
+    /// Ready when the record is durable in the spool, or acknowledged, or has failed; until then the context's waker is kept
+    /// and will be woken. Only the last waker counts, of this and of [`poll_outcome`](Self::poll_outcome).
+    pub fn poll_spooled(&mut self, context: &Context<'_>) -> Poll<Result<(), ProduceError>> {
+        if self.cell.spooled_or_wait(context.waker(), &mut self.waiter) {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_outcome(context).map(|outcome| outcome.map(|_| ()))
+    }
+
     /// Whether this is another process than the one that built the producer: then nothing is worth waiting for.
     #[must_use]
     pub fn is_forked(&self) -> bool {
@@ -331,6 +340,33 @@ impl Entry {
             }
         }
         dropped
+    }
+
+    /// What waits for its records, for as long as they are in the spool: nothing, where nobody does.
+    pub(crate) fn take_awaited(&mut self) -> Option<Self> {
+        self.is_awaited().then(|| Self {
+            cell: self.cell.take(),
+            registered: std::mem::take(&mut self.registered),
+            topic: self.topic,
+            records: self.records,
+            ..Self::default()
+        })
+    }
+
+    /// Whether there is a handle or a callback for one of its records.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let is_held = self.cell.as_ref().is_some_and(|cell| Arc::strong_count(cell) > 1);
+        is_held || self.registered.iter().next().is_some()
+    }
+
+    /// Tells the handles that the records are durable in the spool.
+    pub(crate) fn spooled(&self, wakers: &mut Vec<Waker>) {
+        self.cell.iter().for_each(|cell| cell.set_spooled(wakers));
+        for registered in self.registered.iter() {
+            if let Observer::Handle(cell) = &registered.observer {
+                cell.set_spooled(wakers);
+            }
+        }
     }
 
     /// The observers of the records that `outcome` covers.

@@ -15,7 +15,8 @@ use felice_core::batch::Batch;
 use felice_core::compression::Compression;
 use felice_core::error::{Disconnect, ErrorKind, ProtocolError};
 use felice_core::event::{Completed, Event};
-use felice_core::id::{ConnectionId, TopicId};
+use felice_core::id::{BatchId, ConnectionId, TopicId, TopicPartition};
+use felice_core::memory::Chain;
 use felice_core::sasl::Token;
 use felice_core::sender::{Address, Sender};
 use felice_core::time::{Instant, earliest};
@@ -23,7 +24,7 @@ use felice_core::transmit::Transmit;
 
 use crate::callback::{self, Call};
 use crate::cell::Outcome;
-use crate::delivery::Entry;
+use crate::delivery::{Entry, Table};
 use crate::dispatcher::{Done, Job};
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock};
@@ -33,9 +34,11 @@ use crate::warning::Warning;
 
 mod carry;
 mod end;
+mod spooling;
 mod start;
 
 use carry::Carry;
+use spooling::Spooling;
 pub use start::start;
 
 /// What a driver has to do.
@@ -75,6 +78,8 @@ pub struct Engine {
     compression: Vec<(String, Compression)>,
     /// The names of the topics that the sender knows.
     topics: Vec<Arc<str>>,
+    /// Where batches are written before they are sent.
+    spooling: Option<Spooling>,
     /// The accumulator's next deadline.
     timeout: Option<Instant>,
     /// When closing gives up; once it has, everything fails.
@@ -96,6 +101,7 @@ impl Engine {
         if self.sender.poll_timeout().is_some_and(|due| due <= now) {
             self.sender.handle_timeout(now);
         }
+        self.hear_spool(now);
         loop {
             self.drain_events();
             self.wakers.drain(..).for_each(Waker::wake);
@@ -106,6 +112,7 @@ impl Engine {
                 batch.seal();
                 self.sender.enqueue(now, batch);
             }
+            self.feed_spool(now);
             if self.give_up_when_due(now) || carried {
                 continue;
             }
@@ -214,8 +221,8 @@ impl Engine {
                 Event::Disconnect(connection) => self.actions.push_back(Action::Disconnect(connection)),
                 Event::Transmit(connection) => self.actions.push_back(Action::Transmit(connection)),
                 Event::Token(connection) => self.actions.push_back(Action::Token(connection)),
-                Event::Ready(partition) => self.carry.push_back(Carry::Ready(partition)),
-                Event::Topic(topic) => self.carry.push_back(Carry::Topic(topic)),
+                Event::Ready(partition) => self.ready(partition),
+                Event::Topic(topic) => self.learn(topic),
                 Event::Broker { broker, available } => {
                     self.carry.push_back(Carry::Broker(broker, available));
                 }
@@ -225,23 +232,57 @@ impl Engine {
                     }
                 }
                 // Nobody keeps notes, and nobody has asked.
-                Event::Numbering(_) | Event::Producer { .. } => {}
-                Event::Completed(completed) => self.complete(&completed),
-                Event::Recycle { batch, partition, blocks } => {
-                    let entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
-                    self.out = self.out.saturating_sub(1);
-                    let routed = entry.routed;
-                    let done = Done { batch, partition, blocks, entry };
-                    if routed {
-                        // Behind its callbacks.
-                        self.shared.dispatcher.push(&self.shared, Job::Done(done));
-                    } else {
-                        self.carry.push_back(Carry::Done(done));
+                Event::Numbering(numbering) => {
+                    if let Some(spooling) = &self.spooling {
+                        spooling.note(numbering);
+                    }
+                }
+                Event::Producer { partition, state, .. } => {
+                    if let Some(spooling) = &mut self.spooling {
+                        spooling.answer(partition, state);
+                    }
+                }
+                Event::Completed(completed) => {
+                    if self.is_final(&completed) {
+                        self.complete(&completed);
+                    }
+                }
+                Event::Recycle { batch, partition, mut blocks } => {
+                    if !self.return_to_spool(batch, &mut blocks) {
+                        self.give_back(batch, partition, blocks);
                     }
                 }
             }
         }
         any
+    }
+
+    fn ready(&mut self, partition: TopicPartition) {
+        self.carry.push_back(Carry::Ready(partition));
+        if let Some(spooling) = &mut self.spooling {
+            spooling.allow(partition);
+        }
+    }
+
+    fn learn(&mut self, topic: TopicId) {
+        self.carry.push_back(Carry::Topic(topic));
+        if let (Some(spooling), Some(name)) = (&self.spooling, self.topics.get(usize::from(topic.0))) {
+            spooling.note_topic(name, self.sender.topic_view(topic));
+        }
+    }
+
+    /// A batch's memory goes back to the accumulator.
+    fn give_back(&mut self, batch: BatchId, partition: TopicPartition, blocks: Chain<HeapBlock>) {
+        let entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
+        self.out = self.out.saturating_sub(1);
+        let routed = entry.routed;
+        let done = Done { batch, partition, blocks, entry };
+        if routed {
+            // Behind its callbacks.
+            self.shared.dispatcher.push(&self.shared, Job::Done(done));
+        } else {
+            self.carry.push_back(Carry::Done(done));
+        }
     }
 
     /// Tells the user on the callbacks' thread, if there is somebody to tell.
@@ -273,6 +314,9 @@ impl Engine {
     fn exchange(&mut self, now: Instant) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
+        if let Some(spooling) = &mut self.spooling {
+            spooling.name(&mut state);
+        }
         self.mirror_topics(now, &mut state);
         for _ in 0..self.carry.len() {
             let Some(carry) = self.carry.pop_front() else { break };
@@ -293,7 +337,8 @@ impl Engine {
             moved == REASSIGNED_AT_ONCE || !self.take_batches(now, &mut state) || !self.carry.is_empty();
         self.timeout = state.accumulator.poll_timeout();
         self.deadline = state.deadline;
-        self.sender.demand(!state.accumulator.is_empty());
+        let wanted = self.spooling.as_ref().is_some_and(Spooling::is_wanted);
+        self.sender.demand(wanted || !state.accumulator.is_empty());
         more
     }
 
@@ -304,16 +349,23 @@ impl Engine {
             looks -= 1;
             let batch = if let Some(batch) = state.accumulator.poll_expired(now) {
                 Some(batch)
+            } else if let Some(spooling) = &mut self.spooling {
+                if !spooling.has_room() {
+                    return true;
+                }
+                let Some(partition) = state.accumulator.poll_ready(now) else { return true };
+                let Some(batch) = state.accumulator.take(partition) else { continue };
+                fly(&mut self.flying, &mut state.deliveries, &batch);
+                self.out += 1;
+                spooling.take(batch);
+                continue;
             } else if let Some(partition) = state.accumulator.poll_ready(now) {
                 if self.sender.reserve(now, partition) { state.accumulator.take(partition) } else { None }
             } else {
                 return true;
             };
             let Some(batch) = batch else { continue };
-            let slot = batch.id.slot();
-            if let Some(place) = self.flying.get_mut(slot) {
-                *place = state.deliveries.take(slot, batch.first + batch.count);
-            }
+            fly(&mut self.flying, &mut state.deliveries, &batch);
             self.out += 1;
             self.taken.push(batch);
         }
@@ -343,6 +395,14 @@ impl Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("sender", &self.sender).field("out", &self.out).finish_non_exhaustive()
+    }
+}
+
+/// Whoever waits for a batch goes with it.
+fn fly(flying: &mut [Entry], deliveries: &mut Table, batch: &Batch<HeapBlock>) {
+    let slot = batch.id.slot();
+    if let Some(place) = flying.get_mut(slot) {
+        *place = deliveries.take(slot, batch.first + batch.count);
     }
 }
 

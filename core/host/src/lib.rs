@@ -38,6 +38,7 @@ mod oidc;
 mod resolve;
 mod send;
 mod shared;
+mod spool;
 mod storage;
 pub mod surface;
 #[cfg_attr(not(feature = "__tls"), path = "tls/absent.rs")]

@@ -33,6 +33,23 @@ pub enum Warning {
         /// What the function says that was asked, or what is wrong with what it gave.
         reason: Arc<str>,
     },
+    /// There is a spool, or should be, that does not do what it is for. Told once for each thing that goes wrong.
+    SpoolFailing {
+        /// What goes wrong, in words. Records wait in memory meanwhile, and it is tried again.
+        problem: Arc<str>,
+    },
+    /// What a spool held was damaged on its medium. Told whenever more of it is found.
+    SpoolDamaged {
+        /// How many batches since the spool was made. Their records are lost.
+        frames: u64,
+    },
+    /// A spool was full, and dropped its oldest records (`spool.when.full=drop.oldest`). Told whenever it does.
+    SpoolDropped {
+        /// How many records since the spool was made.
+        records: u64,
+    },
+    /// A spool's directory is a copy, or was moved: what was under way when it was copied may be stored twice.
+    SpoolCopied,
 }
 
 impl fmt::Display for Warning {
@@ -50,6 +67,16 @@ impl fmt::Display for Warning {
                 f.write_str("tokens are asked for without TLS, which tells everybody on the way the client's secret: use https")
             }
             Self::NoToken { reason } => write!(f, "there is no token, and records wait: {reason}"),
+            Self::SpoolFailing { problem } => write!(f, "the spool does not work: {problem}"),
+            Self::SpoolDamaged { frames } => {
+                write!(f, "{frames} batches of the spool were damaged on its medium; their records are lost")
+            }
+            Self::SpoolDropped { records } => {
+                write!(f, "the spool was full and has dropped its oldest {records} records")
+            }
+            Self::SpoolCopied => f.write_str(
+                "the spool is a copy of another one, or was moved: what was under way may be stored twice",
+            ),
         }
     }
 }

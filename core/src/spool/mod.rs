@@ -30,7 +30,7 @@ pub use checkpoint::checkpoint_bytes;
 pub use format::{SpoolId, TOPIC_BYTES};
 pub use medium::{Area, Medium, MediumError};
 pub use partitions::{PartitionSlot, Stamp, TopicName};
-pub use read::{Answer, Frame, FrameSlot, Next, TakeError};
+pub use read::{Frame, FrameSlot, Next, TakeError};
 pub use recovery::{OpenError, Recovered};
 pub use segments::SegmentSlot;
 pub use write::{AppendError, NewFrame};

@@ -5,6 +5,7 @@ use super::partitions::Question;
 use super::recovery::Scan;
 use super::segments::Place;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition};
+use crate::event::{Numbers, ProducerState};
 use crate::id::TopicPartition;
 use crate::memory::{Chain, OpenChain, Pool, Storage};
 use crate::time::Timestamp;
@@ -67,9 +68,8 @@ pub struct Frame {
     pub base_timestamp: Timestamp,
     /// The largest timestamp of its records.
     pub max_timestamp: Timestamp,
-    /// What a former life sent it under, if it did: producer id, epoch, and the sequence of the first record that is not to
-    /// be skipped.
-    pub numbers: Option<(i64, i16, i32)>,
+    /// What a former life may have sent it under, from the first record on that is not to be skipped.
+    pub numbers: Option<Numbers>,
     hand: u16,
 }
 
@@ -82,20 +82,6 @@ pub enum TakeError {
     Damaged,
     /// The medium failed. It is still the next one: try again, or [`abandon`](Spool::abandon) it.
     Medium(MediumError),
-}
-
-/// What a broker says of a former life's producer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The last sequence that it has of it, under this epoch.
-    Last {
-        /// Its epoch.
-        producer_epoch: i16,
-        /// The last record's sequence.
-        sequence: i32,
-    },
-    /// It knows nothing of it, or does not say.
-    Nothing,
 }
 
 /// The frame at the cursor.
@@ -278,9 +264,11 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             skip: skip as u32,
             base_timestamp: Timestamp::from_millis(head.base_timestamp),
             max_timestamp: Timestamp::from_millis(head.max_timestamp),
-            numbers: stamp.map(|stamp| {
-                let sequence = (head.sequence + skip - stamp.base) % SEQUENCES;
-                (stamp.producer_id, stamp.producer_epoch, sequence as i32)
+            numbers: stamp.map(|stamp| Numbers {
+                producer_id: stamp.producer_id,
+                producer_epoch: stamp.producer_epoch,
+                base_sequence: ((head.sequence + skip - stamp.base) % SEQUENCES) as i32,
+                more: head.end() < slot.former,
             }),
             hand,
         };
@@ -391,16 +379,17 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     }
 
     /// What [`Next::Ask`] asked for. The count of records that the broker has, beyond those that were known to be stored.
-    pub fn answer(&mut self, partition: SpoolPartition, answer: Answer) -> u64 {
+    pub fn answer(&mut self, partition: SpoolPartition, answer: ProducerState) -> u64 {
         let slot = self.partitions.get_mut(partition.0);
         slot.question = Question::Answered;
         let before = slot.done;
-        if let (Some(stamp), Answer::Last { producer_epoch, sequence }) = (slot.stamp, answer)
+        if let (Some(stamp), ProducerState::Active { producer_epoch, last_sequence }) = (slot.stamp, answer)
             && producer_epoch == stamp.producer_epoch
+            && last_sequence >= 0
         {
             // Sequences wrap: it is the end that is next to what was known, within half a turn.
             let known = before.saturating_sub(stamp.base) % SEQUENCES;
-            let end = (u64::from(sequence.cast_unsigned()) + 1) % SEQUENCES;
+            let end = (u64::from(last_sequence.cast_unsigned()) + 1) % SEQUENCES;
             let ahead = (end + SEQUENCES - known) % SEQUENCES;
             if ahead < SEQUENCES / 2 {
                 slot.done = (before.max(stamp.base) + ahead).min(slot.former).max(before);

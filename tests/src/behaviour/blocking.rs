@@ -76,6 +76,10 @@ impl Handle for Delivery {
         Ok(self.get_timeout(timeout)?)
     }
 
+    fn spooled(&mut self) -> Result<(), NoMetadata> {
+        Ok(self.spooled()?)
+    }
+
     fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>> {
         self.try_get()
     }

@@ -115,6 +115,9 @@ pub trait Handle: Send + 'static {
     /// Waits for the outcome for so long.
     fn get_timeout(&mut self, timeout: Duration) -> Result<RecordMetadata, NoMetadata>;
 
+    /// Waits until the record is durable in the spool, or acknowledged.
+    fn spooled(&mut self) -> Result<(), NoMetadata>;
+
     /// The outcome, if it is there.
     fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>>;
 }

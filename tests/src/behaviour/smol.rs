@@ -120,6 +120,10 @@ impl Handle for Delivery {
         }))
     }
 
+    fn spooled(&mut self) -> Result<(), NoMetadata> {
+        block_on(self.spooled()).map_err(NoMetadata::Failed)
+    }
+
     fn try_get(&mut self) -> Option<Result<RecordMetadata, ProduceError>> {
         self.try_get()
     }

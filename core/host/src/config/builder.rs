@@ -168,6 +168,22 @@ settings! {
     /// How long dropping the last clone of the producer may take to send what is held. Default 5 s; zero fails what
     /// is held at once.
     drop_timeout: Duration => |s| s.drop_timeout = drop_timeout;
+    /// `spool.dir`: a directory of this producer's own. Every batch is written there before it is sent, and stays until a
+    /// broker has it, also when the process ends or the power fails; the next producer on the directory goes on with
+    /// it. Then no record fails by `delivery.timeout.ms`. Default: none, and records are in memory only.
+    spool_dir: impl Into<std::path::PathBuf> => |s| s.spool.directory = Some(spool_dir.into());
+    /// `spool.max.bytes`: how much of the file system the spool may take. Default 64 MiB; from four times
+    /// `max.request.size` on. What is written once must have been made room for at first: 16 segments or more.
+    spool_max_bytes: u64 => |s| s.spool.bytes = spool_max_bytes;
+    /// `spool.sync.ms`: how long after it was written a record is durable at the latest: what is written in that time is
+    /// synced together. Default 500 ms; 0 syncs whatever is there at once.
+    spool_sync: Duration => |s| s.spool.sync = spool_sync;
+    /// `spool.when.full`: what to do when all of it holds records that are not acknowledged. Default
+    /// [`WhenFull::RefuseNewest`](felice_core::spool::WhenFull): `send` waits for memory, and then refuses.
+    spool_when_full: felice_core::spool::WhenFull => |s| s.spool.when_full = spool_when_full;
+    /// `spool.min.free.bytes`: how much of the file system is to be left to others when the spool takes room. Default
+    /// 16 MiB. Looked at on Linux only.
+    spool_min_free_bytes: u64 => |s| s.spool.free_bytes_min = spool_min_free_bytes;
 }
 
 #[cfg(feature = "oidc")]

@@ -32,6 +32,7 @@ pub use self::security::SecurityProtocol;
 use crate::callback::Callbacks;
 use crate::checksum;
 use crate::compression::{self, GZIP_LEVEL, Wanted, ZSTD_LEVEL};
+use crate::spool::{SpoolPlan, SpoolSettings};
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
 use crate::tls::Tls;
 
@@ -77,6 +78,7 @@ pub struct Settings {
     pub(crate) gzip_level: i32,
     pub(crate) zstd_level: i32,
     pub(crate) drop_timeout: Duration,
+    pub(crate) spool: SpoolSettings,
     pub(crate) callbacks: Callbacks,
     pub(crate) origins: file::Origins,
 }
@@ -122,6 +124,7 @@ impl Default for Settings {
             gzip_level: GZIP_LEVEL,
             zstd_level: ZSTD_LEVEL,
             drop_timeout: Duration::from_secs(5),
+            spool: SpoolSettings::default(),
             callbacks: Callbacks::default(),
             origins: file::Origins::default(),
         }
@@ -144,6 +147,7 @@ pub(crate) struct Checked {
     pub(crate) authentication: Option<Authentication>,
     pub(crate) codecs: Wanted,
     pub(crate) tls: Option<Tls>,
+    pub(crate) spool: Option<SpoolPlan>,
     pub(crate) blocks: usize,
     pub(crate) block_bytes: usize,
 }
@@ -195,6 +199,8 @@ impl Settings {
         };
         let block_bytes = block_bytes(self.buffer_memory, batch_bytes as usize, self.partitions_max);
         let blocks = self.buffer_memory / block_bytes;
+        let tables = (self.topics_max, self.partitions_max);
+        let spool = self.spool.plan(tables, request_bytes_max, block_bytes, idempotence)?;
         // Last, since it reads files.
         let tls = self.check_tls()?;
         #[cfg(feature = "oidc")]
@@ -209,6 +215,7 @@ impl Settings {
             authentication,
             codecs,
             tls,
+            spool,
             blocks,
             block_bytes,
         })

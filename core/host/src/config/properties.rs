@@ -9,6 +9,7 @@ use std::time::Duration;
 use felice_core::compression::Compression;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
+use felice_core::spool::WhenFull;
 
 use super::sasl::secret;
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
@@ -130,6 +131,14 @@ const PROPERTIES: &[(&str, Set)] = &[
         SecurityProtocol::of(v).map(|protocol| s.security_protocol = protocol).ok_or(security::NAMES)
     }),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
+    ("spool.dir", |s, v| {
+        s.spool.directory = (!v.is_empty()).then(|| v.into());
+        Ok(())
+    }),
+    ("spool.max.bytes", |s, v| whole(v).map(|n| s.spool.bytes = n).ok_or(NUMBER)),
+    ("spool.min.free.bytes", |s, v| whole(v).map(|n| s.spool.free_bytes_min = n).ok_or(NUMBER)),
+    ("spool.sync.ms", |s, v| millis(v).map(|d| s.spool.sync = d)),
+    ("spool.when.full", when_full),
     #[cfg(feature = "__tls")]
     ("ssl.enabled.protocols", |s, v| {
         v.clone_into(&mut s.ssl.enabled_protocols);
@@ -253,6 +262,15 @@ fn topic_compression(settings: &mut Settings, value: &str) -> Result<(), &'stati
         let (topic, name) = pair.split_once(':').ok_or("topic:type, several with commas between")?;
         settings.topic_compression.push((topic.trim().to_owned(), compression(name.trim())?));
     }
+    Ok(())
+}
+
+fn when_full(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
+    settings.spool.when_full = match value {
+        "refuse.newest" => WhenFull::RefuseNewest,
+        "drop.oldest" => WhenFull::DropOldest,
+        _ => return Err("refuse.newest or drop.oldest"),
+    };
     Ok(())
 }
 

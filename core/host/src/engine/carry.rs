@@ -6,6 +6,7 @@ use felice_core::id::{BrokerId, TopicId, TopicPartition};
 use felice_core::sender::Sender;
 
 use crate::dispatcher::Done;
+use crate::epochs::Epoch;
 use crate::shared::State;
 use crate::storage::Heap;
 
@@ -20,6 +21,8 @@ pub(super) enum Carry {
     Leaders(TopicId, i32),
     Broker(BrokerId, bool),
     Done(Done),
+    /// A batch of this epoch is durable in the spool, or done.
+    Leave(Epoch),
 }
 
 impl State {
@@ -48,6 +51,7 @@ impl State {
                 self.freed(wakers);
             }
             Carry::Done(done) => self.recycle(done, wakers),
+            Carry::Leave(epoch) => self.deliveries.epochs.leave(epoch, wakers),
         }
         None
     }

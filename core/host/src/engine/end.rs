@@ -9,6 +9,7 @@ use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::Chain;
 use felice_core::time::Instant;
 
+use super::spooling::Spooling;
 use super::{Engine, complete};
 use crate::cell::Outcome;
 use crate::delivery::Entry;
@@ -23,6 +24,9 @@ impl Engine {
         }
         self.gave_up = true;
         self.shared.lock().accumulator.abandon();
+        if let Some(spooling) = &mut self.spooling {
+            spooling.leave_unsent();
+        }
         self.sender.close(now);
         true
     }
@@ -33,10 +37,16 @@ impl Engine {
             return;
         }
         let shared = Arc::clone(&self.shared);
+        let empty = {
+            let state = shared.lock();
+            state.phase == Phase::Closing && state.accumulator.is_empty()
+        };
+        let gave_up = self.gave_up;
+        if !empty || self.spooling.as_mut().is_some_and(|spooling| !spooling.end(gave_up)) {
+            return;
+        }
+        self.tell_spooled();
         shared.with(|state, wakers| {
-            if state.phase != Phase::Closing || !state.accumulator.is_empty() {
-                return;
-            }
             state.end(wakers);
             self.ended = true;
         });
@@ -57,7 +67,8 @@ impl Engine {
         let names: Vec<Arc<str>> = shared.lock().topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
         let flying = self.flying.iter_mut().map(std::mem::take).filter(|entry| entry.epoch.is_some());
         let mut wakers = Vec::new();
-        for mut entry in held.into_iter().chain(flying) {
+        let spooled: Vec<Entry> = self.spooling.iter_mut().flat_map(Spooling::take_entries).collect();
+        for mut entry in held.into_iter().chain(flying).chain(spooled) {
             let records = entry.records;
             shared.failed.fetch_add(records.into(), Ordering::Relaxed);
             if let Some(topic) = names.get(usize::from(entry.topic)) {

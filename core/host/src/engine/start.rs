@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use felice_core::accumulator::{self, Accumulator, AccumulatorTables, BatchSlot};
 use felice_core::compression::Compression;
+use felice_core::event::TopicView;
 use felice_core::sasl::Mechanism;
 use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 
+use super::spooling::Spooling;
 use super::{Engine, TAKEN_AT_ONCE};
 use crate::callback::Failures;
 use crate::compression::Codecs;
@@ -17,6 +20,7 @@ use crate::delivery::{Entry, Table};
 use crate::dispatcher::Job;
 use crate::memory_queue::MemoryQueue;
 use crate::shared::{Phase, Shared, State};
+use crate::spool::{self, Begun};
 use crate::storage::{Heap, HeapBlock, table};
 use crate::waiters::Waiters;
 use crate::warning::Warning;
@@ -36,18 +40,28 @@ const CARRIED: usize = 128;
 /// [`ConfigError`] names the setting, its value and the limit.
 pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine), ConfigError> {
     let mut checked = settings.check()?;
+    let spool = checked.spool.as_ref().map(|plan| plan.begin(driver.clone())).transpose()?;
+    let mut warnings: Vec<Warning> = in_the_clear(&checked).into_iter().flatten().collect();
+    let spool = spool.and_then(|begun| begun.map_err(|warning| warnings.push(warning)).ok());
+    if spool.is_some() {
+        // What is in the spool waits for as long as it takes.
+        checked.accumulator.delivery_timeout = Duration::MAX;
+        checked.sender.delivery_timeout = Duration::MAX;
+        checked.sender.notes_numberings = true;
+    }
     if checked.authentication.is_some() {
         // Brokers may have something to say of the client.
         checked.settings.callbacks.failures.get_or_insert_with(|| Arc::new(Failures::unheard()));
     }
     let batches = batches(&checked);
     let accumulator = accumulator(&checked, batches);
-    let mut sender = sender(&checked, batches);
+    let slots = batches + if spool.is_some() { spool::BATCHES } else { 0 };
+    let mut sender = sender(&checked, slots);
     // Full batches, and as many that are not.
     let held = full_batches(&checked).min(batches);
     let failures = checked.settings.callbacks.failures.clone();
     let topics_max = checked.settings.topics_max;
-    let state = State {
+    let mut state = State {
         accumulator,
         deliveries: Table::new(batches, held, failures),
         memory: MemoryQueue::default(),
@@ -60,23 +74,24 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     };
     let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
-    let warnings = in_the_clear(&checked);
     let tls = checked.tls.map(Arc::new);
     let token_provider = checked.authentication.as_ref().and_then(|found| found.provider.clone());
     if let Some(authentication) = checked.authentication {
         // The tables are as long as they must be.
         let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
     }
+    let spooling =
+        spool.map(|begun| begin_spooling(begun, &mut state, batches, &mut warnings)).transpose()?;
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
-    if shared.callbacks.warning.is_some() {
-        for warning in warnings.into_iter().flatten() {
+    for warning in warnings {
+        if shared.callbacks.warning.is_some() {
             shared.dispatcher.push(&shared, Job::Warning(warning));
         }
     }
     let engine = Engine {
         shared: Arc::clone(&shared),
         sender,
-        flying: table(batches, Entry::default),
+        flying: table(slots, Entry::default),
         taken: Vec::with_capacity(TAKEN_AT_ONCE),
         carry: VecDeque::with_capacity(CARRIED),
         actions: VecDeque::with_capacity(CARRIED),
@@ -84,6 +99,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         out: 0,
         compression,
         topics: Vec::with_capacity(topics_max),
+        spooling,
         timeout: None,
         deadline: None,
         gave_up: false,
@@ -94,6 +110,27 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         without_token: false,
     };
     Ok((shared, engine))
+}
+
+/// Starts the spool's thread. What the last life knew of topics is known: without a cluster, too, a record has its
+/// partition.
+fn begin_spooling(
+    begun: Begun,
+    state: &mut State,
+    batches: usize,
+    warnings: &mut Vec<Warning>,
+) -> Result<Spooling, ConfigError> {
+    warnings.extend(begun.warnings);
+    for (name, partitions) in begun.topics.into_iter().filter(|(_, partitions)| *partitions > 0) {
+        let Ok((topic, _)) = state.topic(&name) else { break };
+        let view = TopicView::Known { partitions };
+        state.accumulator.handle_topic(topic, view);
+        state.topics[usize::from(topic.0)].view = view;
+    }
+    begun.writer.spawn().map_err(|error| {
+        ConfigError::invalid("spool.dir", "a thread for it".into(), format!("the system has none: {error}"))
+    })?;
+    Ok(Spooling::new(begun.link, batches, begun.empty))
 }
 
 /// A batch has a block at least, so there are never more batches than blocks. With much memory there are far fewer: all

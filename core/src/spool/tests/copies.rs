@@ -2,6 +2,7 @@
 
 use super::medium::Ram;
 use super::model::{CONFIG, SEGMENT_BYTES, SEGMENTS, TestSpool, open_with};
+use crate::event::{Numbers, ProducerState};
 use crate::memory::Pool;
 use crate::spool::*;
 use crate::test_storage::BoxBlock;
@@ -28,7 +29,7 @@ fn pool() -> Pool<BoxBlock> {
 }
 
 /// Everything that is read, with its numbers; questions are answered so.
-fn read_all(spool: &mut TestSpool, answer: Answer) -> Vec<Frame> {
+fn read_all(spool: &mut TestSpool, answer: ProducerState) -> Vec<Frame> {
     let mut pool = pool();
     let mut frames = Vec::new();
     loop {
@@ -51,12 +52,16 @@ fn read_all(spool: &mut TestSpool, answer: Answer) -> Vec<Frame> {
 fn sent() -> TestSpool {
     let (mut spool, _) = open_with(Ram::new(SEGMENTS, SEGMENT_BYTES), CONFIG);
     (0..3).for_each(|_| append(&mut spool, 3));
-    let frames = read_all(&mut spool, Answer::Nothing);
+    let frames = read_all(&mut spool, ProducerState::Unknown);
     assert!(frames.iter().all(|frame| frame.numbers.is_none()));
     spool.done(&frames[0]);
     spool.note(frames[1].partition, PRODUCER.0, PRODUCER.1, frames[1].sequence);
     spool.checkpoint().unwrap();
     spool
+}
+
+fn under(base_sequence: i32, more: bool) -> Numbers {
+    Numbers { producer_id: PRODUCER.0, producer_epoch: PRODUCER.1, base_sequence, more }
 }
 
 fn next_life(spool: &mut TestSpool) -> TestSpool {
@@ -67,13 +72,14 @@ fn next_life(spool: &mut TestSpool) -> TestSpool {
 fn what_may_have_been_sent_goes_under_the_same_numbers_and_what_is_new_does_not() {
     let mut spool = next_life(&mut sent());
     append(&mut spool, 1);
-    let frames = read_all(&mut spool, Answer::Nothing);
+    let frames = read_all(&mut spool, ProducerState::Unknown);
     let numbers: Vec<_> = frames.iter().map(|frame| frame.numbers).collect();
-    assert_eq!(numbers, [Some((4000, 3, 0)), Some((4000, 3, 3)), None]);
+    assert_eq!(numbers, [Some(under(0, true)), Some(under(3, false)), None]);
     // A life that noted nothing leaves frames that nobody has sent.
-    let frames = read_all(&mut next_life(&mut spool), Answer::Nothing);
+    let frames = read_all(&mut next_life(&mut spool), ProducerState::Unknown);
     let numbers: Vec<_> = frames.iter().map(|frame| frame.numbers).collect();
-    assert_eq!(numbers, [Some((4000, 3, 0)), Some((4000, 3, 3)), None]);
+    // What stands behind them was never sent, but they need not know.
+    assert_eq!(numbers, [Some(under(0, true)), Some(under(3, true)), None]);
 }
 
 #[test]
@@ -81,13 +87,13 @@ fn an_answer_cuts_off_what_is_stored() {
     for (last, expected) in [(-1, (3, 0)), (2, (2, 0)), (4, (2, 2)), (5, (1, 0)), (1000, (1, 0))] {
         let mut spool = next_life(&mut sent());
         append(&mut spool, 3);
-        let sequence = last & i32::MAX;
-        let answer = Answer::Last { producer_epoch: PRODUCER.1, sequence };
-        let answer = if last < 0 { Answer::Nothing } else { answer };
+        let last_sequence = last & i32::MAX;
+        let answer = ProducerState::Active { producer_epoch: PRODUCER.1, last_sequence };
+        let answer = if last < 0 { ProducerState::Unknown } else { answer };
         let frames = read_all(&mut spool, answer);
         assert_eq!((frames.len(), frames[0].skip), expected, "{last}");
-        if let Some((.., sequence)) = frames[0].numbers {
-            assert_eq!(sequence, last + 1);
+        if let Some(numbers) = frames[0].numbers {
+            assert_eq!(numbers.base_sequence, last + 1);
         }
         assert_eq!(spool.counts().found_stored, (last + 1).clamp(0, 6) as u64);
         frames.iter().for_each(|frame| spool.done(frame));
@@ -98,7 +104,8 @@ fn an_answer_cuts_off_what_is_stored() {
 #[test]
 fn another_epoch_says_nothing() {
     let mut spool = next_life(&mut sent());
-    let frames = read_all(&mut spool, Answer::Last { producer_epoch: PRODUCER.1 - 1, sequence: 5 });
+    let frames =
+        read_all(&mut spool, ProducerState::Active { producer_epoch: PRODUCER.1 - 1, last_sequence: 5 });
     assert_eq!((frames.len(), frames[0].skip), (2, 0));
 }
 
@@ -117,9 +124,10 @@ fn sequences_wrap() {
     slot.former = far + 9;
     spool.life = 2;
     let partition = SpoolPartition(0);
-    let stored = spool.answer(partition, Answer::Last { producer_epoch: 3, sequence: i32::MAX });
+    let stored =
+        spool.answer(partition, ProducerState::Active { producer_epoch: 3, last_sequence: i32::MAX });
     assert_eq!(stored, 3);
-    let stored = spool.answer(partition, Answer::Last { producer_epoch: 3, sequence: 2 });
+    let stored = spool.answer(partition, ProducerState::Active { producer_epoch: 3, last_sequence: 2 });
     assert_eq!(stored, 3);
 }
 
@@ -130,7 +138,7 @@ fn a_copy_does_not_use_the_numbers() {
     let (mut copy, recovered) = open_with(copy, SpoolConfig { machine: 2, new_id: [8; 16], ..CONFIG });
     assert!(recovered.copied);
     assert_eq!((copy.id(), copy.counts().copies), ([8; 16], 1));
-    let frames = read_all(&mut copy, Answer::Nothing);
+    let frames = read_all(&mut copy, ProducerState::Unknown);
     assert_eq!(frames.len(), 2);
     assert!(frames.iter().all(|frame| frame.numbers.is_none()));
 }

@@ -6,6 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::medium::Ram;
+use crate::event::ProducerState;
 use crate::id::TopicPartition;
 use crate::memory::{Chain, Pool};
 use crate::random::Random;
@@ -172,7 +173,7 @@ impl Model {
             Err(_) => true,
             Ok(Next::Nothing) => false,
             Ok(Next::Ask { partition, .. }) => {
-                self.spool.answer(partition, Answer::Nothing);
+                self.spool.answer(partition, ProducerState::Unknown);
                 true
             }
             Ok(Next::Frame { .. }) => match self.spool.take(&mut self.pool) {

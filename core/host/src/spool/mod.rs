@@ -1,0 +1,212 @@
+//! Store and forward on a machine with files: the settings, how a spool begins, and the thread that it has to itself. What
+//! a spool is, and every byte of it, is `felice_core::spool`.
+
+mod files;
+mod thread;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, iter};
+
+use felice_core::memory::Pool;
+use felice_core::spool::{
+    self, FrameSlot, PartitionSlot, Recovered, SegmentSlot, Spool, SpoolConfig, SpoolTables, TopicName,
+    WhenFull,
+};
+
+use crate::checksum;
+use crate::config::ConfigError;
+use crate::storage::{HeapBlock, table};
+use crate::warning::Warning;
+use files::{Files, LockError};
+pub(crate) use thread::{Job, Link, Loaded, Word, Writer};
+
+/// Batches that were read from the spool and are with the sender, at the most.
+pub(crate) const BATCHES: usize = 64;
+/// The largest segment: a spool of some size has several.
+const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Segments that a spool is divided into, where they are not too short for that.
+const SEGMENTS: u64 = 16;
+/// Room in a segment besides the records of a largest batch.
+const FRAME_OVERHEAD: u64 = 512;
+
+/// What the builder was told of the spool.
+#[derive(Clone, Debug)]
+pub(crate) struct SpoolSettings {
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) bytes: u64,
+    pub(crate) sync: Duration,
+    pub(crate) when_full: WhenFull,
+    pub(crate) free_bytes_min: u64,
+}
+
+impl Default for SpoolSettings {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            bytes: 64 * 1024 * 1024,
+            sync: Duration::from_millis(500),
+            when_full: WhenFull::RefuseNewest,
+            free_bytes_min: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// Settings that fit together.
+#[derive(Clone, Debug)]
+pub(crate) struct SpoolPlan {
+    directory: PathBuf,
+    segments: u16,
+    segment_bytes: u32,
+    sync: Duration,
+    when_full: WhenFull,
+    free_bytes_min: u64,
+    topics: usize,
+    partitions: usize,
+    /// Blocks to read into: two batches of the largest.
+    blocks: usize,
+    block_bytes: usize,
+}
+
+impl SpoolSettings {
+    /// How the spool is divided; `None` where there is none.
+    pub(crate) fn plan(
+        &self,
+        (topics, partitions): (usize, usize),
+        request_bytes_max: u32,
+        block_bytes: usize,
+        idempotence: bool,
+    ) -> Result<Option<SpoolPlan>, ConfigError> {
+        let Some(directory) = self.directory.clone() else { return Ok(None) };
+        if !idempotence {
+            return Err(ConfigError::invalid(
+                "enable.idempotence",
+                "false".into(),
+                "true with spool.dir: what a former life of the producer has sent is told apart by its numbers".into(),
+            ));
+        }
+        let least = 4 * (u64::from(request_bytes_max) + FRAME_OVERHEAD);
+        if self.bytes < least || self.bytes > 1 << 40 {
+            let range = format!("{least} (four batches of max.request.size) to {}", 1_u64 << 40);
+            return Err(ConfigError::invalid("spool.max.bytes", self.bytes.to_string(), range));
+        }
+        let segment_bytes = (self.bytes / SEGMENTS).clamp(least / 4, SEGMENT_BYTES_MAX.max(least / 4));
+        let segment_bytes = segment_bytes.next_multiple_of(8).max(spool::SEGMENT_BYTES_MIN.into());
+        let segments = (self.bytes / segment_bytes).clamp(2, u64::from(u16::MAX));
+        let blocks = (2 * request_bytes_max as usize).max(4 * BATCHES * 1024).div_ceil(block_bytes).max(2);
+        Ok(Some(SpoolPlan {
+            directory,
+            segments: segments as u16,
+            segment_bytes: segment_bytes as u32,
+            sync: self.sync,
+            when_full: self.when_full,
+            free_bytes_min: self.free_bytes_min,
+            topics,
+            partitions,
+            blocks,
+            block_bytes,
+        }))
+    }
+}
+
+/// A spool that has begun; its thread does not run yet.
+pub(crate) struct Begun {
+    pub(crate) writer: Writer,
+    pub(crate) link: Arc<Link>,
+    /// Topics, and how many partitions they had; 0 where nobody knew.
+    pub(crate) topics: Vec<(Arc<str>, i32)>,
+    pub(crate) warnings: Vec<Warning>,
+    /// Nothing is held.
+    pub(crate) empty: bool,
+}
+
+impl SpoolPlan {
+    /// Takes what the directory holds. Reads the heads of all frames there, so it takes as long as that does.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where another producer uses the directory. Whatever else is wrong with it is told as a warning: where
+    /// it cannot be used at all there is no spool.
+    pub(crate) fn begin(&self, driver: std::task::Waker) -> Result<Result<Begun, Warning>, ConfigError> {
+        let files = match Files::lock(&self.directory, self.segments, self.segment_bytes, self.free_bytes_min)
+        {
+            Ok(files) => files,
+            Err(LockError::InUse) => {
+                let directory = self.directory.display().to_string();
+                let limit = "a directory that no other producer uses".into();
+                return Err(ConfigError::invalid("spool.dir", directory, limit));
+            }
+            Err(LockError::Io(error)) => return Ok(Err(self.unusable(&error))),
+        };
+        let config = SpoolConfig {
+            segment_bytes: self.segment_bytes,
+            when_full: self.when_full,
+            new_id: new_id(),
+            machine: files.identity(),
+        };
+        let tables = SpoolTables {
+            segments: table(self.segments.into(), SegmentSlot::default),
+            topics: table(self.topics, TopicName::default),
+            partitions: table(self.partitions, || PartitionSlot::EMPTY),
+            index: table(2 * self.partitions, u32::default),
+            frames: table(BATCHES, || FrameSlot::EMPTY),
+        };
+        let (spool, recovered) = match Spool::open(files, config, tables) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Err(self.unusable(&io::Error::other(error)))),
+        };
+        let mut pool = Pool::new();
+        for block in iter::repeat_with(|| HeapBlock::new(self.block_bytes)).take(self.blocks) {
+            // All are as long as the first: none is handed back.
+            let _ = pool.add(block);
+        }
+        let link = Arc::new(Link::new(driver));
+        Ok(Ok(Begun {
+            topics: spool.topics().map(|(name, partitions)| (name.into(), partitions)).collect(),
+            warnings: warnings(&recovered),
+            empty: spool.is_empty(),
+            writer: Writer::new(spool, Arc::clone(&link), pool, self.sync),
+            link,
+        }))
+    }
+
+    fn unusable(&self, error: &io::Error) -> Warning {
+        let problem = format!("{}: {error}; records are held in memory only", self.directory.display());
+        Warning::SpoolFailing { problem: problem.into() }
+    }
+}
+
+fn warnings(recovered: &Recovered) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut failing = |problem: String| warnings.push(Warning::SpoolFailing { problem: problem.into() });
+    if recovered.unreadable > 0 {
+        failing(format!(
+            "{} of its segments cannot be read; the next start tries again",
+            recovered.unreadable
+        ));
+    }
+    if recovered.beyond_tables > 0 {
+        failing(
+            "it holds more topics or partitions than topics.max and partitions.max allow; they stay".into(),
+        );
+    }
+    if recovered.existed && recovered.without_checkpoint {
+        failing("its checkpoints are damaged: what was sent already is sent once more".into());
+    }
+    if let Some(error) = recovered.write_error {
+        failing(format!("it cannot be written to: {error}"));
+    }
+    if recovered.copied {
+        warnings.push(Warning::SpoolCopied);
+    }
+    warnings
+}
+
+/// Sixteen bytes that no other spool has.
+fn new_id() -> spool::SpoolId {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&checksum::seed().to_le_bytes());
+    id[8..].copy_from_slice(&checksum::seed().rotate_left(32).wrapping_add(checksum::seed()).to_le_bytes());
+    id
+}

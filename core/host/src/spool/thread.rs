@@ -1,0 +1,430 @@
+//! The spool's own thread: it alone touches the files, since a sync may take as long as a broker's answer. It never touches
+//! a socket, and calls nobody's code.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{io, mem};
+
+use felice_core::batch::Batch;
+use felice_core::error::ErrorKind;
+use felice_core::event::{Numbering, ProducerState};
+use felice_core::id::{BatchId, TopicId, TopicPartition};
+use felice_core::memory::{Chain, Pool};
+use felice_core::spool::{AppendError, Frame, NewFrame, Next, Spool, SpoolPartition, TakeError};
+
+use super::files::Files;
+use crate::storage::{Heap, HeapBlock};
+use crate::warning::Warning;
+
+/// What failed is tried again after this long.
+const RETRY: Duration = Duration::from_secs(1);
+/// How far each partition is done is written down at least this often. What is done and not written down is asked about, or
+/// sent once more, after a crash.
+const CHECKPOINT: Duration = Duration::from_secs(5);
+/// A frame that cannot be read is given up after so many tries.
+const READ_ATTEMPTS: u32 = 10;
+
+/// What the thread is to do.
+pub(crate) enum Job {
+    /// Write a batch.
+    Append { batch: Batch<HeapBlock>, topic: Arc<str> },
+    /// A frame's records have their outcome.
+    Done { frame: Frame, blocks: Chain<HeapBlock> },
+    /// A frame is to be sent again, but for its first records, after a while.
+    Again { frame: Frame, stored: u32, blocks: Chain<HeapBlock>, wait: bool },
+    /// A numbering begins.
+    Note { partition: SpoolPartition, base: u64, numbering: Numbering },
+    /// How far a broker has the records of a former life.
+    Answer { partition: SpoolPartition, answer: ProducerState },
+    /// How many partitions a topic has.
+    Topic { topic: Arc<str>, partitions: i32 },
+    /// Make everything last, and end.
+    Close,
+}
+
+/// What it has to say.
+pub(crate) enum Word {
+    /// A batch is written: its frame's number, and its memory.
+    Appended { batch: BatchId, partition: TopicPartition, number: u64, blocks: Chain<HeapBlock> },
+    /// A batch can never be written.
+    Refused { batch: BatchId, partition: TopicPartition, kind: ErrorKind, blocks: Chain<HeapBlock> },
+    /// All frames before this number are durable.
+    Durable(u64),
+    /// None of those that were written up to now will be called durable.
+    NeverDurable,
+    /// A frame, read.
+    Loaded(Loaded),
+    /// A broker is to be asked how far it has a former life's records.
+    Ask { partition: SpoolPartition, topic: Arc<str>, index: i32, producer_id: i64 },
+    /// A numbering is written down.
+    Noted(Numbering),
+    /// Something is not as it should be.
+    Warning(Warning),
+    /// No frame is left.
+    Drained,
+    /// It has ended, and everything lasts.
+    Closed,
+}
+
+/// A frame that was read, to be sent: its batch has no id yet, and no topic's.
+pub(crate) struct Loaded {
+    pub(crate) frame: Frame,
+    pub(crate) topic: Arc<str>,
+    pub(crate) batch: Batch<HeapBlock>,
+}
+
+/// The two queues between the driver and the thread.
+pub(crate) struct Link {
+    queues: Mutex<Queues>,
+    news: Condvar,
+    driver: Waker,
+}
+
+#[derive(Default)]
+struct Queues {
+    jobs: VecDeque<Job>,
+    words: VecDeque<Word>,
+}
+
+impl Link {
+    pub(crate) fn new(driver: Waker) -> Self {
+        Self { queues: Mutex::default(), news: Condvar::new(), driver }
+    }
+
+    pub(crate) fn push(&self, job: Job) {
+        self.lock().jobs.push_back(job);
+        self.news.notify_one();
+    }
+
+    /// Everything that it has said, into `words`.
+    pub(crate) fn take_words(&self, words: &mut VecDeque<Word>) {
+        words.append(&mut self.lock().words);
+    }
+
+    /// What is to be done; waits for it, until `due` at the longest.
+    fn take_jobs(&self, jobs: &mut VecDeque<Job>, due: Option<Instant>) {
+        let mut queues = self.lock();
+        while queues.jobs.is_empty() {
+            let Some(due) = due else {
+                queues = self.news.wait(queues).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            queues = self.news.wait_timeout(queues, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        jobs.append(&mut queues.jobs);
+    }
+
+    fn say(&self, words: &mut VecDeque<Word>) {
+        if !words.is_empty() {
+            self.lock().words.append(words);
+            self.driver.wake_by_ref();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's own.
+pub(crate) struct Writer {
+    spool: Spool<Heap, Files>,
+    link: Arc<Link>,
+    /// Where frames are read into.
+    pool: Pool<HeapBlock>,
+    sync: Duration,
+    words: VecDeque<Word>,
+    /// Batches that wait to be written.
+    batches: VecDeque<(Batch<HeapBlock>, Arc<str>)>,
+    notes: Vec<Numbering>,
+    parked: Vec<(SpoolPartition, Instant)>,
+    /// When what was written is to be made durable, and how far each partition is done to be written down.
+    sync_at: Option<Instant>,
+    checkpoint_at: Option<Instant>,
+    retry_at: Option<Instant>,
+    read_attempts: u32,
+    /// The last thing that failed: it is told once.
+    told: Option<String>,
+    damaged: u64,
+    dropped: u64,
+    drained: bool,
+    closing: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        spool: Spool<Heap, Files>,
+        link: Arc<Link>,
+        pool: Pool<HeapBlock>,
+        sync: Duration,
+    ) -> Self {
+        let counts = spool.counts();
+        Self {
+            spool,
+            link,
+            pool,
+            sync,
+            words: VecDeque::new(),
+            batches: VecDeque::new(),
+            notes: Vec::new(),
+            parked: Vec::new(),
+            sync_at: None,
+            checkpoint_at: None,
+            retry_at: None,
+            read_attempts: 0,
+            told: None,
+            damaged: counts.damaged,
+            dropped: counts.dropped,
+            drained: false,
+            closing: false,
+        }
+    }
+
+    pub(crate) fn spawn(self) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("felice-spool".into()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        let mut jobs = VecDeque::new();
+        while !self.closing {
+            self.work();
+            self.link.say(&mut self.words);
+            self.link.take_jobs(&mut jobs, self.due());
+            jobs.drain(..).for_each(|job| self.take(job));
+        }
+        self.work();
+        self.end();
+    }
+
+    /// Everything lasts, as far as it can be made to. Whoever hears of the end may use the directory.
+    fn end(mut self) {
+        self.make_durable();
+        if self.spool.has_changed()
+            && let Err(error) = self.spool.checkpoint()
+        {
+            self.warn(error.to_string());
+        }
+        let Self { spool, link, mut words, .. } = self;
+        drop(spool);
+        words.push_back(Word::Closed);
+        link.say(&mut words);
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Append { batch, topic } => self.batches.push_back((batch, topic)),
+            Job::Done { frame, blocks } => {
+                self.pool.recycle(blocks);
+                self.spool.done(&frame);
+            }
+            Job::Again { frame, stored, blocks, wait } => {
+                self.pool.recycle(blocks);
+                if wait {
+                    self.spool.park(frame.partition);
+                    self.parked.push((frame.partition, Instant::now() + RETRY));
+                }
+                self.spool.put_back(&frame, stored);
+            }
+            Job::Note { partition, base, numbering } => {
+                self.spool.note(partition, numbering.producer_id, numbering.producer_epoch, base);
+                self.notes.push(numbering);
+            }
+            Job::Answer { partition, answer } => {
+                self.spool.answer(partition, answer);
+            }
+            Job::Topic { topic, partitions } => self.spool.note_topic(&topic, partitions),
+            Job::Close => self.closing = true,
+        }
+    }
+
+    /// Does everything that can be done now.
+    fn work(&mut self) {
+        let now = Instant::now();
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+        }
+        self.unpark(now);
+        self.append(now);
+        self.write_notes();
+        if self.sync_at.is_some_and(|at| at <= now) {
+            self.make_durable();
+        }
+        self.read();
+        self.tell_counts();
+        self.keep_checkpoint(now);
+        let drained = self.spool.is_empty() && self.batches.is_empty();
+        if drained && !mem::replace(&mut self.drained, true) {
+            self.words.push_back(Word::Drained);
+        }
+        self.drained = drained;
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let parked = self.parked.iter().map(|(_, at)| *at).min();
+        [self.sync_at, self.checkpoint_at, self.retry_at, parked].into_iter().flatten().min()
+    }
+
+    fn unpark(&mut self, now: Instant) {
+        let spool = &mut self.spool;
+        self.parked.retain(|&(partition, at)| {
+            let waits = at > now;
+            if !waits {
+                spool.unpark(partition);
+            }
+            waits
+        });
+        // One may have been parked twice.
+        self.parked.iter().for_each(|(partition, _)| spool.park(*partition));
+    }
+
+    fn append(&mut self, now: Instant) {
+        while self.retry_at.is_none()
+            && let Some((batch, topic)) = self.batches.pop_front()
+        {
+            let new = NewFrame {
+                topic: &topic,
+                partition: batch.partition.partition,
+                records: batch.count,
+                base_timestamp: batch.base_timestamp,
+                max_timestamp: batch.max_timestamp,
+            };
+            let pieces = batch.chain().into_iter().flat_map(Chain::pieces);
+            let result = self.spool.append(&new, pieces);
+            let (id, partition) = (batch.id, batch.partition);
+            match result {
+                Ok(number) => {
+                    let blocks = batch.into_chain();
+                    self.words.push_back(Word::Appended { batch: id, partition, number, blocks });
+                    self.sync_at.get_or_insert(now + self.sync);
+                }
+                Err(AppendError::Full | AppendError::Medium(_)) => {
+                    self.warn(result.err().map(|error| error.to_string()).unwrap_or_default());
+                    self.batches.push_front((batch, topic));
+                    self.retry_at = Some(now + RETRY);
+                }
+                Err(AppendError::TooLarge { .. } | AppendError::TooManyPartitions) => {
+                    let (kind, blocks) = (ErrorKind::TooManyPartitions, batch.into_chain());
+                    self.words.push_back(Word::Refused { batch: id, partition, kind, blocks });
+                }
+            }
+        }
+        if self.retry_at.is_none() {
+            self.told = None;
+        }
+    }
+
+    /// Nothing is sent under a numbering that is not written down.
+    fn write_notes(&mut self) {
+        if self.notes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.spool.checkpoint() {
+            // Records that wait for ever are worse than records that are sent twice after a crash, and it is told.
+            self.warn(error.to_string());
+        }
+        self.words.extend(self.notes.drain(..).map(Word::Noted));
+    }
+
+    fn make_durable(&mut self) {
+        self.sync_at = None;
+        match self.spool.sync() {
+            Ok(number) => self.words.push_back(Word::Durable(number)),
+            Err(error) => {
+                self.words.push_back(Word::NeverDurable);
+                self.warn(error.to_string());
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        while self.retry_at.is_none() {
+            match self.spool.poll_next() {
+                Ok(Next::Nothing) => break,
+                Ok(Next::Ask { partition, producer_id }) => {
+                    let (topic, index) = self.spool.partition(partition);
+                    let topic = topic.into();
+                    self.words.push_back(Word::Ask { partition, topic, index, producer_id });
+                }
+                Ok(Next::Frame { .. }) => match self.spool.take(&mut self.pool) {
+                    Ok((frame, blocks)) => {
+                        self.read_attempts = 0;
+                        self.loaded(frame, blocks);
+                    }
+                    Err(TakeError::NoMemory) => break,
+                    Err(TakeError::Damaged) => {}
+                    Err(TakeError::Medium(error)) => self.read_failed(&error.to_string()),
+                },
+                Err(error) => self.read_failed(&error.to_string()),
+            }
+        }
+    }
+
+    fn loaded(&mut self, mut frame: Frame, blocks: Chain<HeapBlock>) {
+        let (topic, index) = self.spool.partition(frame.partition);
+        let (topic, id) = (topic.into(), BatchId::new(0, 0));
+        let partition = TopicPartition { topic: TopicId(0), partition: index };
+        let (base, max) = (frame.base_timestamp, frame.max_timestamp);
+        // The sender does not end it by its age.
+        let created = felice_core::time::Instant::ZERO;
+        let mut batch = Batch::restore(id, partition, created, blocks, frame.records, base, max);
+        if frame.skip > 0 && !batch.skip_first(frame.skip, &mut self.pool) {
+            // No block is free to begin with: all of it goes once more, and a broker that has a part of it says so.
+            if let Some(numbers) = &mut frame.numbers {
+                numbers.base_sequence = numbers.base_sequence.wrapping_sub_unsigned(frame.skip) & i32::MAX;
+            }
+        }
+        self.words.push_back(Word::Loaded(Loaded { frame, topic, batch }));
+    }
+
+    fn read_failed(&mut self, error: &str) {
+        self.warn(error.to_owned());
+        self.read_attempts += 1;
+        if self.read_attempts == READ_ATTEMPTS {
+            self.read_attempts = 0;
+            self.spool.abandon();
+        } else {
+            self.retry_at = Some(Instant::now() + RETRY);
+        }
+    }
+
+    fn tell_counts(&mut self) {
+        let counts = self.spool.counts();
+        if counts.damaged > mem::replace(&mut self.damaged, counts.damaged) {
+            self.words.push_back(Word::Warning(Warning::SpoolDamaged { frames: counts.damaged }));
+        }
+        if counts.dropped > mem::replace(&mut self.dropped, counts.dropped) {
+            self.words.push_back(Word::Warning(Warning::SpoolDropped { records: counts.dropped }));
+        }
+    }
+
+    fn keep_checkpoint(&mut self, now: Instant) {
+        match self.checkpoint_at {
+            None if self.spool.has_changed() => self.checkpoint_at = Some(now + CHECKPOINT),
+            Some(at) if at <= now => {
+                self.checkpoint_at = None;
+                if self.spool.has_changed()
+                    && let Err(error) = self.spool.checkpoint()
+                {
+                    self.warn(error.to_string());
+                    self.checkpoint_at = Some(now + CHECKPOINT);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Once for each thing that goes wrong, until it is right again.
+    fn warn(&mut self, problem: String) {
+        if self.told.as_ref() != Some(&problem) {
+            self.told = Some(problem.clone());
+            self.words.push_back(Word::Warning(Warning::SpoolFailing { problem: problem.into() }));
+        }
+    }
+}

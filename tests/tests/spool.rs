@@ -1,0 +1,229 @@
+//! The spool under both front-ends: what is accepted while no cluster is there, and what outlives the process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use felice_host::surface::{ErrorKind, Header, ProducerRecord, Warning};
+use felice_host::{BuildError, Builder, ConfigError};
+use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, wait_until};
+use felice_tests::cluster::Broker;
+use felice_tests::for_each_front_end;
+use felice_tests::require_kafka;
+use felice_tests::spooled::{Directory, PARTITIONS, check};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_spooled-producer");
+
+/// Nobody listens there.
+const NOWHERE: &str = "127.0.0.1:1";
+
+fn builder<F: FrontEnd>(bootstrap: &str, directory: &Directory) -> Builder<F> {
+    let builder = Builder::<F>::new().bootstrap_servers(bootstrap).linger(Duration::ZERO);
+    builder.spool_dir(directory.path()).spool_sync(Duration::from_millis(10))
+}
+
+fn send<F: FrontEnd>(producer: &F, topic: &str, number: usize) -> F::Handle {
+    let value = format!("run {number}");
+    let record = ProducerRecord::new(topic, &*value).partition(number as i32 % PARTITIONS);
+    producer.send(&record).expect("there is room")
+}
+
+fn delivers<F: FrontEnd>(target: &Target) {
+    let (topic, directory) = (format!("spool-delivers-{}", F::NAME), Directory::new());
+    target.create_topic(&topic, PARTITIONS);
+    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    let handles: Vec<_> = (0..3000).map(|number| send(&producer, &topic, number)).collect();
+    for handle in handles {
+        assert!(handle.get().expect("it is stored").offset() >= 0);
+    }
+    producer.flush().expect("it is not another process");
+    producer.close(PATIENCE).expect("nothing failed");
+    let durable = BTreeMap::from([("run".to_owned(), 3000)]);
+    assert_eq!(check(&target.read(&topic), &durable), 3000);
+    // The next one has nothing to do.
+    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    producer.close(PATIENCE).expect("nothing failed");
+    assert_eq!(check(&target.read(&topic), &durable), 3000);
+}
+
+fn a_cluster_delivers<F: FrontEnd>() {
+    delivers::<F>(&Target::simulated());
+}
+
+fn real_kafka_delivers<F: FrontEnd>() {
+    require_kafka!();
+    delivers::<F>(&Target::real());
+}
+
+/// More than memory holds, and nobody there: it is accepted, durable, and sent by the next life.
+fn what_was_accepted_without_a_cluster_is_sent_by_the_next_life<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("offline", PARTITIONS);
+    let producer = builder::<F>(NOWHERE, &directory).build().expect("the settings fit");
+    let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
+    let mut handles = Vec::new();
+    for number in 0..5000 {
+        let value = format!("run {number}");
+        let record = ProducerRecord::new("offline", &*value).partition(number % PARTITIONS);
+        handles.push(producer.send(&record.headers(&padding)).expect("there is room"));
+    }
+    for handle in &mut handles {
+        handle.spooled().expect("the disk works");
+    }
+    assert!(handles[0].try_get().is_none());
+    producer.flush().expect("what is durable is flushed");
+    producer.close(Duration::ZERO).expect("what is in the spool has not failed");
+    for handle in handles {
+        let Err(NoMetadata::Failed(error)) = handle.get() else { panic!("nobody was there") };
+        assert_eq!(error.kind(), ErrorKind::Spooled);
+    }
+    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    producer.close(PATIENCE).expect("nothing failed");
+    assert_eq!(check(&target.read("offline"), &BTreeMap::from([("run".to_owned(), 5000)])), 5000);
+}
+
+/// What the last life knew of a topic is enough to choose partitions.
+fn without_a_cluster_records_have_their_partitions<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("known", PARTITIONS);
+    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    let sent = producer.send(&ProducerRecord::new("known", "0").key("k")).expect("there is room");
+    let partition = sent.get().expect("it is stored").partition();
+    producer.close(PATIENCE).expect("nothing failed");
+
+    let producer = builder::<F>(NOWHERE, &directory).build().expect("the settings fit");
+    let mut handle = producer.send(&ProducerRecord::new("known", "1").key("k")).expect("there is room");
+    handle.spooled().expect("the disk works");
+    producer.close(Duration::ZERO).expect("what is in the spool has not failed");
+
+    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    producer.close(PATIENCE).expect("nothing failed");
+    let log = target.read("known");
+    let found: Vec<_> = log.iter().map(|record| (record.partition, record.offset)).collect();
+    assert_eq!(found, [(partition, 0), (partition, 1)]);
+}
+
+fn a_directory_is_used_by_one_producer<F: FrontEnd>() {
+    let directory = Directory::new();
+    let first = builder::<F>(NOWHERE, &directory).build().expect("the settings fit");
+    let second = builder::<F>(NOWHERE, &directory).build();
+    let Err(BuildError::Config(error @ ConfigError::Invalid { name: "spool.dir", .. })) = second else {
+        panic!("{second:?}");
+    };
+    assert!(error.to_string().contains("no other producer"), "{error}");
+    first.close(Duration::ZERO).expect("nothing was sent");
+    builder::<F>(NOWHERE, &directory).build().expect("it is free again").close(Duration::ZERO).expect("so");
+}
+
+/// A spool that cannot be is told of, and records are sent from memory.
+fn without_a_directory_there_is_memory<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("memory", 1);
+    fs::write(directory.path(), "a file").expect("it can be written");
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&warnings);
+    let builder = builder::<F>(&target.bootstrap(), &directory);
+    let builder = builder.on_warning(move |warning| heard.lock().unwrap().push(warning));
+    let producer = builder.build().expect("it starts all the same");
+    let mut handle = producer.send(&ProducerRecord::new("memory", "x")).expect("there is room");
+    handle.spooled().expect("it is acknowledged");
+    producer.close(PATIENCE).expect("nothing failed");
+    wait_until("the warning is told", || !warnings.lock().unwrap().is_empty());
+    let warnings = warnings.lock().unwrap();
+    let [Warning::SpoolFailing { problem }] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(problem.contains("memory only"), "{problem}");
+    fs::remove_file(directory.path()).expect("it was there");
+}
+
+/// A full spool makes `send` wait, and goes on when the cluster is back.
+fn a_full_spool_refuses_and_recovers<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("full", PARTITIONS);
+    let brokers: Vec<i32> =
+        target.cluster().with(|cluster| cluster.brokers().iter().map(Broker::id).collect());
+    brokers.iter().for_each(|broker| target.cluster().stop_broker(*broker));
+    let builder = builder::<F>(&target.bootstrap(), &directory).buffer_memory(65_536);
+    let builder = builder.spool_max_bytes(256 * 1024).max_block(Duration::from_millis(300));
+    let producer = builder.build().expect("the settings fit");
+    let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
+    let (mut number, mut handles) = (0, Vec::new());
+    loop {
+        let value = format!("run {number}");
+        let record = ProducerRecord::new("full", &*value).partition(number % PARTITIONS);
+        match producer.send(&record.headers(&padding)) {
+            Ok(handle) => handles.push(handle),
+            Err(error) => {
+                assert!(error.to_string().contains("max.block.ms"), "{error}");
+                break;
+            }
+        }
+        number += 1;
+    }
+    assert!(number > 200, "{number}");
+    brokers.iter().for_each(|broker| target.cluster().start_broker(*broker));
+    for handle in handles {
+        handle.get().expect("the cluster is back");
+    }
+    producer.close(PATIENCE).expect("nothing failed");
+    let durable = BTreeMap::from([("run".to_owned(), number as usize)]);
+    assert_eq!(check(&target.read("full"), &durable), number as usize);
+}
+
+/// Killed again and again while it sends: each record that was said to be durable is in the log, once, in order.
+fn survive_kills(target: &Target, front_end: &str, kills: usize, mut trouble: impl FnMut(usize)) {
+    let (topic, directory) = (format!("killed-{front_end}"), Directory::new());
+    target.create_topic(&topic, PARTITIONS);
+    let run = |name: &str, records: &str| {
+        let (bootstrap, path) = (target.bootstrap(), directory.path().display().to_string());
+        let arguments = [&*bootstrap, &topic, &path, name, records, front_end];
+        Command::new(PROGRAM).args(arguments).stdout(Stdio::piped()).spawn().expect("it starts")
+    };
+    let mut durable = BTreeMap::new();
+    for kill in 0..kills {
+        let name = format!("run{kill}");
+        let mut child = run(&name, "1000000");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut last = 0;
+        for _ in 0..1 + 7 * kill % 40 {
+            last = lines.next().expect("it goes on").expect("text").parse().expect("a number");
+        }
+        trouble(kill);
+        child.kill().expect("it runs");
+        child.wait().expect("it was killed");
+        for line in lines.map_while(Result::ok) {
+            last = line.parse().unwrap_or(last);
+        }
+        durable.insert(name, last);
+    }
+    let mut child = run("last", "100");
+    assert!(child.wait().expect("it ends").success());
+    durable.insert("last".to_owned(), 100);
+    let count = check(&target.read(&topic), &durable);
+    assert!(count >= durable.values().sum());
+    println!("{count} records in {kills} lives");
+}
+
+fn kills_on_the_simulated_cluster<F: FrontEnd>() {
+    let target = Target::simulated();
+    survive_kills(&target, F::NAME, 6, |_| {});
+}
+
+fn kills_on_real_kafka<F: FrontEnd>() {
+    require_kafka!();
+    survive_kills(&Target::real(), F::NAME, 5, |_| {});
+}
+
+for_each_front_end! {
+    a_cluster_delivers
+    real_kafka_delivers
+    what_was_accepted_without_a_cluster_is_sent_by_the_next_life
+    without_a_cluster_records_have_their_partitions
+    a_directory_is_used_by_one_producer
+    without_a_directory_there_is_memory
+    a_full_spool_refuses_and_recovers
+    kills_on_the_simulated_cluster
+    kills_on_real_kafka
+}
