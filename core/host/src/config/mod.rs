@@ -161,8 +161,7 @@ impl Settings {
 
     fn check_all(mut self) -> Result<Checked, ConfigError> {
         self.security_protocol.check()?;
-        #[cfg_attr(not(feature = "oidc"), expect(unused_mut))]
-        let mut authentication = sasl::Sasl::check(&mut self)?;
+        let authentication = sasl::Sasl::check(&mut self)?;
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
@@ -204,9 +203,8 @@ impl Settings {
         // Last, since it reads files.
         let tls = self.check_tls()?;
         #[cfg(feature = "oidc")]
-        if let Some(authentication) = &mut authentication {
-            authentication.begin_oidc(&self)?;
-        }
+        let authentication =
+            authentication.map(|authentication| authentication.with_tokens(&self)).transpose()?;
         Ok(Checked {
             settings: self,
             servers,

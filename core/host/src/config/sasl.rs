@@ -313,15 +313,15 @@ impl Authentication {
 
     /// Where tokens are to be fetched: checks whatever is needed for it, files included.
     #[cfg(feature = "oidc")]
-    pub(super) fn begin_oidc(&mut self, settings: &Settings) -> Result<(), ConfigError> {
+    pub(super) fn with_tokens(mut self, settings: &Settings) -> Result<Self, ConfigError> {
         if self.mechanism() != Mechanism::OauthBearer || self.provider.is_some() {
-            return Ok(());
+            return Ok(self);
         }
         settings.login.check()?;
         let client = std::mem::take(&mut self.client);
         self.asks_in_the_clear = !client.is_inside_tls();
         self.provider = Some(client.function(settings)?);
-        Ok(())
+        Ok(self)
     }
 
     /// Bytes of each connection's buffer: every user and password, token, or session of AWS', fits.

@@ -257,3 +257,54 @@ fn no_http() -> Failure {
 fn too_long() -> Failure {
     Failure::last(format!("answered more than {ANSWER_BYTES_MAX} bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever comes, it is an answer or none: nothing overflows, and nothing goes on.
+    #[test]
+    fn no_bytes_do_harm() {
+        let pieces = [
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 ",
+            "HTTP/9.9 999 \r\n",
+            "Content-Length: 5\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: 18446744073709551615\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: x\r\n",
+            "\r\n",
+            "\r",
+            "\n",
+            "0\r\n\r\n",
+            "5\r\nhello\r\n",
+            "5;a=b\r\nhel",
+            "fffffffffffffffe\r\n",
+            "ffff\r\n",
+            "g",
+            "{}",
+            "\0",
+            "\u{fc}",
+            ":",
+            " ",
+        ];
+        let mut state = 431_u32;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        let mut answers = 0;
+        for _ in 0..5_000 {
+            let head = ["HTTP/1.1 200 OK\r\n", ""][random(4) / 3];
+            let rest: String = (0..random(12)).map(|_| pieces[random(pieces.len())]).collect();
+            let text = format!("{head}{rest}");
+            let mut bytes = text.as_bytes();
+            if let Ok(answer) = Incoming::new(&mut bytes).answer() {
+                answers += 1;
+                assert!(answer.body.len() <= text.len(), "{text:?}");
+            }
+        }
+        assert!(answers > 100, "{answers}");
+    }
+}
