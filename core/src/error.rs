@@ -181,7 +181,7 @@ pub enum AuthenticationError {
     Iterations,
     /// SCRAM: whoever answers does not know the password, so it is not the broker.
     WrongSignature,
-    /// OAUTHBEARER: there was no token, or not in time.
+    /// OAUTHBEARER, AWS_MSK_IAM: there was no token, or nothing to sign with, or not in time.
     NoToken,
     /// A message does not fit into the memory that there is for it.
     TooLong,
@@ -218,7 +218,7 @@ impl fmt::Display for AuthenticationError {
             Self::WrongSignature => {
                 write!(f, "the broker could not prove that it knows the password: it may be an impostor")
             }
-            Self::NoToken => write!(f, "there was no token for OAUTHBEARER"),
+            Self::NoToken => write!(f, "there was no token, or nothing to sign with"),
             Self::TooLong => write!(f, "a SASL message does not fit into its memory"),
         }
     }

@@ -24,7 +24,7 @@ pub enum Event<B: Block> {
     Disconnect(ConnectionId),
     /// The connection has something to send: ask `poll_transmit`.
     Transmit(ConnectionId),
-    /// The connection needs a token for OAUTHBEARER: tell [`Sender::handle_token`](crate::Sender::handle_token). It has
+    /// The connection needs a token for OAUTHBEARER, or what AWS_MSK_IAM signs with: tell [`Sender::handle_token`](crate::Sender::handle_token). It has
     /// `request.timeout.ms` for it; to renew a session, until that ends.
     Token(ConnectionId),
     /// A partition that had to wait may hand over a batch: tell [`Accumulator::allow`](crate::Accumulator::allow).

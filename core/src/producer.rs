@@ -9,7 +9,7 @@ use core::borrow::Borrow;
 use core::fmt;
 
 use crate::accumulator::Accumulator;
-use crate::error::{Disconnect, Failure, ProtocolError, TopicError};
+use crate::error::{AuthenticationError, Disconnect, Failure, ProtocolError, TopicError};
 use crate::event::{Completed, Event};
 use crate::id::{ConnectionId, Ticket, TopicId};
 use crate::memory::Storage;
@@ -94,8 +94,17 @@ impl<S: Storage> Producer<S> {
     }
 
     /// The token that [`ProducerEvent::Token`] asked for; `None` where there is none this time.
-    pub fn handle_token(&mut self, now: Instant, connection: ConnectionId, token: Option<&Token<'_>>) {
-        self.sender.handle_token(now, connection, token);
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::handle_token`].
+    pub fn handle_token(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        token: Option<&Token<'_>>,
+    ) -> Result<(), AuthenticationError> {
+        self.sender.handle_token(now, connection, token)
     }
 
     /// Takes a record, or refuses it. Never waits: not for the topic's metadata, not for memory.

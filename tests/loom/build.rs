@@ -11,12 +11,17 @@ const COPIED: [(&str, &str, &str); 3] = [
     ("../../blocking/src/parker.rs", "", "parker"),
 ];
 /// What is read as something else. The tests stay behind: they do not run in a model.
-const REPLACED: [(&str, &str); 9] = [
+const REPLACED: [(&str, &str); 11] = [
     ("#[cfg(test)]", "#[cfg(any())]"),
     // Sockets are no part of any model.
     ("mod io_thread;\n", ""),
     ("pub use io_thread::IoThread;\n", ""),
     ("#[cfg_attr(not(feature = \"__tls\"), path = \"tls/absent.rs\")]", "#[path = \"tls/absent.rs\"]"),
+    ("#[cfg_attr(not(feature = \"spool\"), path = \"spool/absent.rs\")]", "#[path = \"spool/absent.rs\"]"),
+    (
+        "#[cfg_attr(not(feature = \"spool\"), path = \"engine/spooling/absent.rs\")]",
+        "#[path = \"engine/spooling/absent.rs\"]",
+    ),
     // Looking often at a lock makes many orders that differ in nothing.
     ("const LOOKS: u32 = 24;", "const LOOKS: u32 = 0;"),
     ("crate::", "crate::host::"),

@@ -15,4 +15,5 @@ pub mod proxy;
 pub mod simulation;
 pub mod spooled;
 pub mod tls;
+pub mod tokens;
 pub mod verifiable;

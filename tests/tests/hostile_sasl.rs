@@ -26,6 +26,7 @@ const PASSWORD: &str = "a password that is nobody's business";
 
 fn sasl() -> SaslConfig {
     SaslConfig {
+        aws: std::collections::BTreeMap::new(),
         mechanisms: MECHANISMS.to_vec(),
         users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
         token: String::new(),

@@ -259,6 +259,7 @@ fn each_message_of_sasl_takes_a_turn() {
             mechanisms: MECHANISMS.to_vec(),
             users: [("gateway-7".to_owned(), "secret".to_owned())].into(),
             token: "token".to_owned(),
+            aws: Default::default(),
             session_lifetime_ms: 0,
         }));
     });

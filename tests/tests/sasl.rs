@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use felice_host::Builder;
 use felice_host::surface::{
-    AuthenticationError, BearerToken, ErrorCode, ErrorKind, Persisted, ProducerRecord, SecurityProtocol,
+    AuthenticationError, AwsCredentials, BearerToken, ErrorCode, ErrorKind, Persisted, ProducerRecord,
+    SecurityProtocol, Warning,
 };
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata};
 use felice_tests::cluster::{ClusterConfig, SaslConfig, TcpCluster};
@@ -165,12 +166,16 @@ mod real {
 mod simulated {
     use super::*;
 
+    const AWS_ID: &str = "ASIAEXAMPLE";
+    const AWS_SECRET: &str = "secret/of+aws";
+
     fn cluster(session_lifetime_ms: i64) -> TcpCluster {
         let cluster = TcpCluster::start(ClusterConfig::default()).expect("a loopback port is free");
         let sasl = SaslConfig {
             mechanisms: vec!["PLAIN", "SCRAM-SHA-256", "OAUTHBEARER"],
             users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
             token: "token".to_owned(),
+            aws: [(AWS_ID.to_owned(), AWS_SECRET.to_owned())].into(),
             session_lifetime_ms,
         };
         cluster.with(|cluster| cluster.set_sasl(Some(sasl)));
@@ -190,7 +195,7 @@ mod simulated {
         let producer = builder::<F>(&cluster).sasl_scram_sha_512(USER, PASSWORD).build().unwrap();
         let (kind, text) = refusal(&producer, "topic");
         assert_eq!(kind, ErrorKind::Authentication(AuthenticationError::UnsupportedMechanism));
-        assert!(text.contains("the broker offers PLAIN, SCRAM-SHA-256, OAUTHBEARER"), "{text}");
+        assert!(text.contains("the broker offers PLAIN, SCRAM-SHA-256, OAUTHBEARER, AWS_MSK_IAM"), "{text}");
     }
 
     /// Once the credentials are right, the same producer sends.
@@ -223,6 +228,56 @@ mod simulated {
         assert_eq!(stored.offset(), 0);
     }
 
+    /// The host is signed for that the connection is to; a session of AWS goes along, and a secret never does.
+    fn keys_of_aws<F: FrontEnd>() {
+        let cluster = cluster(0);
+        let with = |secret: &'static str| {
+            let credentials = move || {
+                let credentials = AwsCredentials::new(AWS_ID, secret);
+                Ok(credentials.session_token("of//a+session==").region("eu-west-1"))
+            };
+            builder::<F>(&cluster).sasl_aws_msk_iam(credentials).build().unwrap()
+        };
+        let stored = with(AWS_SECRET).send(&ProducerRecord::new("topic", "x")).unwrap().get().unwrap();
+        assert_eq!(stored.offset(), 0);
+        let (kind, text) = refusal(&with("another"), "topic");
+        assert_eq!(kind, WRONG);
+        assert!(text.contains("these are not the credentials") && !text.contains("another"), "{text}");
+    }
+
+    /// What keeps a token from being had is told, once, and records wait.
+    fn what_is_missing_for_a_token_is_told<F: FrontEnd>() {
+        let cluster = cluster(0);
+        let (tell, told) = std::sync::mpsc::channel();
+        let region = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let set = std::sync::Arc::clone(&region);
+        let credentials = move || {
+            let credentials = AwsCredentials::new(AWS_ID, AWS_SECRET);
+            Ok(match *set.lock().unwrap() {
+                None => credentials,
+                Some(region) => credentials.region(region),
+            })
+        };
+        let producer = builder::<F>(&cluster)
+            .sasl_aws_msk_iam(credentials)
+            .on_warning(move |warning| {
+                let _ = tell.send(warning);
+            })
+            .build()
+            .unwrap();
+        let sent = producer.send(&ProducerRecord::new("topic", "x")).unwrap();
+        let clear = told.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(clear, Warning::SecretInTheClear { .. }), "{clear}");
+        let Warning::NoToken { reason } = told.recv_timeout(PATIENCE).unwrap() else { panic!("not told") };
+        assert!(
+            reason.starts_with("no AWS region is set, and there is none in the host's name 127"),
+            "{reason}"
+        );
+        *region.lock().unwrap() = Some("eu-west-1");
+        assert_eq!(sent.get().unwrap().offset(), 0);
+        assert!(told.try_recv().is_err(), "once");
+    }
+
     /// A session is renewed on the connection that there is.
     fn sessions_are_renewed<F: FrontEnd>() {
         let cluster = cluster(1_500);
@@ -243,6 +298,8 @@ mod simulated {
         a_mechanism_that_is_not_offered
         credentials_that_become_right
         tokens_that_come_late
+        keys_of_aws
+        what_is_missing_for_a_token_is_told
         sessions_are_renewed
     }
 }

@@ -53,6 +53,12 @@ fn refused(properties: &[(&str, &str)], files: &Files) -> String {
     said
 }
 
+/// A certificate, and its key that OpenSSL has encrypted with `geheim`.
+const ENCRYPTED: [Property<'_>; 2] = [
+    ("ssl.keystore.certificate.chain", include_str!("../../core/host/src/tls/testdata/certificate.pem")),
+    ("ssl.keystore.key", include_str!("../../core/host/src/tls/testdata/aes-256-cbc-pbkdf2-sha256.pem")),
+];
+
 #[test]
 fn stores_are_pem_in_files_or_in_text() {
     let files = Files::new("good");
@@ -73,6 +79,18 @@ fn stores_are_pem_in_files_or_in_text() {
             ("ssl.keystore.key", &files.client.key),
             ("ssl.enabled.protocols", "TLSv1.3 , TLSv1.2"),
             ("ssl.endpoint.identification.algorithm", ""),
+        ],
+        vec![
+            ("ssl.truststore.location", &trusted),
+            ENCRYPTED[0],
+            ENCRYPTED[1],
+            ("ssl.key.password", "geheim"),
+        ],
+        // A key that is not encrypted needs none.
+        vec![
+            ("ssl.truststore.location", &trusted),
+            ("ssl.keystore.location", &client),
+            ("ssl.key.password", "geheim"),
         ],
     ] {
         let all = [SERVERS, SSL].into_iter().chain(properties);
@@ -118,7 +136,16 @@ fn what_cannot_be_used_is_refused_by_name() {
         (&[SSL, trust, ("ssl.keystore.location", &key_only)], &["certificates", "holds none"]),
         (&[SSL, trust, ("ssl.keystore.location", &mismatch)], &["mismatch.pem", "another one's"]),
         (&[SSL, trust, ("ssl.keystore.location", &encrypted)], &["not encrypted", "openssl pkey"]),
-        (&[SSL, trust, ("ssl.key.password", "hunter2")], &["ssl.key.password", "openssl pkey"]),
+        (
+            &[SSL, trust, ("ssl.keystore.location", &encrypted), ("ssl.key.password", "hunter2")],
+            &["encrypted.pem", "PBES2"],
+        ),
+        (&[SSL, trust, ENCRYPTED[0], ENCRYPTED[1]], &["ssl.keystore.key", "ssl.key.password is not set"]),
+        (
+            &[SSL, trust, ENCRYPTED[0], ENCRYPTED[1], ("ssl.key.password", "hunter2")],
+            &["ssl.keystore.key", "with another one"],
+        ),
+        (&[SSL, trust, ("ssl.key.password", "hunter2")], &["ssl.keystore.location is missing"]),
         (&[SSL, trust, ("ssl.keystore.password", "hunter2")], &["ssl.keystore.password"]),
         (&[SSL, trust, key], &["ssl.keystore.certificate.chain is missing"]),
         (&[SSL, trust, chain], &["ssl.keystore.key is missing"]),

@@ -90,8 +90,10 @@ pub struct Engine {
     connection_setup_timeout: Duration,
     /// What connections are wrapped in.
     pub(crate) tls: Option<Arc<Tls>>,
-    /// Where OAUTHBEARER's tokens come from.
+    /// Where OAUTHBEARER's tokens come from, or what AWS_MSK_IAM signs with.
     pub(crate) token_provider: Option<TokenProvider>,
+    /// There was none the last time.
+    without_token: bool,
 }
 
 impl Engine {
@@ -164,9 +166,18 @@ impl Engine {
         self.sender.handle_disconnected(now, connection, cause);
     }
 
-    /// The token that [`Action::Token`] asked for; `None` where there is none this time.
-    pub fn handle_token(&mut self, now: Instant, connection: ConnectionId, token: Option<&Token<'_>>) {
-        self.sender.handle_token(now, connection, token);
+    /// The token that [`Action::Token`] asked for, or why there is none this time.
+    pub fn handle_token(&mut self, now: Instant, connection: ConnectionId, token: Result<&Token<'_>, &str>) {
+        let used = self.sender.handle_token(now, connection, token.ok());
+        // Of those that follow on each other only the first is told.
+        if let Err(error) = used
+            && !std::mem::replace(&mut self.without_token, true)
+        {
+            let words = token.err().unwrap_or_else(|| self.sender.authentication_words());
+            let reason = if words.is_empty() { error.to_string() } else { words.to_owned() };
+            self.warn(Warning::NoToken { reason: reason.into() });
+        }
+        self.without_token = used.is_err();
     }
 
     /// Bytes from the socket.

@@ -14,6 +14,8 @@
 //! A front-end adds how its users wait: everything that waits here is polled with a
 //! [`Context`](std::task::Context), so threads and tasks wait in the same queues.
 
+#[cfg(feature = "aws-msk-iam")]
+mod aws;
 mod callback;
 mod cell;
 mod checksum;
@@ -31,6 +33,8 @@ mod lock;
 mod memory_queue;
 mod network;
 mod observers;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod resolve;
 mod send;
 mod shared;
@@ -47,6 +51,8 @@ mod waiters;
 mod warning;
 mod wire;
 
+#[cfg(feature = "aws-msk-iam")]
+pub use aws::AwsCredentials;
 pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;

@@ -13,6 +13,8 @@ pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
 pub use felice_core::time::Timestamp;
 
 pub use crate::RecordMetadata;
+#[cfg(feature = "aws-msk-iam")]
+pub use crate::aws::AwsCredentials;
 pub use crate::callback::Callback;
 pub use crate::config::{ConfigError, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};

@@ -1,4 +1,4 @@
-//! OAUTHBEARER's tokens: the user's function that has them, called on a thread that may wait.
+//! OAUTHBEARER's tokens, and what AWS_MSK_IAM signs with: the function that has them, called on a thread that may wait.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -8,6 +8,9 @@ use std::{error, fmt, panic, thread};
 use felice_core::id::ConnectionId;
 use felice_core::sasl::Token;
 use zeroize::Zeroizing;
+
+#[cfg(feature = "aws-msk-iam")]
+use crate::aws::AwsCredentials;
 
 /// A token as it goes to a broker, and SASL extensions (KIP-342). Overwritten when it is dropped.
 ///
@@ -45,22 +48,59 @@ impl fmt::Debug for BearerToken {
 /// What a function without a token says.
 pub type TokenError = Box<dyn error::Error + Send + Sync>;
 
-/// The user's function.
-pub(crate) type TokenProvider = Arc<dyn Fn() -> Result<BearerToken, TokenError> + Send + Sync>;
+/// What a function has: good for all connections that ask at the moment.
+pub(crate) enum Proof {
+    Bearer(BearerToken),
+    #[cfg(feature = "aws-msk-iam")]
+    Aws(AwsCredentials),
+}
 
-/// It may wait, and may panic: that is no token.
+/// The function, by itself or the user's. It may wait, and may panic: that is no token.
+pub(crate) type TokenProvider = Arc<dyn Fn() -> Result<Proof, TokenError> + Send + Sync>;
+
+/// A function that has tokens for OAUTHBEARER.
 pub(crate) fn provider(
     function: impl Fn() -> Result<BearerToken, TokenError> + Send + Sync + 'static,
 ) -> TokenProvider {
-    Arc::new(function)
+    Arc::new(move || function().map(Proof::Bearer))
 }
+
+/// A function that has what AWS_MSK_IAM signs with.
+#[cfg(feature = "aws-msk-iam")]
+pub(crate) fn aws_provider(
+    function: impl Fn() -> Result<AwsCredentials, TokenError> + Send + Sync + 'static,
+) -> TokenProvider {
+    Arc::new(move || function().map(Proof::Aws))
+}
+
+impl Proof {
+    /// Tells what the core takes, or why there is none.
+    fn tell(&self, mut each: impl FnMut(Result<&Token<'_>, &str>)) {
+        match self {
+            Self::Bearer(BearerToken { token, extensions }) => {
+                let extensions: Vec<(&str, &str)> =
+                    extensions.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                let token = Token::new(token, &extensions).map_err(|error| error.to_string());
+                each(token.as_ref().map_err(String::as_str));
+            }
+            #[cfg(feature = "aws-msk-iam")]
+            Self::Aws(credentials) => {
+                let token = credentials.token().map_err(|error| error.to_string());
+                each(token.as_ref().map_err(String::as_str));
+            }
+        }
+    }
+}
+
+/// What has come of a call.
+type Answer = Result<Proof, String>;
 
 /// Calls the function. One call at a time: connections that ask meanwhile have the same token, and a function that
 /// hangs takes one thread.
 pub(crate) struct Tokens {
     provider: Option<TokenProvider>,
-    sender: Sender<Option<BearerToken>>,
-    receiver: Receiver<Option<BearerToken>>,
+    sender: Sender<Answer>,
+    receiver: Receiver<Answer>,
     waker: Waker,
     /// One for each broker at the most.
     waiting: Vec<ConnectionId>,
@@ -84,30 +124,31 @@ impl Tokens {
         self.calling = true;
         let (sender, waker, provider) = (self.sender.clone(), self.waker.clone(), self.provider.clone());
         let call = move || {
-            let call = || provider.and_then(|provider| provider().ok());
-            let token = panic::catch_unwind(panic::AssertUnwindSafe(call)).unwrap_or_default();
+            let call = || match provider {
+                Some(provider) => provider().map_err(|error| error.to_string()),
+                None => Err("there is no function that has tokens".to_owned()),
+            };
+            let answer = panic::catch_unwind(panic::AssertUnwindSafe(call));
+            let answer = answer.unwrap_or_else(|_| Err("the function that has tokens panicked".to_owned()));
             // Nobody listens any more when the producer was dropped meanwhile.
-            if sender.send(token).is_ok() {
+            if sender.send(answer).is_ok() {
                 waker.wake();
             }
         };
         if thread::Builder::new().name("felice-token".into()).spawn(call).is_err() {
-            let _ = self.sender.send(None);
+            let _ = self.sender.send(Err("there is no thread to ask for a token on".to_owned()));
         }
     }
 
-    /// What the function had, for each connection that waits.
-    pub(crate) fn poll(&mut self, mut each: impl FnMut(ConnectionId, Option<&Token<'_>>)) -> bool {
-        let Ok(token) = self.receiver.try_recv() else { return false };
+    /// What the function had, for each connection that waits; or why it had nothing.
+    pub(crate) fn poll(&mut self, mut each: impl FnMut(ConnectionId, Result<&Token<'_>, &str>)) -> bool {
+        let Ok(answer) = self.receiver.try_recv() else { return false };
         self.calling = false;
-        let extensions: Vec<(&str, &str)> = token
-            .iter()
-            .flat_map(|token| &token.extensions)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let token = token.as_ref().and_then(|token| Token::new(&token.token, &extensions).ok());
-        for connection in self.waiting.drain(..) {
-            each(connection, token.as_ref());
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut tell = |token: Result<&Token<'_>, &str>| waiting.iter().for_each(|id| each(*id, token));
+        match &answer {
+            Ok(proof) => proof.tell(tell),
+            Err(reason) => tell(Err(reason)),
         }
         true
     }
@@ -125,11 +166,14 @@ mod tests {
     }
 
     /// What comes next, waited for.
-    fn next(tokens: &mut Tokens) -> Vec<(u16, bool)> {
-        let token = tokens.receiver.recv_timeout(Duration::from_secs(20)).unwrap();
-        tokens.sender.send(token).unwrap();
+    fn next(tokens: &mut Tokens) -> Vec<(u16, Result<(), String>)> {
+        let answer = tokens.receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+        tokens.sender.send(answer).unwrap();
         let mut told = Vec::new();
-        assert!(tokens.poll(|connection, token| told.push((connection.slot, token.is_some()))));
+        let told_to = |connection: ConnectionId, token: Result<&Token<'_>, &str>| {
+            told.push((connection.slot, token.map(drop).map_err(str::to_owned)));
+        };
+        assert!(tokens.poll(told_to));
         told
     }
 
@@ -148,10 +192,10 @@ mod tests {
         tokens.ask(id(2));
         assert!(!tokens.poll(|_, _| panic!("there is none yet")));
         go.send(()).unwrap();
-        assert_eq!(next(&mut tokens), [(1, true), (2, true)]);
+        assert_eq!(next(&mut tokens), [(1, Ok(())), (2, Ok(()))]);
         tokens.ask(id(3));
         go.send(()).unwrap();
-        assert_eq!(next(&mut tokens), [(3, true)]);
+        assert_eq!(next(&mut tokens), [(3, Ok(()))]);
         assert_eq!(CALLS.load(Ordering::SeqCst), 2);
     }
 
@@ -171,25 +215,28 @@ mod tests {
         }
         assert_eq!(tokens.waiting, [1, 2].map(|slot| ConnectionId { slot, generation: 99 }));
         go.send(()).unwrap();
-        assert_eq!(next(&mut tokens), [(1, true), (2, true)]);
+        assert_eq!(next(&mut tokens), [(1, Ok(())), (2, Ok(()))]);
     }
 
     #[test]
     fn a_function_that_fails_panics_or_has_nonsense_has_no_token() {
         let functions = [
-            provider(|| Err("the server is away".into())),
-            provider(|| panic!("on purpose")),
-            provider(|| Ok(BearerToken::new("with blanks"))),
-            provider(|| Ok(BearerToken::new("token").extension("auth", "x"))),
+            (Some(provider(|| Err("the server is away".into()))), "the server is away"),
+            (Some(provider(|| panic!("on purpose"))), "panicked"),
+            (
+                Some(provider(|| Ok(BearerToken::new("with blanks")))),
+                "the token is empty, or has other characters",
+            ),
+            (Some(provider(|| Ok(BearerToken::new("token").extension("auth", "x")))), "a SASL extension"),
+            (None, "there is no function"),
         ];
-        for function in functions {
-            let mut tokens = Tokens::new(Some(function), Waker::noop().clone());
+        for (function, why) in functions {
+            let mut tokens = Tokens::new(function, Waker::noop().clone());
             tokens.ask(id(1));
-            assert_eq!(next(&mut tokens), [(1, false)]);
+            let told = next(&mut tokens);
+            let [(1, Err(reason))] = &told[..] else { panic!("{told:?}") };
+            assert!(reason.contains(why) && !reason.contains("with blanks"), "{reason}");
         }
-        let mut tokens = Tokens::new(None, Waker::noop().clone());
-        tokens.ask(id(1));
-        assert_eq!(next(&mut tokens), [(1, false)]);
         assert_eq!(format!("{:?}", BearerToken::new("token")), "BearerToken([hidden])");
     }
 }

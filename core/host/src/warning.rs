@@ -18,11 +18,20 @@ pub enum Warning {
         /// What was refused.
         compression: Compression,
     },
-    /// SASL without TLS tells everybody on the way a password, or a token: PLAIN and OAUTHBEARER with
+    /// SASL without TLS tells everybody on the way a password, or a token: PLAIN, OAUTHBEARER and AWS_MSK_IAM with
     /// `security.protocol=SASL_PLAINTEXT`. Told once, when the producer starts.
     SecretInTheClear {
         /// The mechanism.
         mechanism: Mechanism,
+    },
+    /// The server of tokens is asked without TLS (`sasl.oauthbearer.token.endpoint.url` of `http`), which tells everybody
+    /// on the way the client's secret. Told once, when the producer starts.
+    ClientSecretInTheClear,
+    /// OAUTHBEARER has no token, or AWS_MSK_IAM nothing to sign with: connections are tried again, and records wait for
+    /// `delivery.timeout.ms`. Told once, and again after there was a token in between.
+    NoToken {
+        /// What the function says that was asked, or what is wrong with what it gave.
+        reason: Arc<str>,
     },
     /// There is a spool, or should be, that does not do what it is for. Told once for each thing that goes wrong.
     SpoolFailing {
@@ -54,6 +63,10 @@ impl fmt::Display for Warning {
                 "{} without TLS tells everybody on the way who the client is: use security.protocol=SASL_SSL",
                 mechanism.name()
             ),
+            Self::ClientSecretInTheClear => {
+                f.write_str("tokens are asked for without TLS, which tells everybody on the way the client's secret: use https")
+            }
+            Self::NoToken { reason } => write!(f, "there is no token, and records wait: {reason}"),
             Self::SpoolFailing { problem } => write!(f, "the spool does not work: {problem}"),
             Self::SpoolDamaged { frames } => {
                 write!(f, "{frames} batches of the spool were damaged on its medium; their records are lost")

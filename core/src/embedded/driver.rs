@@ -56,7 +56,7 @@ pub enum Outcome {
     Completed(Completed),
     /// A record has another ticket from now on.
     Reassigned(Reassigned),
-    /// With OAUTHBEARER: a connection needs a token, which [`Producer::handle_token`] takes.
+    /// With OAUTHBEARER or AWS_MSK_IAM: a connection needs a token, which [`Producer::handle_token`] takes.
     Token(ConnectionId),
     /// A broker does not know how a topic's batches are compressed: they go out plain from now on. Comes once for each
     /// topic.

@@ -17,7 +17,7 @@ pub enum ProducerEvent {
     Disconnect(ConnectionId),
     /// The connection has something to send: ask `poll_transmit` now, and again when its socket has room, until `None`.
     Transmit(ConnectionId),
-    /// The connection needs a token for OAUTHBEARER: tell [`Producer::handle_token`](super::Producer::handle_token).
+    /// The connection needs a token for OAUTHBEARER, or what AWS_MSK_IAM signs with: tell [`Producer::handle_token`](super::Producer::handle_token).
     Token(ConnectionId),
     /// Records have their outcome.
     Completed(Completed),

@@ -24,6 +24,9 @@ pub enum Mechanism {
     ScramSha512,
     /// A token of the user's.
     OauthBearer,
+    /// What is signed with AWS credentials, for Amazon MSK.
+    #[cfg(feature = "aws-msk-iam")]
+    AwsMskIam,
 }
 
 impl Mechanism {
@@ -37,6 +40,18 @@ impl Mechanism {
             #[cfg(feature = "scram")]
             Self::ScramSha512 => "SCRAM-SHA-512",
             Self::OauthBearer => "OAUTHBEARER",
+            #[cfg(feature = "aws-msk-iam")]
+            Self::AwsMskIam => "AWS_MSK_IAM",
+        }
+    }
+
+    /// Whether each authentication needs a [`Token`](super::Token) of its own.
+    pub(crate) const fn needs_token(self) -> bool {
+        match self {
+            Self::OauthBearer => true,
+            #[cfg(feature = "aws-msk-iam")]
+            Self::AwsMskIam => true,
+            _ => false,
         }
     }
 }
@@ -59,6 +74,12 @@ pub enum CredentialsError {
     InvalidToken,
     /// An extension beside a token has a name or a value that RFC 7628 does not allow.
     InvalidExtension,
+    /// A part of AWS credentials is empty, too long, or has characters that none of AWS' has.
+    #[cfg(feature = "aws-msk-iam")]
+    InvalidAwsCredentials {
+        /// Which one.
+        part: &'static str,
+    },
 }
 
 impl fmt::Display for CredentialsError {
@@ -76,6 +97,10 @@ impl fmt::Display for CredentialsError {
             ),
             Self::InvalidToken => write!(f, "the token is empty, or has other characters than visible ASCII"),
             Self::InvalidExtension => write!(f, "a SASL extension has a name or a value that is not allowed"),
+            #[cfg(feature = "aws-msk-iam")]
+            Self::InvalidAwsCredentials { part } => {
+                write!(f, "the AWS {part} is empty, too long, or has characters that are not allowed")
+            }
         }
     }
 }
@@ -129,8 +154,20 @@ impl Credentials {
     /// OAUTHBEARER: [`Event::Token`](crate::event::Event::Token) asks for a token each time that one is needed.
     #[must_use]
     pub const fn oauth_bearer() -> Self {
+        Self::of_tokens(Mechanism::OauthBearer)
+    }
+
+    /// AWS_MSK_IAM: [`Event::Token`](crate::event::Event::Token) asks for credentials and the time whenever something is
+    /// to be signed: [`Token::aws_msk_iam`](super::Token::aws_msk_iam).
+    #[cfg(feature = "aws-msk-iam")]
+    #[must_use]
+    pub const fn aws_msk_iam() -> Self {
+        Self::of_tokens(Mechanism::AwsMskIam)
+    }
+
+    const fn of_tokens(mechanism: Mechanism) -> Self {
         Self {
-            mechanism: Mechanism::OauthBearer,
+            mechanism,
             user: Secret::EMPTY,
             password: Secret::EMPTY,
             #[cfg(feature = "scram")]

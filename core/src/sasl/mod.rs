@@ -6,6 +6,7 @@
 //! | PLAIN | user and password, as they are | RFC 4616 |
 //! | SCRAM-SHA-256, SCRAM-SHA-512 | each side proves that it knows the password, which nobody sees (feature `scram`) | RFC 5802, RFC 7677 |
 //! | OAUTHBEARER | a token of the user's, asked for each time | RFC 7628 |
+//! | AWS_MSK_IAM | what is signed with AWS credentials, asked for each time (feature `aws-msk-iam`) | Amazon's client |
 //!
 //! Names and passwords are their UTF-8 bytes, as with Kafka's own client: nothing is normalized (no SASLprep).
 //!
@@ -17,15 +18,23 @@
 
 mod bearer;
 mod credentials;
+#[cfg(feature = "aws-msk-iam")]
+mod msk_iam;
 #[cfg(feature = "scram")]
 mod scram;
 mod secret;
+#[cfg(feature = "aws-msk-iam")]
+mod sigv4;
 #[cfg(test)]
 mod tests;
+mod text;
+mod token;
 
-pub use bearer::Token;
 pub use credentials::{Credentials, CredentialsError, Mechanism, PASSWORD_BYTES_MAX, USER_BYTES_MAX};
+#[cfg(feature = "aws-msk-iam")]
+pub use msk_iam::{ACCESS_KEY_ID_BYTES_MAX, AwsCredentials, REGION_BYTES_MAX, SECRET_ACCESS_KEY_BYTES_MAX};
 pub(crate) use secret::write_harmless;
+pub use token::Token;
 
 use core::fmt::Write;
 
@@ -83,8 +92,8 @@ impl Exchange {
         }
     }
 
-    /// Writes the client's next message, and returns its length. `challenge` is what the server has said before. A token
-    /// for OAUTHBEARER is the last `token` bytes of `out`. Words that are worth telling are written to `words`.
+    /// Writes the client's next message, and returns its length. `challenge` is what the server has said before. A message
+    /// that was made of a [`Token`] is the last `token` bytes of `out`. Words that are worth telling are written to `words`.
     #[cfg_attr(not(feature = "scram"), expect(unused_variables))]
     pub(crate) fn message(
         &mut self,
@@ -96,14 +105,13 @@ impl Exchange {
     ) -> Result<usize, AuthenticationError> {
         let length = match (credentials.mechanism(), self.step) {
             (Mechanism::Plain, _) => credentials.write_plain(out),
-            (Mechanism::OauthBearer, Step::First) => out.len().checked_sub(token).map(|start| {
-                out.copy_within(start.., 0);
-                token
-            }),
+            (Mechanism::OauthBearer, Step::First) => take_token(token, out),
             (Mechanism::OauthBearer, _) => out.first_mut().map(|byte| {
                 *byte = bearer::HEARD;
                 1
             }),
+            #[cfg(feature = "aws-msk-iam")]
+            (Mechanism::AwsMskIam, _) => take_token(token, out),
             #[cfg(feature = "scram")]
             (Mechanism::ScramSha256 | Mechanism::ScramSha512, Step::First) => {
                 self.scram.client_first(credentials, out)
@@ -134,6 +142,10 @@ impl Exchange {
             }
             // It was to say no, and says yes.
             (Mechanism::OauthBearer, _) => return Err(AuthenticationError::InvalidChallenge),
+            #[cfg(feature = "aws-msk-iam")]
+            (Mechanism::AwsMskIam, _) if msk_iam::is_acceptance(challenge) => {}
+            #[cfg(feature = "aws-msk-iam")]
+            (Mechanism::AwsMskIam, _) => return Err(AuthenticationError::InvalidChallenge),
             #[cfg(feature = "scram")]
             (Mechanism::ScramSha256 | Mechanism::ScramSha512, Step::First) => {
                 self.step = Step::Second;
@@ -147,4 +159,11 @@ impl Exchange {
         self.step = Step::Over;
         Ok(Next::Done)
     }
+}
+
+/// The message that is at the end of the buffer goes to where messages begin.
+fn take_token(token: usize, out: &mut [u8]) -> Option<usize> {
+    let start = out.len().checked_sub(token)?;
+    out.copy_within(start.., 0);
+    Some(token)
 }

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroize;
 
 use super::secret::write_harmless;
+use super::text::Text;
 use super::{Credentials, ITERATIONS_MAX, ITERATIONS_MIN, Mechanism};
 use crate::error::AuthenticationError;
 
@@ -259,28 +260,4 @@ fn hmac<D: EagerHash>(key: &[u8], write: impl Fn(&mut dyn FnMut(&[u8]))) -> Hash
         hash[..tag.len()].copy_from_slice(&tag);
     }
     hash
-}
-
-/// Text into a buffer.
-struct Text<'o> {
-    out: &'o mut [u8],
-    /// How much there is; `None` once something had no room.
-    length: Option<usize>,
-}
-
-impl<'o> Text<'o> {
-    const fn new(out: &'o mut [u8]) -> Self {
-        Self { out, length: Some(0) }
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.length = self.length.and_then(|length| {
-            self.out.get_mut(length..length + bytes.len())?.copy_from_slice(bytes);
-            Some(length + bytes.len())
-        });
-    }
-
-    const fn finish(self) -> Option<usize> {
-        self.length
-    }
 }

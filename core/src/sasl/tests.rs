@@ -63,15 +63,19 @@ fn credentials_have_limits_and_are_never_shown() {
 #[test]
 fn a_token_goes_as_its_rfc_says() {
     let token = Token::new("vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==", &[("host", "a b"), ("port", "1")]);
+    let token = token.unwrap();
+    let write = |out: &mut [u8]| token.write(Mechanism::OauthBearer, "host", out, &mut String::new());
     let mut out = [0; 256];
-    let length = token.unwrap().write(&mut out).unwrap();
+    let length = write(&mut out).unwrap();
     let expected =
         b"n,,\x01auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\x01host=a b\x01port=1\x01\x01";
     assert_eq!(&out[..length], expected);
     for room in 0..length {
-        assert_eq!(token.unwrap().write(&mut out[..room]), None);
+        assert_eq!(write(&mut out[..room]), Err(AuthenticationError::TooLong));
     }
-    assert_eq!(std::format!("{:?}", token.unwrap()), "Token([hidden])");
+    assert_eq!(std::format!("{token:?}"), "Token([hidden])");
+    let other = token.write(Mechanism::Plain, "host", &mut out, &mut String::new());
+    assert_eq!(other, Err(AuthenticationError::NoToken), "another mechanism's");
     for token in ["", "a b", "a\x01b", "ä"] {
         assert_eq!(Token::new(token, &[]).unwrap_err(), CredentialsError::InvalidToken);
     }
@@ -95,6 +99,141 @@ fn a_refused_token_is_heard_of_and_the_servers_words_are_kept() {
     assert_eq!(client.words, "{\"status\":\"invalid_token\"}");
     assert_eq!(client.message(b"", 8).unwrap(), [1]);
     assert_eq!(client.answer(b""), Err(AuthenticationError::InvalidChallenge), "first no, then yes");
+}
+
+#[cfg(feature = "aws-msk-iam")]
+mod msk_iam {
+    use super::*;
+    use crate::time::Timestamp;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    const HOST: &str = "b-1.gateway.abc123.c2.kafka.us-east-1.amazonaws.com";
+    /// 2015-08-30, 12:36:00.
+    const NOW: Timestamp = Timestamp::from_millis(1_440_938_160_000);
+    /// Of AWS' own examples.
+    const SESSION: &str = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA==";
+
+    /// The message, or why there is none.
+    fn message(
+        session: Option<&str>,
+        region: Option<&str>,
+        host: &str,
+        room: usize,
+    ) -> Result<String, (AuthenticationError, String)> {
+        let credentials = AwsCredentials::new("AKIDEXAMPLE", SECRET, session, region).unwrap();
+        let (mut out, mut words) = (std::vec![0; room], String::new());
+        let token = Token::aws_msk_iam(credentials, NOW);
+        let written = token.write(Mechanism::AwsMskIam, host, &mut out, &mut words);
+        let length = written.map_err(|error| (error, words))?;
+        Ok(String::from_utf8(out[..length].to_vec()).unwrap())
+    }
+
+    /// The signatures are botocore's (1.44.8, `SigV4QueryAuth`) for the request that Amazon's client for Java signs.
+    #[test]
+    fn what_is_signed_is_what_amazons_own_clients_sign() {
+        for (session, signature) in [
+            (None, "648e72f1e0322230a285f881064ca6cbb59c9ccb3b350fc5b85b052695d6cacc"),
+            (Some(SESSION), "f3f2077452d4a2c8a6c026157a3b4fc958b682030f133e99d1b5a8bd01d543d9"),
+        ] {
+            let text = message(session, None, HOST, 1_200).unwrap();
+            assert_eq!(message(session, Some("us-east-1"), HOST, 1_200).as_ref(), Ok(&text));
+            for room in 0..text.len() {
+                let too_long = (AuthenticationError::TooLong, String::new());
+                assert_eq!(message(session, None, HOST, room), Err(too_long));
+            }
+            let mut said: serde_json::Map<_, _> = serde_json::from_str(&text).unwrap();
+            if let Some(session) = session {
+                assert_eq!(said.remove("x-amz-security-token").unwrap(), session);
+            }
+            let agent = concat!("felice/", env!("CARGO_PKG_VERSION"));
+            let expected = serde_json::json!({
+                "version": "2020_10_22",
+                "host": HOST,
+                "user-agent": agent,
+                "action": "kafka-cluster:Connect",
+                "x-amz-algorithm": "AWS4-HMAC-SHA256",
+                "x-amz-credential": "AKIDEXAMPLE/20150830/us-east-1/kafka-cluster/aws4_request",
+                "x-amz-date": "20150830T123600Z",
+                "x-amz-signedheaders": "host",
+                "x-amz-expires": "900",
+                "x-amz-signature": signature,
+            });
+            assert_eq!(serde_json::Value::Object(said), expected);
+        }
+    }
+
+    #[test]
+    fn the_region_is_the_hosts_unless_it_is_set() {
+        let region = |region, host| {
+            let text = message(None, region, host, 1_000).map_err(|(error, words)| {
+                assert_eq!(error, AuthenticationError::NoToken);
+                words
+            })?;
+            let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let region = said["x-amz-credential"].as_str().unwrap().split('/').nth(2).unwrap();
+            Ok::<String, String>(region.into())
+        };
+        for (host, expected) in [
+            (HOST, "us-east-1"),
+            ("boot-x.c1.kafka-serverless.eu-west-1.amazonaws.com", "eu-west-1"),
+            ("b-2.x.c3.kafka.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ] {
+            assert_eq!(region(None, host).as_deref(), Ok(expected));
+            assert_eq!(region(Some("eu-north-1"), host).as_deref(), Ok("eu-north-1"));
+        }
+        assert_eq!(region(Some("eu-north-1"), "kafka.example").as_deref(), Ok("eu-north-1"));
+        let words = region(None, "kafka.example").unwrap_err();
+        assert_eq!(words, "no AWS region is set, and there is none in the host's name kafka.example");
+        // Brokers name each other: such a name must not become another field.
+        let hostile = r#"x","action":"\u{7}.us-east-1.amazonaws.com"#;
+        for region_set in [None, Some("eu-north-1")] {
+            let words = region(region_set, hostile).unwrap_err();
+            assert!(words.starts_with("this is no host that can be signed for: x"), "{words}");
+        }
+    }
+
+    #[test]
+    fn credentials_that_are_none_are_named_and_never_shown() {
+        let long = "x".repeat(129);
+        for (id, secret, session, region, part) in [
+            ("", SECRET, None, None, "access key id"),
+            ("A/B", SECRET, None, None, "access key id"),
+            (&*long, SECRET, None, None, "access key id"),
+            ("A", "", None, None, "secret access key"),
+            ("A", &*long, None, None, "secret access key"),
+            ("A", "a b", None, None, "secret access key"),
+            ("A", SECRET, Some(""), None, "session token"),
+            ("A", SECRET, Some("a\"b"), None, "session token"),
+            ("A", SECRET, None, Some(""), "region"),
+            ("A", SECRET, None, Some("eu/west"), "region"),
+        ] {
+            let error = AwsCredentials::new(id, secret, session, region).unwrap_err();
+            assert_eq!(error, CredentialsError::InvalidAwsCredentials { part });
+            assert!(std::format!("{error}").contains(part));
+        }
+        let credentials = AwsCredentials::new("AKIDEXAMPLE", SECRET, Some(SESSION), None).unwrap();
+        let token = Token::aws_msk_iam(credentials, NOW);
+        assert_eq!(std::format!("{credentials:?} {token:?}"), "AwsCredentials([hidden]) Token([hidden])");
+        let bearer = token.write(Mechanism::OauthBearer, HOST, &mut [0; 999], &mut String::new());
+        assert_eq!(bearer, Err(AuthenticationError::NoToken));
+    }
+
+    #[test]
+    fn the_servers_answer_has_a_version() {
+        for (answer, next) in [
+            (&br#"{"version":"2020_10_22","request-id":"7b1"}"#[..], Ok(Next::Done)),
+            (br#"{"version":"2031_01_01","request-id":"7b1"}"#, Err(AuthenticationError::InvalidChallenge)),
+            (b"", Err(AuthenticationError::InvalidChallenge)),
+        ] {
+            let mut client = Client::new(Credentials::aws_msk_iam());
+            let mut out = *b"....signed";
+            let written =
+                client.exchange.message(&mut client.credentials, b"", 6, &mut out, &mut client.words);
+            assert_eq!((written, &out[..6]), (Ok(6), &b"signed"[..]));
+            assert_eq!(client.answer(answer), next);
+            assert_eq!(client.answer(answer), Err(AuthenticationError::InvalidChallenge), "it is over");
+        }
+    }
 }
 
 #[cfg(feature = "scram")]

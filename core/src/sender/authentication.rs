@@ -19,7 +19,7 @@ use crate::error::{AuthenticationError, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Event;
 use crate::id::ConnectionId;
 use crate::memory::Storage;
-use crate::sasl::{CHALLENGE_BYTES_MAX, Exchange, Mechanism, Next, Token, write_harmless};
+use crate::sasl::{CHALLENGE_BYTES_MAX, Exchange, Next, Token, write_harmless};
 use crate::time::Instant;
 use crate::wire::{ApiKey, Decoder, Field, Header, Item, Progress, Value, sasl as wire};
 
@@ -56,35 +56,36 @@ impl<S: Storage> Sender<S> {
         self.sasl.as_ref().map_or("", |sasl| &sasl.slot(sasl.spoke).words)
     }
 
-    /// The token that [`Event::Token`] asked for; `None` where there is none this time. The connection is then closed,
-    /// and made anew after a backoff if it is needed.
-    pub fn handle_token(&mut self, now: Instant, connection: ConnectionId, token: Option<&Token<'_>>) {
+    /// The token that [`Event::Token`] asked for; `None` where there is none this time.
+    ///
+    /// # Errors
+    ///
+    /// Why it is of no use, with what [`authentication_words`](Self::authentication_words) says now. The connection is
+    /// closed, and made anew after a backoff if it is needed.
+    pub fn handle_token(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        token: Option<&Token<'_>>,
+    ) -> Result<(), AuthenticationError> {
         self.advance(now);
         let slot = connection.slot;
         let current = self.is_current(connection);
         let Some(sasl) =
             self.sasl.as_mut().filter(|sasl| current && sasl.slot(slot).token == TokenState::Asked)
         else {
-            return;
+            return Ok(());
         };
-        let buffer = sasl.buffer_mut(slot);
-        let written = token.map(|token| {
-            token.write(buffer).inspect(|&bytes| {
-                let start = buffer.len() - bytes;
-                buffer.copy_within(..bytes, start);
-            })
-        });
-        match written {
-            Some(Some(bytes)) => {
-                sasl.slot_mut(slot).token = TokenState::Here(bytes as u16);
-                if self.connection(slot).is_ready() {
-                    self.authenticate(slot);
-                }
-                self.connection_mut(slot).tell_transmit = true;
-            }
-            Some(None) => self.unauthenticated(slot, AuthenticationError::TooLong),
-            None => self.unauthenticated(slot, AuthenticationError::NoToken),
+        let host = &self.cluster.brokers()[usize::from(slot)].host;
+        if let Err(error) = sasl.keep_token(slot, token, host) {
+            self.unauthenticated(slot, error);
+            return Err(error);
         }
+        if self.connection(slot).is_ready() {
+            self.authenticate(slot);
+        }
+        self.connection_mut(slot).tell_transmit = true;
+        Ok(())
     }
 
     /// Some connection needs a token.
@@ -98,7 +99,7 @@ impl<S: Storage> Sender<S> {
     /// The socket is open: a token can be had while the broker's versions are asked for.
     pub(super) fn prepare_authentication(&mut self, slot: u16) {
         if let Some(sasl) = &mut self.sasl
-            && sasl.mechanism() == Mechanism::OauthBearer
+            && sasl.mechanism().needs_token()
             && sasl.slot(slot).token == TokenState::None
         {
             sasl.slot_mut(slot).token = TokenState::Wanted;

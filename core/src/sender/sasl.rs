@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use crate::error::AuthenticationError;
 use crate::memory::Storage;
-use crate::sasl::{CHALLENGE_BYTES_MAX, Credentials, Exchange, Mechanism, Next};
+use crate::sasl::{CHALLENGE_BYTES_MAX, Credentials, Exchange, Mechanism, Next, Token};
 use crate::time::Instant;
 use crate::wire::{Header, sasl as wire};
 
@@ -52,7 +52,7 @@ impl SaslSlot {
     };
 }
 
-/// OAUTHBEARER's token for a connection.
+/// OAUTHBEARER's token for a connection, or what AWS_MSK_IAM has signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenState {
     /// None, and none was asked for.
@@ -114,6 +114,25 @@ impl<S: Storage> Sasl<S> {
     pub(super) fn buffer_mut(&mut self, slot: u16) -> &mut [u8] {
         let share = self.share();
         &mut self.tables.buffers.as_mut()[usize::from(slot) * share..][..share]
+    }
+
+    /// A token for the connection to this host waits at the buffer's end until it can be sent.
+    pub(super) fn keep_token(
+        &mut self,
+        slot: u16,
+        token: Option<&Token<'_>>,
+        host: &str,
+    ) -> Result<(), AuthenticationError> {
+        let (share, mechanism) = (self.share(), self.mechanism());
+        let SaslTables { slots, buffers, .. } = &mut self.tables;
+        let state = &mut slots.as_mut()[usize::from(slot)];
+        let buffer = &mut buffers.as_mut()[usize::from(slot) * share..][..share];
+        state.words.clear();
+        let token = token.ok_or(AuthenticationError::NoToken)?;
+        let bytes = token.write(mechanism, host, buffer, &mut state.words)?;
+        buffer.copy_within(..bytes, share - bytes);
+        state.token = TokenState::Here(bytes as u16);
+        Ok(())
     }
 
     /// Writes the request with the client's next message: how long it is.

@@ -17,8 +17,10 @@ use super::{
 };
 use crate::protocol::{ApiKey, ErrorCode, sasl::*};
 
-/// The mechanisms that are simulated.
+/// The mechanisms that are simulated, Amazon's aside.
 pub const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+/// Where there are keys of AWS.
+const AMAZONS: &str = "AWS_MSK_IAM";
 
 /// A client must not ask for a new session sooner than this.
 const RENEWAL_US_MIN: u64 = 1_000_000;
@@ -35,6 +37,8 @@ pub struct SaslConfig {
     pub users: BTreeMap<String, String>,
     /// The token, for OAUTHBEARER.
     pub token: String,
+    /// Key ids and secrets of AWS, for AWS_MSK_IAM.
+    pub aws: BTreeMap<String, String>,
     /// How long a session lasts, in milliseconds; 0 without an end.
     pub session_lifetime_ms: i64,
 }
@@ -109,7 +113,10 @@ impl Cluster {
         session: &mut Session,
         request: &SaslHandshakeRequest<'_>,
     ) -> Response {
-        let mechanisms = self.sasl.as_ref().map_or(&[][..], |sasl| &sasl.mechanisms).to_vec();
+        let mut mechanisms = self.sasl.as_ref().map_or(&[][..], |sasl| &sasl.mechanisms).to_vec();
+        if self.sasl.as_ref().is_some_and(|sasl| !sasl.aws.is_empty()) {
+            mechanisms.push(AMAZONS);
+        }
         let too_soon = session.renewed_us.is_some_and(|at| call.now_us < at + RENEWAL_US_MIN);
         let error_code = match call.bend.error_code() {
             Some(code) => code,
@@ -144,6 +151,7 @@ impl Cluster {
                 }
                 answer
             }
+            State::Agreed(mechanism) if mechanism == AMAZONS => sasl.signed(request.auth_bytes)?,
             State::Agreed(mechanism) => {
                 let (user, bare, challenge) = sasl.challenge(call.now_us, request.auth_bytes)?;
                 let answer = Answer::Goes(challenge.clone().into());
@@ -206,6 +214,37 @@ impl SaslConfig {
         Some(if token == self.token { Answer::Ends(Vec::new()) } else { Answer::Goes(refused.into()) })
     }
 
+    /// As Amazon MSK does: what was signed is put together again from what is said.
+    fn signed(&self, message: &[u8]) -> Option<Answer> {
+        let said: serde_json::Value = serde_json::from_slice(message).ok()?;
+        let field = |name: &str| said[name].as_str();
+        let (credential, date) = (field("x-amz-credential")?, field("x-amz-date")?);
+        let scope: Vec<&str> = credential.split('/').collect();
+        let [id, day, region, service, end] = scope[..] else { return None };
+        let encode = |text: &str| text.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+        let session = field("x-amz-security-token")
+            .map_or(String::new(), |token| format!("&X-Amz-Security-Token={}", encode(token)));
+        let query = format!(
+            "Action=kafka-cluster%3AConnect&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date={date}\
+             &X-Amz-Expires={}{session}&X-Amz-SignedHeaders=host",
+            encode(credential),
+            field("x-amz-expires")?
+        );
+        let body = hex(&Sha256::digest(b""));
+        let canonical = format!("GET\n/\n{query}\nhost:{}\n\nhost\n{body}", field("host")?);
+        let hash = hex(&Sha256::digest(canonical));
+        let signed = format!("AWS4-HMAC-SHA256\n{date}\n{day}/{region}/{service}/{end}\n{hash}");
+        let Some(secret) = self.aws.get(id) else { return Some(Answer::Refuses) };
+        let key = [day, region, service, end]
+            .iter()
+            .fold(format!("AWS4{secret}").into_bytes(), |key, part| mac::<Sha256>(&key, part));
+        let known = hex(&mac::<Sha256>(&key, &signed)) == field("x-amz-signature")?
+            && (service, field("action")?, field("version")?)
+                == ("kafka-cluster", "kafka-cluster:Connect", "2020_10_22");
+        let accepted = br#"{"version":"2020_10_22","request-id":"7b1f0c52"}"#;
+        Some(if known { Answer::Ends(accepted.into()) } else { Answer::Refuses })
+    }
+
     /// The user, the client's first message without its head, and the server's.
     fn challenge(&self, now_us: u64, message: &[u8]) -> Option<(String, String, String)> {
         let bare = str::from_utf8(message).ok()?.strip_prefix("n,,")?;
@@ -259,4 +298,8 @@ fn mac<D: EagerHash>(key: &[u8], message: &str) -> Vec<u8> {
 
 fn base64(bytes: &[u8]) -> String {
     Base64::encode_string(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -67,10 +67,10 @@ fn hand_over(rig: &mut Rig, input: &mut Input<'_>) {
     let text = input.pick(&[TOKEN, TOKEN, "other", &long]);
     let token = Token::new(text, &[("name", "value")]).expect("visible characters");
     let token = (!input.one_in(4)).then_some(&token);
-    rig.producer.handle_token(rig.now(), connection, token);
+    let _ = rig.producer.handle_token(rig.now(), connection, token);
     if input.one_in(4) {
         // Nobody waits for it any more.
-        rig.producer.handle_token(rig.now(), connection, token);
+        let _ = rig.producer.handle_token(rig.now(), connection, token);
     }
 }
 
@@ -144,7 +144,7 @@ fn settle(rig: &mut Rig) {
             rig.connect(true);
             while let Some(connection) = rig.tokens.pop_front() {
                 let token = Token::new(TOKEN, &[]).expect("visible characters");
-                rig.producer.handle_token(rig.now(), connection, Some(&token));
+                let _ = rig.producer.handle_token(rig.now(), connection, Some(&token));
                 rig.turn();
             }
             answers::serve(rig);

@@ -316,7 +316,8 @@ impl Client {
                     let token = Token::new(TOKEN, &[]).expect("visible characters");
                     let fails = self.plan.tokens_fail && around.stormy && self.dice.one_in(8);
                     let token = (!fails).then_some(&token);
-                    self.sender.handle_token(Instant::from_micros(around.now), connection, token);
+                    // Where there is none its connection ends, and the next one asks again.
+                    let _ = self.sender.handle_token(Instant::from_micros(around.now), connection, token);
                 }
                 Event::Ready(partition) => self.accumulator.allow(partition),
                 Event::Topic(topic) => self.tell_topic(around, topic),

@@ -72,6 +72,7 @@ impl SaslPlan {
     pub(crate) fn config(&self) -> SaslConfig {
         SaslConfig {
             mechanisms: MECHANISMS.to_vec(),
+            aws: std::collections::BTreeMap::new(),
             users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
             token: TOKEN.to_owned(),
             session_lifetime_ms: self.session_lifetime_ms,

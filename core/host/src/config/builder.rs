@@ -9,8 +9,11 @@ use std::time::Duration;
 use felice_core::compression::Compression;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
+use felice_core::sasl::Mechanism;
 
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, file, properties};
+#[cfg(feature = "aws-msk-iam")]
+use crate::aws::AwsCredentials;
 use crate::callback::{Callback, Failures};
 use crate::error::{BuildError, ProduceError};
 #[cfg(feature = "__tls")]
@@ -187,6 +190,27 @@ settings! {
     spool_min_free_bytes: u64 => |s| s.spool.free_bytes_min = spool_min_free_bytes;
 }
 
+#[cfg(feature = "oidc")]
+settings! {
+    /// `sasl.oauthbearer.scope`: what the token of [`sasl_oauth_bearer_oidc`](Self::sasl_oauth_bearer_oidc) is to be good for,
+    /// several with blanks between. Default none.
+    sasl_oauthbearer_scope: &str => |s| s.sasl.client.scope = Some(sasl_oauthbearer_scope.to_owned());
+    /// `sasl.oauthbearer.header.urlencode`: id and secret are encoded as in a form before they go into the header, as
+    /// RFC 6749 says; few servers of tokens want it. Default false, as in Kafka.
+    sasl_oauthbearer_header_urlencode: bool => |s| s.sasl.client.header_urlencode = sasl_oauthbearer_header_urlencode;
+    /// `sasl.login.connect.timeout.ms`: for the connection to the server of tokens, all addresses together. Default 10 s
+    /// (Java: without end).
+    sasl_login_connect_timeout: Duration => |s| s.login.times.connect = sasl_login_connect_timeout;
+    /// `sasl.login.read.timeout.ms`: from then on until its answer is complete. Default 10 s (Java: without end).
+    sasl_login_read_timeout: Duration => |s| s.login.times.read = sasl_login_read_timeout;
+    /// `sasl.login.retry.backoff.ms`: the pause before the server of tokens is asked again; it doubles each time. Default
+    /// 100 ms.
+    sasl_login_retry_backoff: Duration => |s| s.login.backoff = sasl_login_retry_backoff;
+    /// `sasl.login.retry.backoff.max.ms`: the longest pause, and for how long one connection is waited with. After that,
+    /// and where the server of tokens has refused, it is not asked for as long. Default 10 s.
+    sasl_login_retry_backoff_max: Duration => |s| s.login.backoff_max = sasl_login_retry_backoff_max;
+}
+
 #[cfg(feature = "__tls")]
 settings! {
     /// `ssl.truststore.certificates`: the authorities that are trusted, as PEM. The text's lines may be joined by blanks.
@@ -195,8 +219,13 @@ settings! {
     /// it goes [`ssl_keystore_key`](Self::ssl_keystore_key).
     ssl_keystore_certificate_chain: &str =>
         |s| s.ssl.keystore_certificate_chain = Some(Pem::new(ssl_keystore_certificate_chain));
-    /// `ssl.keystore.key`: the private key of this client's certificate, as PEM, not encrypted.
+    /// `ssl.keystore.key`: the private key of this client's certificate, as PEM; an encrypted one needs the feature
+    /// `tls-encrypted-keys`.
     ssl_keystore_key: &str => |s| s.ssl.keystore_key = Some(Pem::new(ssl_keystore_key));
+    /// `ssl.key.password`: what the key of [`ssl_keystore_location`](Self::ssl_keystore_location) or
+    /// [`ssl_keystore_key`](Self::ssl_keystore_key) is encrypted with (PKCS #8 with PBES2: AES, and PBKDF2 or scrypt).
+    #[cfg(feature = "tls-encrypted-keys")]
+    ssl_key_password: &str => |s| s.ssl.key_password = super::sasl::secret(ssl_key_password);
     /// `ssl.enabled.protocols`: `TLSv1.2`, `TLSv1.3`, or both with a comma between. Default both; the newest that the
     /// broker speaks is taken.
     ssl_enabled_protocols: &str => |s| s.ssl.enabled_protocols = ssl_enabled_protocols.to_owned();
@@ -218,7 +247,7 @@ impl<P> Builder<P> {
     }
 
     /// `ssl.keystore.location`: a PEM file of this client's certificate, those between it and its authority, and its
-    /// private key, not encrypted. It is read by `build`, and again for each connection, so that it can be replaced at
+    /// private key; an encrypted one needs the feature `tls-encrypted-keys`. It is read by `build`, and again for each connection, so that it can be replaced at
     /// any time.
     pub fn ssl_keystore_location(mut self, path: impl AsRef<Path>) -> Self {
         self.settings.origins.forget("ssl.keystore.location");
@@ -287,7 +316,37 @@ impl<P> Builder<P> {
         tokens: impl Fn() -> Result<BearerToken, TokenError> + Send + Sync + 'static,
     ) -> Self {
         self.settings.origins.forget_sasl();
-        self.settings.sasl.set_provider(token::provider(tokens));
+        self.settings.sasl.set_provider(Mechanism::OauthBearer, token::provider(tokens));
+        self
+    }
+
+    /// SASL with the mechanism OAUTHBEARER, and tokens that felice fetches itself, with the credentials of a client (OIDC,
+    /// KIP-768): `sasl.oauthbearer.token.endpoint.url`, `sasl.oauthbearer.client.credentials.client.id` and
+    /// `sasl.oauthbearer.client.credentials.client.secret`. A token is kept for four fifths of its life. An endpoint of
+    /// `https` needs a feature with TLS, and trusts whom brokers' connections trust (`ssl.truststore.*`).
+    #[cfg(feature = "oidc")]
+    pub fn sasl_oauth_bearer_oidc(
+        mut self,
+        token_endpoint_url: &str,
+        client_id: &str,
+        client_secret: &str,
+    ) -> Self {
+        self.settings.origins.forget_sasl();
+        self.settings.sasl.set_client(token_endpoint_url, client_id, client_secret);
+        self
+    }
+
+    /// SASL with the mechanism AWS_MSK_IAM, of Amazon MSK. The function has the keys for each connection, and again
+    /// before a session ends; it runs as that of [`sasl_oauth_bearer`](Self::sasl_oauth_bearer). Without it, where
+    /// `sasl.mechanism` is set to AWS_MSK_IAM, keys are those of the environment
+    /// ([`AwsCredentials::from_env`]).
+    #[cfg(feature = "aws-msk-iam")]
+    pub fn sasl_aws_msk_iam(
+        mut self,
+        credentials: impl Fn() -> Result<AwsCredentials, TokenError> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.origins.forget_sasl();
+        self.settings.sasl.set_provider(Mechanism::AwsMskIam, token::aws_provider(credentials));
         self
     }
 

@@ -3,12 +3,23 @@
 
 const SERIALIZERS: &str = "records bring their own serializers here: `Serialize`";
 const KERBEROS: &str = "felice has no Kerberos; see `sasl.mechanism`";
-const TOKENS: &str = "a function of yours has the tokens: `sasl_oauth_bearer`";
+#[cfg(not(feature = "oidc"))]
+const TOKENS: &str =
+    "a function of yours has the tokens (`sasl_oauth_bearer`); felice fetches them with its feature `oidc`";
+#[cfg(feature = "oidc")]
+const LIFE: &str = "a token is kept for four fifths of its life, and asked for when one is needed";
+#[cfg(feature = "oidc")]
+const ASSERTIONS: &str = "felice asks for tokens with a client's id and secret only; see `sasl_oauth_bearer`";
+#[cfg(feature = "oidc")]
+const VERIFIERS: &str = "it is about who verifies tokens, which is the broker";
 #[cfg(not(feature = "__tls"))]
 const NO_TLS: &str = "this program was built without felice's feature `tls`";
 #[cfg(feature = "__tls")]
-const PASSWORD: &str = "a PEM file of certificates has no password, and encrypted keys are not supported: \
-    `openssl pkey -in FILE -out PLAIN` decrypts one; keep it readable for this program only";
+const PASSWORD: &str =
+    "a PEM file of certificates has no password, and the password of an encrypted key is ssl.key.password";
+#[cfg(all(feature = "__tls", not(feature = "tls-encrypted-keys")))]
+const KEY_PASSWORD: &str = "encrypted keys need felice's feature `tls-encrypted-keys`; `openssl pkey -in FILE -out PLAIN` \
+    decrypts one; keep it readable for this program only";
 #[cfg(feature = "__tls")]
 const CIPHERS: &str = "what is old or weak is not built in";
 const TRANSACTIONS: &str = "felice has no transactions, so far";
@@ -51,10 +62,31 @@ const FOREIGN: &[(&str, &str)] = &[
     ("partitioner.availability.timeout.ms", SPREAD),
     ("partitioner.class", "it names a Java class; see `partitioner`"),
     ("receive.buffer.bytes", BUFFERS),
+    #[cfg(not(feature = "aws-msk-iam"))]
     ("sasl.client.callback.handler.class", JAVA),
     ("sasl.kerberos.", KERBEROS),
+    #[cfg(not(feature = "oidc"))]
     ("sasl.login.", TOKENS),
+    #[cfg(feature = "oidc")]
+    ("sasl.login.class", JAVA),
+    #[cfg(feature = "oidc")]
+    ("sasl.login.refresh.", LIFE),
+    #[cfg(not(feature = "oidc"))]
     ("sasl.oauthbearer.", TOKENS),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.assertion.", ASSERTIONS),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.clock.skew.seconds", VERIFIERS),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.expected.", VERIFIERS),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.jwks.", VERIFIERS),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.jwt.validator.class", VERIFIERS),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.scope.claim.name", VERIFIERS),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.sub.claim.name", VERIFIERS),
     ("security.providers", JAVA),
     ("send.buffer.bytes", BUFFERS),
     ("session.timeout.ms", CONSUMER),
@@ -66,8 +98,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("ssl.cipher.suites", CIPHERS),
     #[cfg(feature = "__tls")]
     ("ssl.engine.factory.class", JAVA),
-    #[cfg(feature = "__tls")]
-    ("ssl.key.password", PASSWORD),
+    #[cfg(all(feature = "__tls", not(feature = "tls-encrypted-keys")))]
+    ("ssl.key.password", KEY_PASSWORD),
     #[cfg(feature = "__tls")]
     ("ssl.keymanager.algorithm", JAVA),
     #[cfg(feature = "__tls")]
@@ -119,7 +151,12 @@ mod tests {
             }
         }
         let tls = if cfg!(feature = "__tls") { 9 } else { 0 };
-        assert_eq!((taken, explained), (28 + tls, 112 - tls));
+        let oidc = if cfg!(feature = "oidc") { 11 } else { 0 };
+        let more = tls
+            + oidc
+            + usize::from(cfg!(all(feature = "__tls", feature = "tls-encrypted-keys")))
+            + usize::from(cfg!(feature = "aws-msk-iam"));
+        assert_eq!((taken, explained), (28 + more, 112 - more));
     }
 
     #[test]

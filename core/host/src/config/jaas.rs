@@ -6,14 +6,17 @@
 
 use zeroize::Zeroizing;
 
-/// The login module, by the last part of its class's name, and the options that felice knows.
+/// An option's value: it may be a secret.
+pub(super) type Value = Zeroizing<String>;
+
+/// The login module, by the last part of its class's name, and its options.
 #[derive(Default)]
 pub(super) struct Module {
     pub(super) class: String,
-    pub(super) username: Option<Zeroizing<String>>,
-    pub(super) password: Option<Zeroizing<String>>,
-    /// Whether there are others.
-    pub(super) others: bool,
+    pub(super) username: Option<Value>,
+    pub(super) password: Option<Value>,
+    /// All others.
+    pub(super) options: Vec<(String, Value)>,
 }
 
 /// Reads the one entry; what is wrong with it otherwise. No message tells what the text holds.
@@ -38,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<Module, &'static str> {
                 match name.as_str() {
                     "username" => module.username = Some(value),
                     "password" => module.password = Some(value),
-                    _ => module.others = true,
+                    _ => module.options.push((name.to_string(), value)),
                 }
             }
             Some(Token::Equals) => return Err("an option is name=\"value\""),
@@ -115,13 +118,15 @@ mod tests {
             r#"a.b.PlainLoginModule optional password="p" username="u";"#,
         ] {
             let module = parse(text).unwrap();
-            assert_eq!((module.class.as_str(), module.others), ("PlainLoginModule", false));
+            assert_eq!((module.class.as_str(), module.options.len()), ("PlainLoginModule", 0));
             assert_eq!(module.username.unwrap().as_str(), "u");
             assert_eq!(module.password.unwrap().as_str(), "p");
         }
         let module = parse(r#"M required password="a\"b\\c;d=e f" user_x="y";"#).unwrap();
         assert_eq!(module.password.unwrap().as_str(), r#"a"b\c;d=e f"#);
-        assert!(module.others && module.username.is_none());
+        assert!(module.username.is_none());
+        let [(name, value)] = &module.options[..] else { panic!("one more") };
+        assert_eq!((name.as_str(), value.as_str()), ("user_x", "y"));
     }
 
     #[test]

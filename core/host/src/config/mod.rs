@@ -6,6 +6,8 @@ mod error;
 mod file;
 mod foreign;
 mod jaas;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod properties;
 mod sasl;
 mod security;
@@ -43,6 +45,8 @@ pub struct Settings {
     pub(crate) client_id: String,
     pub(crate) security_protocol: SecurityProtocol,
     pub(crate) sasl: sasl::Sasl,
+    #[cfg(feature = "oidc")]
+    pub(crate) login: oidc::Login,
     #[cfg(feature = "__tls")]
     pub(crate) ssl: ssl::Ssl,
     pub(crate) batch_size: Option<usize>,
@@ -87,6 +91,8 @@ impl Default for Settings {
             client_id: "felice".into(),
             security_protocol: SecurityProtocol::Plaintext,
             sasl: sasl::Sasl::default(),
+            #[cfg(feature = "oidc")]
+            login: oidc::Login::default(),
             #[cfg(feature = "__tls")]
             ssl: ssl::Ssl::default(),
             batch_size: None,
@@ -196,6 +202,9 @@ impl Settings {
         let spool = self.spool.plan(tables, request_bytes_max, block_bytes, idempotence)?;
         // Last, since it reads files.
         let tls = self.check_tls()?;
+        #[cfg(feature = "oidc")]
+        let authentication =
+            authentication.map(|authentication| authentication.with_tokens(&self)).transpose()?;
         Ok(Checked {
             settings: self,
             servers,

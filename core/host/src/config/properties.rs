@@ -25,6 +25,20 @@ const RETRIES_MIN: u32 = 1_000_000;
 const RETRIES: &str = "1000000 or more: a record is sent again until delivery.timeout.ms";
 const BOOL: &str = "true or false";
 
+/// Java's classes whose work felice does: files that are shared with Java's clients name them.
+#[cfg(feature = "aws-msk-iam")]
+const IAM_HANDLER: &str = "software.amazon.msk.auth.iam.IAMClientCallbackHandler";
+#[cfg(feature = "oidc")]
+const OIDC_HANDLERS: [&str; 2] = [
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler",
+];
+#[cfg(feature = "oidc")]
+const RETRIEVERS: [&str; 2] = [
+    "org.apache.kafka.common.security.oauthbearer.ClientCredentialsJwtRetriever",
+    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
+];
+
 /// Every name, and how its value is read.
 const PROPERTIES: &[(&str, Set)] = &[
     ("acks", acks),
@@ -62,12 +76,48 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("retries", retries),
     ("retry.backoff.max.ms", |s, v| millis(v).map(|d| s.retry_backoff_max = d)),
     ("retry.backoff.ms", |s, v| millis(v).map(|d| s.retry_backoff = d)),
+    #[cfg(feature = "aws-msk-iam")]
+    ("sasl.client.callback.handler.class", |_, v| only(v == IAM_HANDLER, IAM_HANDLER)),
     ("sasl.jaas.config", |s, v| {
         s.sasl.jaas_config = secret(v);
         Ok(())
     }),
+    #[cfg(feature = "oidc")]
+    ("sasl.login.callback.handler.class", |_, v| only(OIDC_HANDLERS.contains(&v), OIDC_HANDLERS[0])),
+    #[cfg(feature = "oidc")]
+    ("sasl.login.connect.timeout.ms", |s, v| millis(v).map(|d| s.login.times.connect = d)),
+    #[cfg(feature = "oidc")]
+    ("sasl.login.read.timeout.ms", |s, v| millis(v).map(|d| s.login.times.read = d)),
+    #[cfg(feature = "oidc")]
+    ("sasl.login.retry.backoff.max.ms", |s, v| millis(v).map(|d| s.login.backoff_max = d)),
+    #[cfg(feature = "oidc")]
+    ("sasl.login.retry.backoff.ms", |s, v| millis(v).map(|d| s.login.backoff = d)),
     ("sasl.mechanism", |s, v| {
         s.sasl.mechanism = (!v.is_empty()).then(|| v.to_owned());
+        Ok(())
+    }),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.client.credentials.client.id", |s, v| {
+        s.sasl.client.client_id = secret(v);
+        Ok(())
+    }),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.client.credentials.client.secret", |s, v| {
+        s.sasl.client.client_secret = secret(v);
+        Ok(())
+    }),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.header.urlencode", |s, v| boolean(v).map(|b| s.sasl.client.header_urlencode = b)),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.jwt.retriever.class", |_, v| only(RETRIEVERS.contains(&v), RETRIEVERS[0])),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.scope", |s, v| {
+        s.sasl.client.scope = Some(v.to_owned());
+        Ok(())
+    }),
+    #[cfg(feature = "oidc")]
+    ("sasl.oauthbearer.token.endpoint.url", |s, v| {
+        s.sasl.client.endpoint = (!v.is_empty()).then(|| v.to_owned());
         Ok(())
     }),
     ("sasl.password", |s, v| {
@@ -103,6 +153,11 @@ const PROPERTIES: &[(&str, Set)] = &[
     #[cfg(feature = "__tls")]
     ("ssl.endpoint.identification.algorithm", |s, v| {
         v.clone_into(&mut s.ssl.endpoint_identification_algorithm);
+        Ok(())
+    }),
+    #[cfg(feature = "tls-encrypted-keys")]
+    ("ssl.key.password", |s, v| {
+        s.ssl.key_password = secret(v);
         Ok(())
     }),
     #[cfg(feature = "__tls")]

@@ -4,7 +4,11 @@
 use felice_core::sasl::{Credentials, CredentialsError, Mechanism};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "oidc")]
+use super::oidc;
 use super::{ConfigError, Settings, jaas};
+#[cfg(feature = "aws-msk-iam")]
+use crate::aws::AwsCredentials;
 use crate::token::TokenProvider;
 
 /// What the builder was told.
@@ -14,7 +18,16 @@ pub(crate) struct Sasl {
     pub(super) jaas_config: Option<Zeroizing<String>>,
     pub(super) username: Option<Zeroizing<String>>,
     pub(super) password: Option<Zeroizing<String>>,
-    pub(super) provider: Option<TokenProvider>,
+    pub(super) provider: Option<Provider>,
+    /// Who fetches tokens.
+    #[cfg(feature = "oidc")]
+    pub(super) client: oidc::Client,
+}
+
+/// A function, and the mechanism that it is for.
+pub(super) struct Provider {
+    mechanism: Mechanism,
+    function: TokenProvider,
 }
 
 /// Who the client is, and where its tokens come from.
@@ -22,6 +35,11 @@ pub(crate) struct Authentication {
     /// One; in a place of its own, so that the secret is not copied from stack to stack.
     pub(crate) credentials: Box<[Credentials; 1]>,
     pub(crate) provider: Option<TokenProvider>,
+    /// Whether a secret goes to the server of tokens as it is.
+    pub(crate) asks_in_the_clear: bool,
+    /// Who fetches tokens where there is no function.
+    #[cfg(feature = "oidc")]
+    client: oidc::Client,
 }
 
 const MECHANISM: &str = "sasl.mechanism";
@@ -31,12 +49,29 @@ const PASSWORD: &str = "sasl.password";
 const PROTOCOL: &str = "security.protocol";
 
 /// What stands for a secret in messages.
-const HIDDEN: &str = "[hidden]";
+pub(super) const HIDDEN: &str = "[hidden]";
 
-const OFFERED: &str = if cfg!(feature = "scram") {
-    "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
-} else {
-    "PLAIN or OAUTHBEARER; SCRAM needs felice's feature `scram`"
+/// Where tokens come from.
+#[cfg(feature = "oidc")]
+const TOKENS: &str = "a function (`sasl_oauth_bearer`), or sasl.oauthbearer.token.endpoint.url";
+#[cfg(not(feature = "oidc"))]
+const TOKENS: &str = "a function (`sasl_oauth_bearer`); to fetch them needs felice's feature `oidc`";
+
+/// What is taken of a login module for tokens.
+#[cfg(feature = "oidc")]
+const OPTIONS: &str = oidc::OPTIONS;
+#[cfg(not(feature = "oidc"))]
+const OPTIONS: &str = "none: tokens come from a function (`sasl_oauth_bearer`)";
+
+const OFFERED: &str = match (cfg!(feature = "scram"), cfg!(feature = "aws-msk-iam")) {
+    (true, true) => "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM",
+    (true, false) => {
+        "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; AWS_MSK_IAM needs felice's feature `aws-msk-iam`"
+    }
+    (false, true) => "PLAIN, OAUTHBEARER or AWS_MSK_IAM; SCRAM needs felice's feature `scram`",
+    (false, false) => {
+        "PLAIN or OAUTHBEARER; SCRAM needs felice's feature `scram`, and AWS_MSK_IAM `aws-msk-iam`"
+    }
 };
 
 impl Sasl {
@@ -50,13 +85,25 @@ impl Sasl {
         };
     }
 
-    /// The same, with tokens.
-    pub(super) fn set_provider(&mut self, provider: TokenProvider) {
+    /// The same, with a function that has what each connection needs.
+    pub(super) fn set_provider(&mut self, mechanism: Mechanism, function: TokenProvider) {
         *self = Self {
-            mechanism: Some(Mechanism::OauthBearer.name().to_owned()),
-            provider: Some(provider),
+            mechanism: Some(mechanism.name().to_owned()),
+            provider: Some(Provider { mechanism, function }),
             ..Self::default()
         };
+    }
+
+    /// The same, with tokens that are fetched. What was said of their scope goes on to count.
+    #[cfg(feature = "oidc")]
+    pub(super) fn set_client(&mut self, endpoint: &str, id: &str, secret: &str) {
+        let client = oidc::Client {
+            endpoint: Some(endpoint.to_owned()),
+            client_id: Some(Zeroizing::new(id.to_owned())),
+            client_secret: Some(Zeroizing::new(secret.to_owned())),
+            ..std::mem::take(&mut self.client)
+        };
+        *self = Self { mechanism: Some(Mechanism::OauthBearer.name().to_owned()), client, ..Self::default() };
     }
 
     /// Who the client is; `None` where the protocol has no SASL.
@@ -87,12 +134,28 @@ impl Sasl {
         ]
         .into_iter()
         .find_map(|(name, set)| set.then_some(name))
+        .or_else(|| self.first_of_client())
+    }
+
+    #[cfg(feature = "oidc")]
+    fn first_of_client(&self) -> Option<&'static str> {
+        self.client.first_set()
+    }
+
+    #[cfg(not(feature = "oidc"))]
+    #[expect(clippy::unused_self, reason = "with the feature it is used")]
+    const fn first_of_client(&self) -> Option<&'static str> {
+        None
     }
 
     fn authentication(mut self) -> Result<Authentication, ConfigError> {
         // Kafka's default, which is refused by its name.
         let mechanism = self.mechanism.take().unwrap_or_else(|| "GSSAPI".into());
         self.take_jaas(&mechanism)?;
+        if mechanism != "OAUTHBEARER" && self.fetches() {
+            let limit = "OAUTHBEARER where sasl.oauthbearer.token.endpoint.url is set".to_owned();
+            return Err(ConfigError::invalid(MECHANISM, mechanism, limit));
+        }
         let credentials = match mechanism.as_str() {
             "PLAIN" => self.of_user(&mechanism, Credentials::plain)?,
             #[cfg(feature = "scram")]
@@ -106,8 +169,18 @@ impl Sasl {
                 self.of_user(&mechanism, |user, password| make(user, password, entropy))?
             }
             "OAUTHBEARER" => {
-                self.refuse_user(&mechanism)?;
+                self.refuse_user(Mechanism::OauthBearer)?;
+                if self.provider.is_some() == self.fetches() {
+                    let limit = format!("set with one way to have tokens: {TOKENS}");
+                    return Err(ConfigError::invalid(MECHANISM, mechanism, limit));
+                }
                 Credentials::oauth_bearer()
+            }
+            #[cfg(feature = "aws-msk-iam")]
+            "AWS_MSK_IAM" => {
+                self.refuse_user(Mechanism::AwsMskIam)?;
+                self.provider.get_or_insert_with(Provider::of_environment);
+                Credentials::aws_msk_iam()
             }
             "GSSAPI" => {
                 let limit = format!("{OFFERED}: felice has no Kerberos");
@@ -115,7 +188,14 @@ impl Sasl {
             }
             _ => return Err(ConfigError::invalid(MECHANISM, mechanism, OFFERED.to_owned())),
         };
-        Ok(Authentication { credentials: Box::new([credentials]), provider: self.provider })
+        let provider = self.provider.map(|provider| provider.function);
+        Ok(Authentication {
+            credentials: Box::new([credentials]),
+            provider,
+            asks_in_the_clear: false,
+            #[cfg(feature = "oidc")]
+            client: self.client,
+        })
     }
 
     /// User and password of the login module, which must be the mechanism's.
@@ -134,6 +214,7 @@ impl Sasl {
         let fitting = match mechanism {
             "PLAIN" => "PlainLoginModule",
             "OAUTHBEARER" => "OAuthBearerLoginModule",
+            "AWS_MSK_IAM" => "IAMLoginModule",
             _ if mechanism.starts_with("SCRAM-") => "ScramLoginModule",
             // The mechanism itself is refused.
             _ => return Ok(()),
@@ -141,11 +222,41 @@ impl Sasl {
         if module.class != fitting {
             return refused(format!("of a {fitting}, as {MECHANISM} = {mechanism} is"));
         }
-        if module.others && mechanism == "OAUTHBEARER" {
-            return refused("without options: tokens come from a function (`sasl_oauth_bearer`)".to_owned());
+        if mechanism == "OAUTHBEARER" {
+            for (name, value) in module.options {
+                if !self.take_option(&name, value) {
+                    return refused(format!("without other options than {OPTIONS}"));
+                }
+            }
+        } else if !module.options.is_empty() && mechanism == "AWS_MSK_IAM" {
+            return refused(
+                "without options: keys come from the environment (AWS_ACCESS_KEY_ID), or from a function \
+                 (`sasl_aws_msk_iam`)"
+                    .to_owned(),
+            );
         }
         (self.username, self.password) = (module.username, module.password);
         Ok(())
+    }
+
+    /// An option of the login module for tokens. Whether it is known.
+    #[cfg(feature = "oidc")]
+    fn take_option(&mut self, name: &str, value: jaas::Value) -> bool {
+        self.fetches() && self.client.take_option(name, value)
+    }
+
+    #[cfg(not(feature = "oidc"))]
+    fn take_option(&mut self, _: &str, value: jaas::Value) -> bool {
+        drop(value);
+        false
+    }
+
+    /// Whether felice is to fetch tokens itself.
+    const fn fetches(&self) -> bool {
+        #[cfg(feature = "oidc")]
+        return self.client.endpoint.is_some();
+        #[cfg(not(feature = "oidc"))]
+        false
     }
 
     fn of_user(
@@ -153,9 +264,8 @@ impl Sasl {
         mechanism: &str,
         make: impl FnOnce(&str, &str) -> Result<Credentials, CredentialsError>,
     ) -> Result<Credentials, ConfigError> {
-        if self.provider.is_some() {
-            let limit = "OAUTHBEARER where tokens come from a function (`sasl_oauth_bearer`)".to_owned();
-            return Err(ConfigError::invalid(MECHANISM, mechanism.to_owned(), limit));
+        if let Some(provider) = &self.provider {
+            return Err(provider.another(mechanism));
         }
         let user = self.username.as_ref().ok_or(ConfigError::Missing { name: USERNAME })?;
         let password = self.password.as_ref().ok_or(ConfigError::Missing { name: PASSWORD })?;
@@ -166,18 +276,33 @@ impl Sasl {
         })
     }
 
-    fn refuse_user(&self, mechanism: &str) -> Result<(), ConfigError> {
-        let refused =
-            |limit: &str| Err(ConfigError::invalid(MECHANISM, mechanism.to_owned(), limit.to_owned()));
+    /// A function says who the client is, and it must be this mechanism's.
+    fn refuse_user(&self, mechanism: Mechanism) -> Result<(), ConfigError> {
         if self.username.is_some() || self.password.is_some() {
-            return refused(
-                "PLAIN or SCRAM where sasl.username or sasl.password is set: a token says who the client is",
-            );
+            let limit = "PLAIN or SCRAM where sasl.username or sasl.password is set";
+            return Err(ConfigError::invalid(MECHANISM, mechanism.name().to_owned(), limit.to_owned()));
         }
-        if self.provider.is_none() {
-            return refused("set with a function that has tokens (`sasl_oauth_bearer`): a file has none");
+        match &self.provider {
+            Some(provider) if provider.mechanism != mechanism => Err(provider.another(mechanism.name())),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+}
+
+impl Provider {
+    /// The function is there, and another mechanism is set.
+    fn another(&self, mechanism: &str) -> ConfigError {
+        let limit = format!("{}, as the function that is set is for", self.mechanism.name());
+        ConfigError::invalid(MECHANISM, mechanism.to_owned(), limit)
+    }
+
+    /// Where nobody says otherwise, as Amazon's own client begins.
+    #[cfg(feature = "aws-msk-iam")]
+    fn of_environment() -> Self {
+        Self {
+            mechanism: Mechanism::AwsMskIam,
+            function: crate::token::aws_provider(AwsCredentials::from_env),
+        }
     }
 }
 
@@ -186,10 +311,25 @@ impl Authentication {
         self.credentials[0].mechanism()
     }
 
-    /// Bytes of each connection's buffer: every user and password, or every token, fits.
+    /// Where tokens are to be fetched: checks whatever is needed for it, files included.
+    #[cfg(feature = "oidc")]
+    pub(super) fn with_tokens(mut self, settings: &Settings) -> Result<Self, ConfigError> {
+        if self.mechanism() != Mechanism::OauthBearer || self.provider.is_some() {
+            return Ok(self);
+        }
+        settings.login.check()?;
+        let client = std::mem::take(&mut self.client);
+        self.asks_in_the_clear = !client.is_inside_tls();
+        self.provider = Some(client.function(settings)?);
+        Ok(self)
+    }
+
+    /// Bytes of each connection's buffer: every user and password, token, or session of AWS', fits.
     pub(crate) fn buffer_bytes(&self) -> usize {
         match self.mechanism() {
             Mechanism::OauthBearer => 8 * 1024,
+            #[cfg(feature = "aws-msk-iam")]
+            Mechanism::AwsMskIam => 8 * 1024,
             _ => 1_024,
         }
     }
@@ -253,7 +393,7 @@ mod tests {
             assert_eq!(check(sasl).unwrap().unwrap().mechanism().name(), *mechanism);
         }
         let mut sasl = Sasl::default();
-        sasl.set_provider(crate::token::provider(|| Ok(BearerToken::new("t"))));
+        sasl.set_provider(Mechanism::OauthBearer, crate::token::provider(|| Ok(BearerToken::new("t"))));
         sasl.jaas_config =
             secret("org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required ;");
         assert!(check(sasl).unwrap().unwrap().provider.is_some());
@@ -286,7 +426,7 @@ mod tests {
                     "OAUTHBEARER",
                     r#"OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";"#,
                 ),
-                &["sasl.jaas.config", "sasl_oauth_bearer"],
+                &["sasl.jaas.config", "without other options than"],
             ),
             (of_jaas("OAUTHBEARER", "OAuthBearerLoginModule required;"), &["sasl_oauth_bearer"]),
         ] {
@@ -295,6 +435,30 @@ mod tests {
         }
         #[cfg(not(feature = "scram"))]
         assert!(error(user("SCRAM-SHA-256")).contains("feature `scram`"));
+    }
+
+    /// Amazon's login module needs nothing but the environment, and a function does.
+    #[cfg(feature = "aws-msk-iam")]
+    #[test]
+    fn keys_of_aws_come_from_the_environment_or_a_function() {
+        const MODULE: &str = "software.amazon.msk.auth.iam.IAMLoginModule required";
+        let function = || crate::token::aws_provider(|| Ok(AwsCredentials::new("A", "geheim")));
+        let mut sasl = Sasl::default();
+        sasl.set_provider(Mechanism::AwsMskIam, function());
+        assert_eq!(check(sasl).unwrap().unwrap().mechanism().name(), "AWS_MSK_IAM");
+        let found = check(of_jaas("AWS_MSK_IAM", &format!("{MODULE};"))).unwrap().unwrap();
+        assert!(found.provider.is_some());
+        let profile = format!(r#"{MODULE} awsProfileName="x";"#);
+        assert!(error(of_jaas("AWS_MSK_IAM", &profile)).contains("`sasl_aws_msk_iam`"));
+        for mechanism in ["OAUTHBEARER", "PLAIN"] {
+            let mut sasl = Sasl::default();
+            sasl.set_provider(Mechanism::AwsMskIam, function());
+            sasl.mechanism = Some(mechanism.into());
+            assert!(error(sasl).contains("must be AWS_MSK_IAM"));
+        }
+        let mut sasl = Sasl::default();
+        sasl.set_user("AWS_MSK_IAM", "alice", "geheim");
+        assert!(error(sasl).contains("sasl.username"));
     }
 
     #[test]

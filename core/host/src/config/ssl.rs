@@ -3,19 +3,21 @@
 
 use std::path::PathBuf;
 
+use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
 use super::{ConfigError, Settings};
-use crate::tls::{Keystore, Pem, Source, Tls, Truststore};
+use crate::tls::{Keystore, Password, Pem, Source, Tls, Truststore};
 
 /// What the builder was told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Ssl {
     pub(crate) truststore_location: Option<PathBuf>,
     pub(crate) truststore_certificates: Option<Pem>,
     pub(crate) keystore_location: Option<PathBuf>,
     pub(crate) keystore_certificate_chain: Option<Pem>,
     pub(crate) keystore_key: Option<Pem>,
+    pub(crate) key_password: Password,
     pub(crate) enabled_protocols: String,
     pub(crate) endpoint_identification_algorithm: String,
 }
@@ -28,6 +30,7 @@ impl Default for Ssl {
             keystore_location: None,
             keystore_certificate_chain: None,
             keystore_key: None,
+            key_password: None,
             enabled_protocols: "TLSv1.2,TLSv1.3".into(),
             endpoint_identification_algorithm: "https".into(),
         }
@@ -74,6 +77,20 @@ impl Ssl {
     }
 
     fn source(&self, servers: usize) -> Result<Source, ConfigError> {
+        let versions = self.versions()?;
+        let names = match self.endpoint_identification_algorithm.as_str() {
+            "" => false,
+            name if name.eq_ignore_ascii_case("https") => true,
+            name => {
+                let limit = "https, or empty to take any host's certificate".into();
+                return Err(ConfigError::invalid(IDENTIFICATION, format!("{name:?}"), limit));
+            }
+        };
+        let (truststore, keystore) = (self.truststore()?, self.keystore()?);
+        Ok(Source { truststore, keystore, password: self.key_password.clone(), versions, names, servers })
+    }
+
+    fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
         let mut versions = Vec::new();
         for name in self.enabled_protocols.split(',').map(str::trim) {
             match name {
@@ -85,15 +102,16 @@ impl Ssl {
                 }
             }
         }
-        let names = match self.endpoint_identification_algorithm.as_str() {
-            "" => false,
-            name if name.eq_ignore_ascii_case("https") => true,
-            name => {
-                let limit = "https, or empty to take any host's certificate".into();
-                return Err(ConfigError::invalid(IDENTIFICATION, format!("{name:?}"), limit));
-            }
-        };
-        Ok(Source { truststore: self.truststore()?, keystore: self.keystore()?, versions, names, servers })
+        Ok(versions)
+    }
+
+    /// What TLS to another server than a broker needs: it trusts whom brokers' connections trust, where it is not told
+    /// otherwise, shows no certificate, and always wants the host's name.
+    #[cfg(feature = "oidc")]
+    pub(super) fn trusting(&self, truststore: Option<Truststore>) -> Result<Source, ConfigError> {
+        let truststore = truststore.map_or_else(|| self.truststore(), Ok)?;
+        let versions = self.versions()?;
+        Ok(Source { truststore, keystore: None, password: None, versions, names: true, servers: 1 })
     }
 
     fn truststore(&self) -> Result<Truststore, ConfigError> {
@@ -117,6 +135,9 @@ impl Ssl {
     fn keystore(&self) -> Result<Option<Keystore>, ConfigError> {
         let text = (&self.keystore_certificate_chain, &self.keystore_key);
         match (&self.keystore_location, text) {
+            (None, (None, None)) if self.key_password.is_some() => {
+                Err(ConfigError::Missing { name: KEYSTORE })
+            }
             (None, (None, None)) => Ok(None),
             (Some(path), (None, None)) => Ok(Some(Keystore::File(path.clone()))),
             (None, (Some(chain), Some(key))) => {

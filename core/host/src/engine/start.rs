@@ -40,7 +40,7 @@ const CARRIED: usize = 128;
 pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine), ConfigError> {
     let mut checked = settings.check()?;
     let spool = checked.spool.as_ref().map(|plan| plan.begin(driver.clone())).transpose()?;
-    let mut warnings: Vec<Warning> = in_the_clear(&checked).into_iter().collect();
+    let mut warnings: Vec<Warning> = in_the_clear(&checked).into_iter().flatten().collect();
     let spool = spool.and_then(|begun| begun.map_err(|warning| warnings.push(warning)).ok());
     if spool.is_some() {
         // What is in the spool waits for as long as it takes.
@@ -106,6 +106,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         connection_setup_timeout,
         tls,
         token_provider,
+        without_token: false,
     };
     Ok((shared, engine))
 }
@@ -141,11 +142,21 @@ fn accumulator(checked: &Checked, batches: usize) -> Accumulator<Heap> {
     accumulator
 }
 
-/// Whether everybody on the way hears of a secret.
-fn in_the_clear(checked: &Checked) -> Option<Warning> {
-    let mechanism = checked.authentication.as_ref()?.mechanism();
-    let told = matches!(mechanism, Mechanism::Plain | Mechanism::OauthBearer);
-    (told && !checked.settings.security_protocol.is_tls()).then_some(Warning::SecretInTheClear { mechanism })
+/// Where everybody on the way hears of a secret.
+fn in_the_clear(checked: &Checked) -> [Option<Warning>; 2] {
+    let Some(authentication) = &checked.authentication else { return [None, None] };
+    let mechanism = authentication.mechanism();
+    let told = match mechanism {
+        Mechanism::Plain | Mechanism::OauthBearer => true,
+        #[cfg(feature = "aws-msk-iam")]
+        Mechanism::AwsMskIam => true,
+        _ => false,
+    };
+    let clear = told && !checked.settings.security_protocol.is_tls();
+    [
+        clear.then_some(Warning::SecretInTheClear { mechanism }),
+        authentication.asks_in_the_clear.then_some(Warning::ClientSecretInTheClear),
+    ]
 }
 
 fn sasl(authentication: Authentication, brokers_max: usize) -> SaslTables<Heap> {

@@ -16,6 +16,11 @@ impl Tls {
         match *self {}
     }
 
+    #[cfg(feature = "oidc")]
+    pub(crate) fn around<S>(&self, _: &str, _: S) -> Result<S, TlsFailure> {
+        match *self {}
+    }
+
     pub(crate) fn session(&self, _: &str) -> Result<Session, TlsFailure> {
         match *self {}
     }

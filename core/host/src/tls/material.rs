@@ -40,6 +40,9 @@ pub(crate) enum Keystore {
     },
 }
 
+/// What decrypts a key.
+pub(crate) type Password = Option<Zeroizing<String>>;
+
 /// What cannot be used: as an error of the setting, and of a connection.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -63,8 +66,12 @@ const KEYSTORE_CHAIN: &str = "ssl.keystore.certificate.chain";
 const KEYSTORE_KEY: &str = "ssl.keystore.key";
 const NO_CERTIFICATE: &str = "PEM with certificates (-----BEGIN CERTIFICATE-----), and holds none";
 const NO_KEY: &str = "PEM with a private key (-----BEGIN PRIVATE KEY-----), and holds none";
-const ENCRYPTED: &str = "a key that is not encrypted: `openssl pkey -in FILE -out PLAIN` decrypts it; keep it readable \
-    for this program only";
+const ENCRYPTED: &str = if cfg!(feature = "tls-encrypted-keys") {
+    "a key that is not encrypted where ssl.key.password is not set; or decrypt it with `openssl pkey -in FILE -out PLAIN`"
+} else {
+    "a key that is not encrypted: `openssl pkey -in FILE -out PLAIN` decrypts it; keep it readable for this program only. \
+     felice's feature `tls-encrypted-keys` takes ssl.key.password"
+};
 
 /// What was read, and not looked at. Files are read at each connection, and mostly say what they said before.
 pub(super) struct Raw {
@@ -170,6 +177,7 @@ pub(super) fn roots(truststore: &Truststore, raw: &Raw) -> Result<RootCertStore,
 /// The client's certificate, what leads from it to its authority, and its key.
 pub(super) fn identity(
     keystore: &Keystore,
+    password: &Password,
     raw: &Raw,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, Refusal> {
@@ -184,10 +192,7 @@ pub(super) fn identity(
     };
     let malformed = |setting, limit: &str| refusal(setting, value.clone(), limit.to_owned(), MALFORMED);
     let chain = certificates(chain).map_err(|limit| malformed(of_chain, &limit))?;
-    if is_encrypted(key) {
-        return Err(malformed(of_key, ENCRYPTED));
-    }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| malformed(of_key, NO_KEY))?;
+    let key = private_key(key, password).map_err(|limit| malformed(of_key, limit))?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             let limit = "the key of the certificate, and is another one's";
@@ -195,6 +200,15 @@ pub(super) fn identity(
         }
         _ => malformed(of_key, "an RSA (2048 bits or more), ECDSA (P-256, P-384, P-521) or Ed25519 key"),
     })
+}
+
+fn private_key(pem: &[u8], password: &Password) -> Result<PrivateKeyDer<'static>, &'static str> {
+    match password {
+        _ if !is_encrypted(pem) => PrivateKeyDer::from_pem_slice(pem).map_err(|_| NO_KEY),
+        #[cfg(feature = "tls-encrypted-keys")]
+        Some(password) => super::encrypted::decrypt(pem, password),
+        _ => Err(ENCRYPTED),
+    }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

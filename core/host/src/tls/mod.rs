@@ -4,12 +4,16 @@
 //! a restart. What they hold is decoded again only when it has changed: as long as it is the same, sessions are resumed.
 //! Nothing here falls back to less: what cannot be read or verified is an error of its connection, which is tried again.
 
+#[cfg(feature = "tls-encrypted-keys")]
+mod encrypted;
 mod failure;
 mod identity;
 mod material;
 mod pem;
 mod session;
 mod verifier;
+#[cfg(feature = "oidc")]
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +25,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion};
 
 use self::identity::Identity;
-pub(crate) use self::material::{Keystore, Truststore};
+pub(crate) use self::material::{Keystore, Password, Truststore};
 use self::material::{Raw, Refusal};
 pub(crate) use self::pem::{PEM_ONLY, Pem};
 pub(crate) use self::session::Session;
@@ -43,6 +47,8 @@ pub(crate) struct Tls {
 pub(crate) struct Source {
     pub(crate) truststore: Truststore,
     pub(crate) keystore: Option<Keystore>,
+    /// `ssl.key.password`.
+    pub(crate) password: Password,
     /// The versions that may be spoken, one at least.
     pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
     /// Whether the certificate must name the host.
@@ -105,7 +111,9 @@ impl Source {
         let provider = Arc::new(provider());
         let roots = material::roots(&self.truststore, raw)?;
         let keystore = self.keystore.as_ref();
-        let key = keystore.map(|keystore| material::identity(keystore, raw, &provider)).transpose()?;
+        let key = keystore
+            .map(|keystore| material::identity(keystore, &self.password, raw, &provider))
+            .transpose()?;
         let identity = Arc::new(Identity::new(key));
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(provider)

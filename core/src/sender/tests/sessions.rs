@@ -188,7 +188,7 @@ fn a_token_is_there_before_the_renewal_begins() {
     let begin = || {
         let mut rig = connected(Credentials::oauth_bearer());
         let id = rig.tokens.pop_front().unwrap();
-        rig.sender.handle_token(rig.now, id, Some(&token));
+        assert_eq!(rig.sender.handle_token(rig.now, id, Some(&token)), Ok(()));
         rig.turn();
         rig.shake_hands(0);
         let request = rig.request(0, HANDSHAKE);
@@ -209,7 +209,7 @@ fn a_token_is_there_before_the_renewal_begins() {
     assert_eq!(rig.tokens, [id]);
     assert!(rig.offer(0, 1), "until it is there records are sent");
     let (request, _) = rig.produced(0);
-    rig.sender.handle_token(rig.now, id, Some(&token));
+    assert_eq!(rig.sender.handle_token(rig.now, id, Some(&token)), Ok(()));
     rig.turn();
     assert!(!rig.offer(0, 1));
     rig.answer(0, &request, &answers::produce(&[(0, 0, 1)]));

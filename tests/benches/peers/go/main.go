@@ -37,6 +37,7 @@ var (
 	threads     = flag.Int("threads", 1, "how many goroutines send")
 	rate        = flag.Int("rate", 100, "records a second")
 	lingerMs    = flag.Int("linger-ms", 5, "linger.ms")
+	compression = flag.String("compression", "none", "compression.type")
 	batchBytes  = flag.Int("batch-bytes", 128*1024, "batch.size")
 	bufferBytes = flag.Int("buffer-bytes", 32*1024*1024, "buffer.memory")
 )
@@ -111,11 +112,18 @@ func main() {
 	if !slices.Contains([]string{"forget", "callback", "sync", "rate"}, *mode) {
 		panic(fmt.Sprintf("franz-go has no mode %s", *mode))
 	}
+	codecs := map[string]kgo.CompressionCodec{
+		"none": kgo.NoCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	}
+	codec, known := codecs[*compression]
+	if !known {
+		panic(fmt.Sprintf("franz-go has no %s", *compression))
+	}
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(*bootstrap),
 		kgo.DefaultProduceTopic(*topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchCompression(codec),
 		kgo.ProducerLinger(time.Duration(*lingerMs)*time.Millisecond),
 		kgo.ProducerBatchMaxBytes(int32(*batchBytes)),
 		kgo.MaxBufferedBytes(*bufferBytes),

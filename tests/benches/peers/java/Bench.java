@@ -47,6 +47,7 @@ public class Bench {
             Map.entry("--mode", "forget"),
             Map.entry("--threads", "1"),
             Map.entry("--rate", "100"),
+            Map.entry("--compression", "none"),
             Map.entry("--linger-ms", "5"),
             Map.entry("--batch-bytes", "131072"),
             Map.entry("--buffer-bytes", "33554432")));
@@ -120,6 +121,7 @@ public class Bench {
         settings.put("bootstrap.servers", options.get("--bootstrap"));
         settings.put("acks", "all");
         settings.put("enable.idempotence", "true");
+        settings.put("compression.type", options.get("--compression"));
         settings.put("linger.ms", options.get("--linger-ms"));
         settings.put("batch.size", options.get("--batch-bytes"));
         settings.put("buffer.memory", options.get("--buffer-bytes"));

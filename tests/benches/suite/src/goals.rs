@@ -18,6 +18,8 @@ pub(crate) struct Results {
     pub(crate) empty_kib: f64,
     /// How long an accepted `try_send` takes at full load.
     pub(crate) append: Option<Report>,
+    /// The same by each of four threads, while the driver compresses.
+    pub(crate) append_zstd: Option<Report>,
     /// A producer without anything to do, for a minute.
     pub(crate) idle: Option<Report>,
 }
@@ -102,6 +104,12 @@ fn lines(results: &Results) -> Vec<Line> {
     let best = results.best("sync", true, |run| run.p50_us);
     lines.push(("sync p50, smol, to the best async peer".into(), 1.0, ratio(smol, best)));
     lines.push(("append at full load, p99.9, µs".into(), 5.0, results.append.map(|run| run.p999_us)));
+    let append_zstd = results.append_zstd.map(|run| run.p999_us);
+    lines.push((
+        "append while four threads send and the driver compresses (zstd), p99.9, µs".into(),
+        5.0,
+        append_zstd,
+    ));
     // The program's own sleep is one of its waits.
     let idle = results.idle.map(|run| run.waits - 1.0);
     lines.push(("wake-ups in a minute without connections".into(), 0.0, idle));

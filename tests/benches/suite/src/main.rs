@@ -17,7 +17,7 @@ use goals::{FLOOR, REPLAY, Results};
 use handover::Handover;
 use measure::{Bench, Report};
 use report::Row;
-use workloads::{WORKLOADS, Workload};
+use workloads::{APPEND_ZSTD, WORKLOADS, Workload};
 
 /// How the command line wants it.
 struct Plan {
@@ -25,6 +25,12 @@ struct Plan {
     pairs: usize,
     only: Option<Vec<String>>,
     out: String,
+}
+
+impl Plan {
+    fn has(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|wanted| wanted == name))
+    }
 }
 
 fn main() {
@@ -39,11 +45,12 @@ fn main() {
         handover: Handover::measure(),
         empty_kib: bench.run_alone(own("empty")).peak_kib,
         append: None,
+        append_zstd: None,
         idle: None,
     };
     let mut text = machine();
     for workload in WORKLOADS {
-        if plan.only.as_ref().is_some_and(|only| !only.iter().any(|name| name == workload.name)) {
+        if !plan.has(workload.name) {
             continue;
         }
         let rows = measure(&mut bench, &workload, &plan, &replay);
@@ -55,8 +62,11 @@ fn main() {
     if plan.pairs > 0 {
         results.pairs = pairs(&mut bench, plan.pairs, &replay);
     }
-    if plan.only.is_none() {
+    if plan.has("append") {
         results.append = Some(bench.run(own("append"), &WORKLOADS[0]));
+        results.append_zstd = Some(bench.run(own("append"), &APPEND_ZSTD));
+    }
+    if plan.only.is_none() {
         results.idle = Some(bench.run(own("idle"), &Workload { records: 10, ..WORKLOADS[0] }));
     }
     let _ = fs::remove_file(&replay);
@@ -168,7 +178,7 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
         "{}, commit {}; {cores} × {}, Linux {}, shared with the broker (Kafka 4.3.1, one, on the same machine); \
-         acks=all, idempotent where the client can, no compression.\n",
+         acks=all, idempotent where the client can, default levels of compression.\n",
         said("date", &["-u", "+%Y-%m-%d"]),
         said("git", &["rev-parse", "--short", "HEAD"]),
         cpu.trim_start_matches([' ', '\t', ':']),

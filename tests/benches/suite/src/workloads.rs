@@ -14,6 +14,8 @@ pub(crate) struct Workload {
     pub(crate) linger_ms: u64,
     pub(crate) batch_bytes: usize,
     pub(crate) buffer_bytes: usize,
+    /// `compression.type`.
+    pub(crate) compression: &'static str,
     /// felice only: what is compared is felice with itself.
     pub(crate) own: bool,
 }
@@ -30,8 +32,13 @@ const BASE: Workload = Workload {
     linger_ms: 5,
     batch_bytes: 128 * 1024,
     buffer_bytes: 32 * 1024 * 1024,
+    compression: "none",
     own: false,
 };
+
+/// Four threads fill what one compresses.
+pub(crate) const APPEND_ZSTD: Workload =
+    Workload { name: "append-zstd", threads: 4, compression: "zstd", own: true, ..BASE };
 
 /// Small batches of many partitions, or of few.
 const SPREAD: Workload = Workload {
@@ -44,9 +51,25 @@ const SPREAD: Workload = Workload {
     ..BASE
 };
 
-pub(crate) const WORKLOADS: [Workload; 14] = [
+pub(crate) const WORKLOADS: [Workload; 16] = [
     Workload { name: "small", title: "100 B, fire and forget", ..BASE },
     Workload { name: "large", title: "1 KiB, fire and forget", size: 1_024, records: 500_000, ..BASE },
+    Workload {
+        name: "lz4",
+        title: "1 KiB, fire and forget, lz4",
+        compression: "lz4",
+        size: 1_024,
+        records: 500_000,
+        ..BASE
+    },
+    Workload {
+        name: "zstd",
+        title: "1 KiB, fire and forget, zstd",
+        compression: "zstd",
+        size: 1_024,
+        records: 500_000,
+        ..BASE
+    },
     Workload {
         name: "handle",
         title: "100 B, each handle waited for later",
@@ -120,7 +143,7 @@ pub(crate) const WORKLOADS: [Workload; 14] = [
 impl Workload {
     /// As options of a contender.
     pub(crate) fn options(&self, records: u64) -> Vec<String> {
-        let options: [(&str, String); 9] = [
+        let options: [(&str, String); 10] = [
             ("--mode", self.mode.into()),
             ("--size", self.size.to_string()),
             ("--records", records.to_string()),
@@ -130,6 +153,7 @@ impl Workload {
             ("--linger-ms", self.linger_ms.to_string()),
             ("--batch-bytes", self.batch_bytes.to_string()),
             ("--buffer-bytes", self.buffer_bytes.to_string()),
+            ("--compression", self.compression.into()),
         ];
         options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
     }
@@ -137,10 +161,11 @@ impl Workload {
     /// The settings that every row of a table shares.
     pub(crate) fn settings(&self) -> String {
         format!(
-            "{} records to {} partitions, {}; `batch.size` {} KiB, `linger.ms` {}, `buffer.memory` {} MiB",
+            "{} records to {} partitions, {}; `compression.type` {}, `batch.size` {} KiB, `linger.ms` {}, `buffer.memory` {} MiB",
             grouped(self.records),
             grouped(self.partitions.unsigned_abs().into()),
             if self.keys { "random keys of 8 bytes" } else { "no keys" },
+            self.compression,
             self.batch_bytes / 1_024,
             self.linger_ms,
             self.buffer_bytes / 1_024 / 1_024,

@@ -101,7 +101,7 @@ fn what_is_wrong_is_found_by_file_line_and_name() {
             r#", line 1: felice has no setting "key.serializer": records bring their own serializers here"#,
         ),
         ("group.id=g", r#", line 1: felice has no setting "group.id": it is a consumer's"#),
-        ("ssl.key.password=secret", r#", line 1: felice has no setting "ssl.key.password": "#),
+        ("ssl.keystore.password=secret", r#", line 1: felice has no setting "ssl.keystore.password": "#),
         ("a=\\\n  \\u12", ", line 1: a \\u must be followed by the four hexadecimal digits"),
         ("acks=1", ": bootstrap.servers is missing"),
     ] {

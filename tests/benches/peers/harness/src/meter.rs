@@ -28,6 +28,11 @@ impl Meter {
         self.latencies.push(latency.as_nanos().try_into().unwrap_or(u32::MAX));
     }
 
+    /// Those that a thread has measured by itself, in nanoseconds.
+    pub fn latencies(&mut self, latencies: &[u32]) {
+        self.latencies.extend_from_slice(latencies);
+    }
+
     /// To be called when every record has its outcome. Prints the report: counts, seconds, CPU in nanoseconds per
     /// record, voluntary context switches, memory in KiB, latencies in microseconds.
     pub fn finish(mut self, acknowledged: u64, failed: u64, options: &Options) {

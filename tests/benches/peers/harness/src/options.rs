@@ -64,6 +64,8 @@ pub struct Options {
     pub batch_bytes: usize,
     /// `buffer.memory`, or what comes nearest.
     pub buffer_bytes: usize,
+    /// `compression.type`: `none`, `lz4` or `zstd`, each with its default level.
+    pub compression: String,
 }
 
 impl Options {
@@ -82,6 +84,7 @@ impl Options {
             linger_ms: 5,
             batch_bytes: 128 * 1024,
             buffer_bytes: 32 * 1024 * 1024,
+            compression: "none".into(),
         };
         let mut arguments = env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -99,6 +102,7 @@ impl Options {
                 "--linger-ms" => options.linger_ms = number(&name, &value),
                 "--batch-bytes" => options.batch_bytes = number(&name, &value),
                 "--buffer-bytes" => options.buffer_bytes = number(&name, &value),
+                "--compression" => options.compression = value,
                 _ => panic!("there is no option {name}"),
             }
         }

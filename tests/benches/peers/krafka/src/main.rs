@@ -79,6 +79,15 @@ fn main() {
     meter.finish(acknowledged.load(Relaxed), failed.load(Relaxed), options);
 }
 
+fn compression(name: &str) -> Compression {
+    match name {
+        "none" => Compression::None,
+        "lz4" => Compression::Lz4,
+        "zstd" => Compression::Zstd,
+        _ => panic!("krafka has no {name}"),
+    }
+}
+
 impl Contender {
     async fn connect(options: Options) -> Self {
         let kafka = Kafka::builder(options.bootstrap.clone()).connect().await.expect("there is a broker");
@@ -87,7 +96,7 @@ impl Contender {
             .producer()
             .acks(Acks::All)
             .idempotent(true)
-            .compression(Compression::None)
+            .compression(compression(&options.compression))
             .linger(Duration::from_millis(options.linger_ms))
             .batch_size(options.batch_bytes)
             .buffer_memory(options.buffer_bytes);

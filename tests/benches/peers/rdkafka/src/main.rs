@@ -71,6 +71,7 @@ fn config(options: &Options) -> ClientConfig {
         .set("bootstrap.servers", &options.bootstrap)
         .set("acks", "all")
         .set("enable.idempotence", "true")
+        .set("compression.type", &options.compression)
         .set("linger.ms", options.linger_ms.to_string())
         .set("batch.size", options.batch_bytes.to_string())
         .set("queue.buffering.max.kbytes", (options.buffer_bytes / 1024).to_string())

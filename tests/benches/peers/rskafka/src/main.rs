@@ -52,6 +52,15 @@ fn main() {
     meter.finish(contender.acknowledged.load(Relaxed), contender.failed.load(Relaxed), options);
 }
 
+fn compression(name: &str) -> Compression {
+    match name {
+        "none" => Compression::NoCompression,
+        "lz4" => Compression::Lz4,
+        "zstd" => Compression::Zstd,
+        _ => panic!("rskafka has no {name}"),
+    }
+}
+
 impl Contender {
     async fn connect(options: Options) -> Self {
         let client = ClientBuilder::new(vec![options.bootstrap.clone()]).build().await;
@@ -63,7 +72,7 @@ impl Contender {
             let partition = Arc::new(partition.expect("the partition exists"));
             let producer = BatchProducerBuilder::new(Arc::clone(&partition))
                 .with_linger(Duration::from_millis(options.linger_ms))
-                .with_compression(Compression::NoCompression)
+                .with_compression(compression(&options.compression))
                 .build(RecordAggregator::new(options.batch_bytes));
             partitions.push(partition);
             producers.push(producer);
