@@ -8,7 +8,7 @@ use felice_core::error::{AuthenticationError, Cause, Disconnect, ErrorKind, Prot
 use felice_host::Builder;
 use felice_host::surface::{ProducerRecord, SecurityProtocol};
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata};
-use felice_tests::cluster::{ClusterConfig, MECHANISMS, SaslConfig, TcpCluster};
+use felice_tests::cluster::{ClusterConfig, SaslConfig, TcpCluster};
 use felice_tests::for_each_front_end;
 use felice_tests::hostile::{Evil, EvilBroker};
 
@@ -25,13 +25,7 @@ const USER: &str = "gateway-7";
 const PASSWORD: &str = "a password that is nobody's business";
 
 fn sasl() -> SaslConfig {
-    SaslConfig {
-        aws: std::collections::BTreeMap::new(),
-        mechanisms: MECHANISMS.to_vec(),
-        users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
-        token: String::new(),
-        session_lifetime_ms: 0,
-    }
+    SaslConfig { users: [(USER.to_owned(), PASSWORD.to_owned())].into(), ..SaslConfig::default() }
 }
 
 fn evil(evil: Evil) -> EvilBroker {

@@ -43,6 +43,19 @@ pub struct SaslConfig {
     pub session_lifetime_ms: i64,
 }
 
+impl Default for SaslConfig {
+    /// Every mechanism is offered, and nobody known.
+    fn default() -> Self {
+        Self {
+            mechanisms: MECHANISMS.to_vec(),
+            users: BTreeMap::new(),
+            token: String::new(),
+            aws: BTreeMap::new(),
+            session_lifetime_ms: 0,
+        }
+    }
+}
+
 /// What is known of who uses a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Session {

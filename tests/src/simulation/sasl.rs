@@ -5,7 +5,7 @@ use felice_core::sender::{SaslSlot, SaslTables};
 
 use super::dice::Dice;
 use super::storage::{SimStorage, table};
-use crate::cluster::{MECHANISMS, SaslConfig};
+use crate::cluster::SaslConfig;
 
 const USER: &str = "u=,";
 pub(crate) const PASSWORD: &str = "password";
@@ -71,11 +71,10 @@ impl SaslPlan {
 
     pub(crate) fn config(&self) -> SaslConfig {
         SaslConfig {
-            mechanisms: MECHANISMS.to_vec(),
-            aws: std::collections::BTreeMap::new(),
             users: [(USER.to_owned(), PASSWORD.to_owned())].into(),
             token: TOKEN.to_owned(),
             session_lifetime_ms: self.session_lifetime_ms,
+            ..SaslConfig::default()
         }
     }
 }
