@@ -10,6 +10,8 @@ pub use felice_core::record::{Header, ProducerRecord};
 #[cfg(feature = "json")]
 pub use felice_core::serializer::Json;
 pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
+#[cfg(feature = "spool")]
+pub use felice_core::spool::WhenFull;
 pub use felice_core::time::Timestamp;
 
 pub use crate::RecordMetadata;

@@ -29,6 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let scheme = if TLS { "https" } else { "http" };
         builder.sasl_oauth_bearer_oidc(&format!("{scheme}://id.example/token"), "gateway-7", "secret")
     };
+    #[cfg(feature = "spool")]
+    let builder = builder.spool_dir("/var/lib/gateway/spool");
     let producer = builder.build()?;
     producer.send(ProducerRecord::new("readings", "21.5"))?;
     producer.close(Duration::from_secs(5))?;
