@@ -234,7 +234,7 @@ impl Engine {
                 }
                 // Nobody keeps notes, and nobody has asked.
                 Event::Numbering(numbering) => {
-                    if let Some(spooling) = &self.spooling {
+                    if let Some(spooling) = &mut self.spooling {
                         spooling.note(numbering);
                     }
                 }
@@ -254,6 +254,9 @@ impl Engine {
                     }
                 }
             }
+        }
+        if let Some(spooling) = &mut self.spooling {
+            spooling.tell_numberings();
         }
         any
     }

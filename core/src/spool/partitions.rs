@@ -74,6 +74,11 @@ impl PartitionSlot {
         parked: false,
     };
 
+    /// What is done, also where reading has not passed it again since that was confirmed.
+    pub(super) fn known_done(&self) -> u64 {
+        self.cut.filter(|_| self.is_confirmed).map_or(self.done, |cut| cut.max(self.done))
+    }
+
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.
     pub(super) fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {

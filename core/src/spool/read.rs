@@ -265,14 +265,19 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
     }
 
-    /// The leader does not know what one has said that it has: what stands before the cut is sent again after all.
-    pub(super) fn deny_cut(&mut self, partition: u32) {
+    /// A numbering begins. Behind the cut: all before it has its outcome. With the frame that was to confirm it: the leader does
+    /// not know what one has said that it has, and what stands before the cut is sent again after all.
+    pub(super) fn settle_cut(&mut self, partition: u32, base: u64) {
         let slot = self.partitions.get_mut(partition);
-        if slot.cut.is_some() && !slot.is_confirmed {
-            slot.cut = None;
-            slot.read = slot.done;
-            self.go_back();
+        match slot.cut {
+            Some(cut) if base >= cut => slot.is_confirmed = true,
+            Some(_) if !slot.is_confirmed => {
+                slot.cut = None;
+                slot.read = slot.done;
+            }
+            _ => return,
         }
+        self.go_back();
     }
 
     /// Reads the frame that [`poll_next`](Self::poll_next) has told of, into blocks of the pool.

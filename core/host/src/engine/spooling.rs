@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use felice_core::batch::Batch;
 use felice_core::error::{ErrorCode, ErrorKind, Failure, Persisted};
-use felice_core::event::{Completed, ProducerState, TopicView};
+use felice_core::event::{Completed, Numbering, ProducerState, TopicView};
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
 use felice_core::spool::{Frame, SpoolPartition};
@@ -48,6 +48,8 @@ pub(super) struct Spooling {
     /// Partitions that the sender has no room for.
     stuck: Vec<TopicPartition>,
     questions: Vec<Question>,
+    /// Numberings that begin: told to the thread behind the ends of what was before them.
+    numberings: Vec<Numbering>,
     /// Whoever waits for records that are on the medium, by frame.
     entries: BTreeMap<u64, Entry>,
     /// What flushes wait for: frames that are not durable yet, and those that never will be before they are acknowledged.
@@ -115,6 +117,7 @@ impl Spooling {
             ready: VecDeque::new(),
             stuck: Vec::new(),
             questions: Vec::new(),
+            numberings: Vec::new(),
             entries: BTreeMap::new(),
             epochs: BTreeMap::new(),
             late: BTreeMap::new(),
@@ -152,10 +155,25 @@ impl Spooling {
         }
     }
 
-    pub(super) fn note(&self, numbering: felice_core::event::Numbering) {
-        let Some(in_hand) = self.in_hand(numbering.first) else { return };
-        let Frame { partition, sequence, skip, .. } = in_hand.frame;
-        self.link.push(Job::Note { partition, base: sequence + u64::from(skip), numbering });
+    pub(super) fn note(&mut self, numbering: Numbering) {
+        self.numberings.push(numbering);
+    }
+
+    /// Tells the thread of numberings before which everything has come back.
+    pub(super) fn tell_numberings(&mut self) {
+        let mut numberings = std::mem::take(&mut self.numberings);
+        numberings.retain(|&numbering| {
+            let Some(in_hand) = self.in_hand(numbering.first) else { return false };
+            let Frame { partition, sequence, skip, .. } = in_hand.frame;
+            let before =
+                |other: &InHand| other.frame.partition == partition && other.frame.sequence < sequence;
+            let waits = self.hands.iter().flatten().any(before);
+            if !waits {
+                self.link.push(Job::Note { partition, base: sequence + u64::from(skip), numbering });
+            }
+            waits
+        });
+        self.numberings = numberings;
     }
 
     pub(super) fn answer(&mut self, partition: TopicPartition, state: ProducerState) {

@@ -147,6 +147,21 @@ fn an_answer_cuts_off_what_is_stored_but_for_the_last_frame_which_is_sent_once_m
     }
 }
 
+/// The next numbering may be noted before reading has passed what was confirmed.
+#[test]
+fn what_was_confirmed_is_done_in_the_next_life() {
+    let mut spool = next_life(&mut sent());
+    append(&mut spool, 1);
+    let frames = read_all(&mut spool, last(5));
+    assert_eq!(frames.len(), 2);
+    spool.done(&frames[0]);
+    spool.note(frames[1].partition, PRODUCER.0, PRODUCER.1 + 1, frames[1].sequence);
+    spool.checkpoint().unwrap();
+    let frames = read_all(&mut next_life(&mut spool), ProducerState::Unknown);
+    let sequences: Vec<_> = frames.iter().map(|frame| frame.sequence).collect();
+    assert_eq!(sequences, [9]);
+}
+
 /// Another broker leads by the time of the last frame, and has none of it: a numbering begins.
 #[test]
 fn a_log_that_was_lost_after_the_answer_is_sent_again() {

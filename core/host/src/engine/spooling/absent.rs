@@ -48,7 +48,11 @@ impl Spooling {
         match *self {}
     }
 
-    pub(super) fn note(&self, _: Numbering) {
+    pub(super) fn note(&mut self, _: Numbering) {
+        match *self {}
+    }
+
+    pub(super) fn tell_numberings(&mut self) {
         match *self {}
     }
 
