@@ -239,11 +239,6 @@ fn kills_on_the_simulated_cluster<F: FrontEnd>() {
     survive_kills(&target, F::NAME, 6, |_| {});
 }
 
-fn kills_on_real_kafka<F: FrontEnd>() {
-    require_kafka!();
-    survive_kills(&Target::real(), F::NAME, 5, |_| {});
-}
-
 for_each_front_end! {
     a_cluster_delivers
     real_kafka_delivers
@@ -254,5 +249,4 @@ for_each_front_end! {
     a_full_spool_refuses_and_recovers
     what_may_pass_is_tried_again_and_what_may_not_fails
     kills_on_the_simulated_cluster
-    kills_on_real_kafka
 }
