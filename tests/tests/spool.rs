@@ -201,7 +201,7 @@ fn what_may_pass_is_tried_again_and_what_may_not_fails<F: FrontEnd>() {
 }
 
 /// Killed again and again while it sends: each record that was said to be durable is in the log, once, in order.
-fn survive_kills(target: &Target, front_end: &str, kills: usize, mut trouble: impl FnMut(usize)) {
+fn survive_kills(target: &Target, front_end: &str, kills: usize) {
     let (topic, directory) = (format!("killed-{front_end}"), Directory::new());
     target.create_topic(&topic, PARTITIONS);
     let run = |name: &str, records: &str| {
@@ -218,7 +218,6 @@ fn survive_kills(target: &Target, front_end: &str, kills: usize, mut trouble: im
         for _ in 0..1 + 7 * kill % 40 {
             last = lines.next().expect("it goes on").expect("text").parse().expect("a number");
         }
-        trouble(kill);
         child.kill().expect("it runs");
         child.wait().expect("it was killed");
         for line in lines.map_while(Result::ok) {
@@ -236,7 +235,12 @@ fn survive_kills(target: &Target, front_end: &str, kills: usize, mut trouble: im
 
 fn kills_on_the_simulated_cluster<F: FrontEnd>() {
     let target = Target::simulated();
-    survive_kills(&target, F::NAME, 6, |_| {});
+    survive_kills(&target, F::NAME, 6);
+}
+
+fn kills_on_real_kafka<F: FrontEnd>() {
+    require_kafka!();
+    survive_kills(&Target::real(), F::NAME, 5);
 }
 
 for_each_front_end! {
@@ -249,4 +253,5 @@ for_each_front_end! {
     a_full_spool_refuses_and_recovers
     what_may_pass_is_tried_again_and_what_may_not_fails
     kills_on_the_simulated_cluster
+    kills_on_real_kafka
 }

@@ -200,7 +200,7 @@ fn encode(partition: &PartitionSlot) -> [u8; PARTITION_BYTES as usize] {
         &partition.key.topic.0.to_le_bytes(),
         &stamp.producer_epoch.to_le_bytes(),
         &partition.next.to_le_bytes(),
-        &partition.known_done().to_le_bytes(),
+        &partition.done.to_le_bytes(),
         &partition.last_frame.to_le_bytes(),
         &stamp.producer_id.to_le_bytes(),
         &stamp.base.to_le_bytes(),

@@ -42,8 +42,6 @@ pub struct PartitionSlot {
     /// All before it is in the leader's log, as that said. It is done when the frame that ends there, or goes beyond, is
     /// acknowledged: a log that is not replicated yet may go with its leader.
     pub(super) cut: Option<u64>,
-    /// That frame is acknowledged: what stands before it is done, as soon as reading has passed it.
-    pub(super) is_confirmed: bool,
     pub(super) last_frame: u64,
     pub(super) question: Question,
     /// Nothing of it is read for now.
@@ -68,16 +66,10 @@ impl PartitionSlot {
         former: 0,
         stamp: None,
         cut: None,
-        is_confirmed: false,
         last_frame: 0,
         question: Question::Open,
         parked: false,
     };
-
-    /// What is done, also where reading has not passed it again since that was confirmed.
-    pub(super) fn known_done(&self) -> u64 {
-        self.cut.filter(|_| self.is_confirmed).map_or(self.done, |cut| cut.max(self.done))
-    }
 
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.

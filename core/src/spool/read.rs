@@ -1,6 +1,6 @@
 //! Reading: which frame is next, its records into blocks, and what became of them.
 
-use super::format::{FrameHead, HEAD_BYTES};
+use super::format::{FrameHead, HEAD_BYTES, patiently};
 use super::partitions::Question;
 use super::recovery::Scan;
 use super::segments::Place;
@@ -197,10 +197,11 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// What to do with a frame at the cursor.
     fn judge(&mut self, partition: u32, head: &FrameHead, place: Place) -> Verdict {
-        if let Some(verdict) = self.judge_cut(partition, head, place) {
-            return verdict;
-        }
         let slot = self.partitions.get(partition);
+        // What stands before the cut waits until that is confirmed.
+        if slot.cut.is_some_and(|cut| head.end() < cut && head.end() > slot.done) {
+            return Verdict::Later;
+        }
         if head.end() <= slot.read {
             return Verdict::Pass;
         }
@@ -227,57 +228,52 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         Verdict::Take
     }
 
-    /// What stands before the frame that is to confirm a leader's answer waits for that.
-    fn judge_cut(&mut self, partition: u32, head: &FrameHead, place: Place) -> Option<Verdict> {
-        let slot = self.partitions.get_mut(partition);
-        let cut = slot.cut?;
-        if head.end() <= slot.done {
-            return Some(Verdict::Pass);
-        }
-        if head.end() < cut {
-            if !slot.is_confirmed {
-                return Some(Verdict::Later);
-            }
-            self.counts.found_stored += head.end() - slot.done.max(head.sequence);
-            slot.done = head.end();
-            slot.read = slot.read.max(head.end());
-            self.segments.finish_frame(place.segment);
-            return Some(Verdict::Pass);
-        }
-        if slot.is_confirmed {
-            slot.cut = None;
-            self.advance_done(partition);
-        }
-        None
-    }
-
-    /// The frame that ends at the cut is acknowledged, or can never be: what stands before it is done.
+    /// The frame that ends at the cut, or goes beyond, is acknowledged, or can never be: what stands before it is done.
     fn confirm_cut(&mut self, partition: u32, from: u64, end: u64) {
         let slot = self.partitions.get_mut(partition);
-        if slot.cut.is_none_or(|cut| end < cut) {
-            return;
-        }
-        if from <= slot.done {
-            slot.cut = None;
-        } else {
-            slot.is_confirmed = true;
-            self.go_back();
+        let Some(cut) = slot.cut.filter(|cut| *cut <= end) else { return };
+        let before = slot.done;
+        (slot.cut, slot.done) = (None, cut.max(before));
+        self.counts.found_stored += from.saturating_sub(before);
+        self.finish_unread(partition, before, from);
+    }
+
+    /// Frames that were passed over, and will not be read any more: from one record of the partition to another. One that
+    /// cannot be found keeps its segment for this life.
+    fn finish_unread(&mut self, partition: u32, from: u64, to: u64) {
+        let mut number = 0;
+        while let Some(place) = self.segments.begin_of(number) {
+            number = place.number + 1;
+            let (Some(head), used) =
+                (self.segments.head(place.segment), self.segments.get(place.segment).used)
+            else {
+                continue;
+            };
+            let mut scan = Scan::new(Area::Segment(place.segment), head, HEAD_BYTES, used);
+            while let Ok(Some((_, frame))) = patiently(|| scan.next(&mut self.medium)) {
+                if frame.sequence >= to && self.is_of(partition, &scan, &frame) {
+                    return;
+                }
+                if frame.end() > from && self.is_of(partition, &scan, &frame) {
+                    self.segments.finish_frame(place.segment);
+                }
+            }
         }
     }
 
-    /// A numbering begins. Behind the cut: all before it has its outcome. With the frame that was to confirm it: the leader does
-    /// not know what one has said that it has, and what stands before the cut is sent again after all.
-    pub(super) fn settle_cut(&mut self, partition: u32, base: u64) {
+    fn is_of(&self, partition: u32, scan: &Scan, frame: &FrameHead) -> bool {
+        let key = self.partitions.get(partition).key;
+        key.partition == frame.partition && self.partitions.topic(key.topic) == scan.topic()
+    }
+
+    /// A numbering begins although the cut is not confirmed: the leader does not know what one has said that it has. What stands
+    /// before the cut is sent again after all.
+    pub(super) fn deny_cut(&mut self, partition: u32) {
         let slot = self.partitions.get_mut(partition);
-        match slot.cut {
-            Some(cut) if base >= cut => slot.is_confirmed = true,
-            Some(_) if !slot.is_confirmed => {
-                slot.cut = None;
-                slot.read = slot.done;
-            }
-            _ => return,
+        if slot.cut.take().is_some() {
+            slot.read = slot.done;
+            self.go_back();
         }
-        self.go_back();
     }
 
     /// Reads the frame that [`poll_next`](Self::poll_next) has told of, into blocks of the pool.

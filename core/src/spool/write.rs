@@ -229,7 +229,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let slot = self.partitions.get_mut(partition.0);
         slot.stamp = Some(Stamp { producer_id, producer_epoch, base, life });
         self.changed = true;
-        self.settle_cut(partition.0, base);
+        self.deny_cut(partition.0);
     }
 
     /// How many partitions a topic has, for lives that begin without a cluster.

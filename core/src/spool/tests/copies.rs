@@ -162,6 +162,27 @@ fn what_was_confirmed_is_done_in_the_next_life() {
     assert_eq!(sequences, [9]);
 }
 
+/// The leader has the first two of three frames: the third is sent under the next numbers, and all of them are done before
+/// the next numbering is noted.
+#[test]
+fn what_was_acknowledged_behind_the_cut_is_done_in_the_next_life() {
+    let mut life = sent();
+    append(&mut life, 3);
+    let mut spool = next_life(&mut life);
+    append(&mut spool, 1);
+    let frames = read_all(&mut spool, last(5));
+    let sequences: Vec<_> = frames.iter().map(|frame| frame.sequence).collect();
+    assert_eq!(sequences, [6, 9, 12]);
+    spool.done(&frames[0]);
+    spool.done(&frames[1]);
+    spool.note(frames[2].partition, PRODUCER.0, PRODUCER.1 + 1, frames[2].sequence);
+    spool.checkpoint().unwrap();
+    assert_eq!(spool.frames(), 1);
+    let frames = read_all(&mut next_life(&mut spool), ProducerState::Unknown);
+    let sequences: Vec<_> = frames.iter().map(|frame| frame.sequence).collect();
+    assert_eq!(sequences, [12]);
+}
+
 /// Another broker leads by the time of the last frame, and has none of it: a numbering begins.
 #[test]
 fn a_log_that_was_lost_after_the_answer_is_sent_again() {
