@@ -15,7 +15,9 @@
 //! refuse to start for what it finds, and never name a frame durable that a loss of power could take.
 
 mod checkpoint;
+mod doubt;
 mod format;
+mod hands;
 mod medium;
 mod partitions;
 mod read;
@@ -28,15 +30,16 @@ mod write;
 use crate::memory::Storage;
 pub use checkpoint::checkpoint_bytes;
 pub use format::{SpoolId, TOPIC_BYTES};
+pub use hands::FrameSlot;
 pub use medium::{Area, Medium, MediumError};
 pub use partitions::{PartitionSlot, Stamp, TopicName};
-pub use read::{Frame, FrameSlot, Next, TakeError};
+pub use read::{Frame, Next, TakeError};
 pub use recovery::{OpenError, Recovered};
 pub use segments::SegmentSlot;
 pub use write::{AppendError, NewFrame};
 
+use hands::Hands;
 use partitions::Partitions;
-use read::Hands;
 use segments::{Place, Segments};
 
 /// A partition that has frames in the spool: an index, good for this spool and this life only.

@@ -26,6 +26,19 @@ pub struct Stamp {
     pub life: u32,
 }
 
+/// Records of a partition, from one to before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+impl Span {
+    pub(super) const fn contains(self, record: u64) -> bool {
+        self.from <= record && record < self.to
+    }
+}
+
 /// A partition with frames in the spool. All counts are of its records, since the spool was made.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionSlot {
@@ -42,6 +55,8 @@ pub struct PartitionSlot {
     /// All before it is in the leader's log, as that said. It is done when the frame that ends there, or goes beyond, is
     /// acknowledged: a log that is not replicated yet may go with its leader.
     pub(super) cut: Option<u64>,
+    /// Frames that are done without having been read: their segments do not know it yet.
+    pub(super) spared: Span,
     pub(super) last_frame: u64,
     pub(super) question: Question,
     /// Nothing of it is read for now.
@@ -66,6 +81,7 @@ impl PartitionSlot {
         former: 0,
         stamp: None,
         cut: None,
+        spared: Span { from: 0, to: 0 },
         last_frame: 0,
         question: Question::Open,
         parked: false,
@@ -141,6 +157,11 @@ impl<S: Storage> Partitions<S> {
     pub(super) fn find(&self, key: TopicPartition) -> Option<u32> {
         let slot = self.index.find(key, |slot| self.get(slot).key);
         (slot != NONE).then_some(slot)
+    }
+
+    /// The partition of a frame.
+    pub(super) fn find_named(&self, topic: &str, partition: i32) -> Option<u32> {
+        self.find(TopicPartition { topic: self.find_topic(topic)?, partition })
     }
 
     /// The partition's slot, taken now if it has none. One whose last frame is before `oldest` makes room: none of its

@@ -1,33 +1,15 @@
 //! Reading: which frame is next, its records into blocks, and what became of them.
 
-use super::format::{FrameHead, HEAD_BYTES, patiently};
+use super::doubt::SEQUENCES;
+use super::format::FrameHead;
+use super::hands::FrameSlot;
 use super::partitions::Question;
 use super::recovery::Scan;
 use super::segments::Place;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition};
-use crate::event::{Numbers, ProducerState};
-use crate::id::TopicPartition;
+use crate::event::Numbers;
 use crate::memory::{Chain, OpenChain, Pool, Storage};
 use crate::time::Timestamp;
-
-/// Sequences wrap behind this one.
-const SEQUENCES: u64 = 1 << 31;
-
-/// A frame that was read, and is with the sender.
-#[derive(Clone, Copy, Debug)]
-pub struct FrameSlot {
-    used: bool,
-    partition: u32,
-    from: u64,
-    place: Option<Place>,
-    /// It is done, and a frame before it is not.
-    done: bool,
-}
-
-impl FrameSlot {
-    /// A slot without a frame.
-    pub const EMPTY: Self = Self { used: false, partition: 0, from: 0, place: None, done: false };
-}
 
 /// What is to be read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,41 +69,9 @@ pub enum TakeError {
 /// The frame at the cursor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
-    place: Place,
+    pub(super) place: Place,
     head: FrameHead,
     partition: u32,
-}
-
-/// The frames that are with the sender.
-pub(super) struct Hands<S: Storage>(S::Table<FrameSlot>);
-
-impl<S: Storage> Hands<S> {
-    pub(super) fn new(mut slots: S::Table<FrameSlot>) -> Self {
-        slots.as_mut().fill(FrameSlot::EMPTY);
-        Self(slots)
-    }
-
-    fn find(&mut self, partition: u32, from: u64) -> Option<&mut FrameSlot> {
-        self.0.as_mut().iter_mut().find(|slot| slot.used && slot.partition == partition && slot.from == from)
-    }
-
-    fn free(&self) -> Option<u16> {
-        self.0.as_ref().iter().position(|slot| !slot.used).and_then(|slot| u16::try_from(slot).ok())
-    }
-
-    /// What is done, and before this record, need not be kept in mind.
-    fn forget(&mut self, partition: u32, before: u64) {
-        for slot in self.0.as_mut().iter_mut().filter(|slot| slot.partition == partition) {
-            slot.used &= !(slot.done && slot.from < before);
-        }
-    }
-
-    /// The first record of the partition that is with the sender.
-    fn first(&self, partition: u32) -> Option<u64> {
-        let held =
-            self.0.as_ref().iter().filter(|slot| slot.used && slot.partition == partition && !slot.done);
-        held.map(|slot| slot.from).min()
-    }
 }
 
 impl<S: Storage, M: Medium> Spool<S, M> {
@@ -138,17 +88,13 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             let used = self.segments.get(place.segment).used;
             let Some(segment) = self.segments.head(place.segment) else { return Ok(Next::Nothing) };
             let mut scan = Scan::new(Area::Segment(place.segment), segment, place.offset, used);
-            let Some(topic_and_head) = scan.next(&mut self.medium)? else {
+            let Some((offset, head)) = scan.next(&mut self.medium)? else {
                 self.cursor = Some(Place { offset: used, ..place });
                 continue;
             };
-            let (offset, head) = topic_and_head;
             let place = Place { offset, ..place };
-            let topic = self.partitions.find_topic(scan.topic());
-            let key = topic.map(|topic| TopicPartition { topic, partition: head.partition });
-            let partition = key.and_then(|key| self.partitions.find(key));
             let behind = Some(Place { offset: offset + head.bytes(), ..place });
-            let Some(partition) = partition else {
+            let Some(partition) = self.partitions.find_named(scan.topic(), head.partition) else {
                 self.cursor = behind;
                 continue;
             };
@@ -164,7 +110,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 Verdict::Pass => self.cursor = behind,
                 Verdict::Later => {
                     self.cursor = behind;
-                    self.rewind = Some(self.rewind.map_or(place, |before| before.min(place)));
+                    self.pass_over(place);
                 }
                 Verdict::Ask(producer_id) => {
                     return Ok(Next::Ask { partition: SpoolPartition(partition), producer_id });
@@ -197,7 +143,12 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// What to do with a frame at the cursor.
     fn judge(&mut self, partition: u32, head: &FrameHead, place: Place) -> Verdict {
-        let slot = self.partitions.get(partition);
+        let slot = self.partitions.get_mut(partition);
+        if slot.spared.contains(head.sequence) {
+            slot.spared.from = head.end();
+            self.segments.finish_frame(place.segment);
+            return Verdict::Pass;
+        }
         // What stands before the cut waits until that is confirmed.
         if slot.cut.is_some_and(|cut| head.end() < cut && head.end() > slot.done) {
             return Verdict::Later;
@@ -226,54 +177,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return Verdict::Pass;
         }
         Verdict::Take
-    }
-
-    /// The frame that ends at the cut, or goes beyond, is acknowledged, or can never be: what stands before it is done.
-    fn confirm_cut(&mut self, partition: u32, from: u64, end: u64) {
-        let slot = self.partitions.get_mut(partition);
-        let Some(cut) = slot.cut.filter(|cut| *cut <= end) else { return };
-        let before = slot.done;
-        (slot.cut, slot.done) = (None, cut.max(before));
-        self.counts.found_stored += from.saturating_sub(before);
-        self.finish_unread(partition, before, from);
-    }
-
-    /// Frames that were passed over, and will not be read any more: from one record of the partition to another. One that
-    /// cannot be found keeps its segment for this life.
-    fn finish_unread(&mut self, partition: u32, from: u64, to: u64) {
-        let mut number = 0;
-        while let Some(place) = self.segments.begin_of(number) {
-            number = place.number + 1;
-            let (Some(head), used) =
-                (self.segments.head(place.segment), self.segments.get(place.segment).used)
-            else {
-                continue;
-            };
-            let mut scan = Scan::new(Area::Segment(place.segment), head, HEAD_BYTES, used);
-            while let Ok(Some((_, frame))) = patiently(|| scan.next(&mut self.medium)) {
-                if frame.sequence >= to && self.is_of(partition, &scan, &frame) {
-                    return;
-                }
-                if frame.end() > from && self.is_of(partition, &scan, &frame) {
-                    self.segments.finish_frame(place.segment);
-                }
-            }
-        }
-    }
-
-    fn is_of(&self, partition: u32, scan: &Scan, frame: &FrameHead) -> bool {
-        let key = self.partitions.get(partition).key;
-        key.partition == frame.partition && self.partitions.topic(key.topic) == scan.topic()
-    }
-
-    /// A numbering begins although the cut is not confirmed: the leader does not know what one has said that it has. What stands
-    /// before the cut is sent again after all.
-    pub(super) fn deny_cut(&mut self, partition: u32) {
-        let slot = self.partitions.get_mut(partition);
-        if slot.cut.take().is_some() {
-            slot.read = slot.done;
-            self.go_back();
-        }
     }
 
     /// Reads the frame that [`poll_next`](Self::poll_next) has told of, into blocks of the pool.
@@ -323,8 +226,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             }),
             hand,
         };
-        self.hands.0.as_mut()[usize::from(hand)] =
-            FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false };
+        self.hands.put(
+            hand,
+            FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
+        );
         self.segments.get_mut(place.segment).in_hand += 1;
         Ok((frame, chain.seal()))
     }
@@ -384,7 +289,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// Every record of the frame has its outcome.
     pub fn done(&mut self, frame: &Frame) {
-        let Some(slot) = self.hands.0.as_mut().get_mut(usize::from(frame.hand)) else { return };
+        let Some(slot) = self.hands.get_mut(frame.hand) else { return };
         let (partition, Some(place)) = (slot.partition, slot.place.filter(|_| slot.used && !slot.done))
         else {
             return;
@@ -398,7 +303,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// The frame is to be sent again, but for its first `stored` records: it is read once more.
     pub fn put_back(&mut self, frame: &Frame, stored: u32) {
-        let Some(slot) = self.hands.0.as_mut().get_mut(usize::from(frame.hand)) else { return };
+        let Some(slot) = self.hands.get_mut(frame.hand) else { return };
         let (partition, Some(place)) = (slot.partition, slot.place.filter(|_| slot.used && !slot.done))
         else {
             return;
@@ -412,7 +317,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             slot.done = slot.done.max(from + u64::from(stored));
         }
         slot.read = slot.read.min(from);
-        self.rewind = Some(self.rewind.map_or(place, |before| before.min(place)));
+        self.pass_over(place);
         self.go_back();
     }
 
@@ -431,36 +336,13 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
     }
 
-    /// What [`Next::Ask`] asked for: a partition's leader has a former life's records up to there, or knows nothing. That is no
-    /// acknowledgement, since the log may not be replicated yet. So the last frame that it has is sent once more, under its
-    /// numbers, and what stands before it is done with that one. Where the leader has records that are not here any more,
-    /// it has to do as it is: their numbers are not known.
-    pub fn answer(&mut self, partition: SpoolPartition, answer: ProducerState) {
-        let slot = self.partitions.get_mut(partition.0);
-        slot.question = Question::Answered;
-        if let (Some(stamp), ProducerState::Active { producer_epoch, last_sequence }) = (slot.stamp, answer)
-            && producer_epoch == stamp.producer_epoch
-            && last_sequence >= 0
-        {
-            // Sequences wrap: it is the end that is next to what was known, within half a turn.
-            let before = slot.done;
-            let known = before.saturating_sub(stamp.base) % SEQUENCES;
-            let end = (u64::from(last_sequence.cast_unsigned()) + 1) % SEQUENCES;
-            let ahead = (end + SEQUENCES - known) % SEQUENCES;
-            let end = if ahead < SEQUENCES / 2 { before.max(stamp.base) + ahead } else { before };
-            if end > slot.former {
-                self.counts.found_stored += slot.former - before;
-                slot.done = slot.former;
-            } else if end > before {
-                slot.cut = Some(end);
-            }
-            self.changed = true;
-        }
-        self.go_back();
+    /// A frame is left for later.
+    fn pass_over(&mut self, place: Place) {
+        self.rewind = Some(self.rewind.map_or(place, |before| before.min(place)));
     }
 
-    /// Reads on from the first frame that was passed over.
-    fn go_back(&mut self) {
+    /// Reads on from the first frame that was passed over. What can be read only now stands before what follows it.
+    pub(super) fn go_back(&mut self) {
         let Some(place) = self.rewind.take() else { return };
         let found = self.found.take().map(|found| found.place);
         let at = found.or(self.cursor).map_or(place, |cursor| cursor.min(place));
@@ -469,7 +351,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// All before the first record that is with the sender, or is not read, is done. What is done behind that is kept in
     /// mind: it is passed over should one before it be read again.
-    fn advance_done(&mut self, partition: u32) {
+    pub(super) fn advance_done(&mut self, partition: u32) {
         let first = self.hands.first(partition);
         let slot = self.partitions.get_mut(partition);
         if slot.cut.is_some() {
@@ -478,29 +360,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         slot.done = first.map_or(slot.read, |first| first.min(slot.read)).max(slot.done);
         self.hands.forget(partition, slot.done);
         self.changed = true;
-    }
-
-    /// Drops a segment of which nothing is with the sender: all frames in it that are not done.
-    pub(super) fn drop_segment(&mut self, segment: u16) -> Result<(), MediumError> {
-        let (Some(head), used) = (self.segments.head(segment), self.segments.get(segment).used) else {
-            return Ok(());
-        };
-        let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, used);
-        while let Some((_, frame)) = scan.next(&mut self.medium)? {
-            let topic = self.partitions.find_topic(scan.topic());
-            let key = topic.map(|topic| TopicPartition { topic, partition: frame.partition });
-            let Some(partition) = key.and_then(|key| self.partitions.find(key)) else { continue };
-            let slot = self.partitions.get_mut(partition);
-            if frame.end() > slot.read {
-                self.counts.dropped += frame.end() - slot.done.max(frame.sequence);
-                slot.read = frame.end();
-                self.advance_done(partition);
-            }
-        }
-        self.found = self.found.filter(|found| found.place.segment != segment);
-        self.segments.get_mut(segment).live = 0;
-        self.segments.finish(segment);
-        Ok(())
     }
 }
 

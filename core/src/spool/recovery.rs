@@ -5,8 +5,9 @@ use core::fmt;
 
 use super::checkpoint::{Head, checkpoint_bytes};
 use super::format::{ALIGNMENT, FrameHead, HEAD_BYTES, Reader, SegmentHead, is_valid, patiently};
+use super::hands::Hands;
 use super::partitions::Partitions;
-use super::read::Hands;
+
 use super::segments::Segments;
 use super::{
     Area, Counts, Medium, MediumError, SEGMENT_BYTES_MIN, Spool, SpoolConfig, SpoolTables, TOPIC_BYTES,
@@ -94,21 +95,20 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             sync_failed: None,
         };
         let mut recovered = Recovered::default();
-        let oldest = spool.recover_checkpoint(area_bytes, &mut recovered);
-        spool.recover_segments(oldest, &mut recovered);
+        let checkpoint = spool.recover_checkpoint(area_bytes, &mut recovered);
+        spool.recover_segments(checkpoint, &mut recovered);
         spool.life += 1;
         recovered.write_error = spool.checkpoint().err();
         Ok((spool, recovered))
     }
 
-    /// The first segment that is wanted.
-    fn recover_checkpoint(&mut self, area_bytes: u32, recovered: &mut Recovered) -> u64 {
+    fn recover_checkpoint(&mut self, area_bytes: u32, recovered: &mut Recovered) -> Option<Head> {
         let read = |medium: &mut M, slot| Head::read(medium, slot, area_bytes).map(|head| (slot, head));
         let found = [read(&mut self.medium, 0), read(&mut self.medium, 1)];
         let newest = found.into_iter().flatten().max_by_key(|(_, head)| head.generation);
         let Some((slot, head)) = newest else {
             recovered.without_checkpoint = true;
-            return 0;
+            return None;
         };
         recovered.existed = true;
         recovered.copied = head.machine != self.config.machine;
@@ -125,13 +125,13 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if self.restore(slot, &head, !recovered.copied).is_none() {
             recovered.beyond_tables += 1;
         }
-        head.oldest_number
+        Some(head)
     }
 
-    fn recover_segments(&mut self, oldest: u64, recovered: &mut Recovered) {
-        self.recover_heads(oldest, recovered);
-        if !recovered.without_checkpoint {
-            self.rescue_heads(oldest);
+    fn recover_segments(&mut self, checkpoint: Option<Head>, recovered: &mut Recovered) {
+        self.recover_heads(checkpoint.map_or(0, |head| head.oldest_number), recovered);
+        if let Some(head) = checkpoint {
+            self.rescue_heads(&head);
         }
         let mut number = 0;
         let mut last = None;
@@ -181,14 +181,15 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     }
 
     /// A segment whose own head is damaged is known by its frames: its number is one of those that are missing.
-    fn rescue_heads(&mut self, oldest: u64) {
+    fn rescue_heads(&mut self, checkpoint: &Head) {
         let newest = self.segments.next_number + u64::from(self.segments.len());
         for segment in 0..self.segments.len() {
             if !self.segments.is_unknown(segment) {
                 continue;
             }
-            let missing = (oldest..newest).filter(|&number| !self.segments.has_number(number));
-            let head = |number| SegmentHead { spool: self.id, number, first_frame: 0, life: 0 };
+            let missing =
+                (checkpoint.oldest_number..newest).filter(|&number| !self.segments.has_number(number));
+            let head = |number| SegmentHead { spool: checkpoint.id, number, first_frame: 0, life: 0 };
             let found = missing.map(head).find_map(|head| {
                 let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, self.config.segment_bytes);
                 let frame = scan.at(&mut self.medium).ok().flatten()?;
@@ -273,9 +274,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let used = core::mem::replace(&mut self.segments.get_mut(segment).used, offset);
         let mut scan = Scan::new(Area::Segment(segment), head, offset, used);
         while let Ok(Some((_, frame))) = patiently(|| scan.next(&mut self.medium)) {
-            let topic = self.partitions.find_topic(scan.topic());
-            let key = topic.map(|topic| TopicPartition { topic, partition: frame.partition });
-            let Some(slot) = key.and_then(|key| self.partitions.find(key)) else { continue };
+            let Some(slot) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
             let slot = self.partitions.get_mut(slot);
             slot.next = slot.next.min(frame.sequence.max(slot.done));
             if frame.end() > slot.done {

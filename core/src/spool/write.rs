@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::format::{FrameHead, HEAD_BYTES, SegmentHead, Writer, frame_bytes};
 use super::partitions::Stamp;
+use super::recovery::Scan;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition, WhenFull};
 use crate::id::TopicPartition;
 use crate::memory::Storage;
@@ -194,6 +195,28 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let segment = self.segments.droppable().ok_or(AppendError::Full)?;
         self.drop_segment(segment)?;
         Ok(self.checkpoint()?)
+    }
+
+    /// Drops a segment of which nothing is with the sender: all frames in it that are not done.
+    fn drop_segment(&mut self, segment: u16) -> Result<(), MediumError> {
+        let (Some(head), used) = (self.segments.head(segment), self.segments.get(segment).used) else {
+            return Ok(());
+        };
+        let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, used);
+        while let Some((_, frame)) = scan.next(&mut self.medium)? {
+            let Some(partition) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
+            let slot = self.partitions.get_mut(partition);
+            if frame.end() > slot.read {
+                self.counts.dropped += frame.end() - slot.done.max(frame.sequence);
+                slot.read = frame.end();
+                self.confirm_cut(partition, frame.sequence, frame.end());
+                self.advance_done(partition);
+            }
+        }
+        self.found = self.found.filter(|found| found.place.segment != segment);
+        self.segments.get_mut(segment).live = 0;
+        self.segments.finish(segment);
+        Ok(())
     }
 
     /// Makes everything that was written so far last: the number of the first frame that is not durable.

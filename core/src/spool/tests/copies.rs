@@ -177,10 +177,28 @@ fn what_was_acknowledged_behind_the_cut_is_done_in_the_next_life() {
     spool.done(&frames[1]);
     spool.note(frames[2].partition, PRODUCER.0, PRODUCER.1 + 1, frames[2].sequence);
     spool.checkpoint().unwrap();
+    assert!(read_all(&mut spool, ProducerState::Unknown).is_empty());
     assert_eq!(spool.frames(), 1);
     let frames = read_all(&mut next_life(&mut spool), ProducerState::Unknown);
     let sequences: Vec<_> = frames.iter().map(|frame| frame.sequence).collect();
     assert_eq!(sequences, [12]);
+}
+
+/// The frame that is to confirm the answer fails in a way that may pass, and one behind it does not.
+#[test]
+fn only_the_frame_at_the_cut_confirms_it() {
+    let mut life = sent();
+    append(&mut life, 3);
+    let mut spool = next_life(&mut life);
+    let frames = read_all(&mut spool, last(5));
+    spool.put_back(&frames[0], 0);
+    spool.done(&frames[1]);
+    let again = read_all(&mut spool, last(5));
+    assert_eq!((again.len(), again[0].sequence), (1, 6));
+    assert_eq!((spool.frames(), spool.counts().found_stored), (2, 0));
+    spool.done(&again[0]);
+    assert!(read_all(&mut spool, last(5)).is_empty());
+    assert!(spool.is_empty());
 }
 
 /// Another broker leads by the time of the last frame, and has none of it: a numbering begins.

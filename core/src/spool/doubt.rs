@@ -1,0 +1,64 @@
+//! What a former life may have sent: how far a leader has it, and when that is sure.
+//!
+//! A leader's answer is no acknowledgement. So it cuts the frames in doubt in two: the last one that the leader has is sent once
+//! more, under its numbers, and what stands before it is done when that one is acknowledged.
+
+use super::partitions::{Question, Span};
+use super::{Medium, Spool, SpoolPartition};
+use crate::event::ProducerState;
+use crate::memory::Storage;
+
+/// Sequences wrap behind this one.
+pub(super) const SEQUENCES: u64 = 1 << 31;
+
+impl<S: Storage, M: Medium> Spool<S, M> {
+    /// What [`Next::Ask`] asked for: a partition's leader has a former life's records up to there, or knows nothing. That is no
+    /// acknowledgement, since the log may not be replicated yet. So the last frame that it has is sent once more, under its
+    /// numbers, and what stands before it is done with that one. Where the leader has records that are not here any more,
+    /// it has to do as it is: their numbers are not known.
+    pub fn answer(&mut self, partition: SpoolPartition, answer: ProducerState) {
+        let slot = self.partitions.get_mut(partition.0);
+        slot.question = Question::Answered;
+        if let (Some(stamp), ProducerState::Active { producer_epoch, last_sequence }) = (slot.stamp, answer)
+            && producer_epoch == stamp.producer_epoch
+            && last_sequence >= 0
+        {
+            // Sequences wrap: it is the end that is next to what was known, within half a turn.
+            let before = slot.done;
+            let known = before.saturating_sub(stamp.base) % SEQUENCES;
+            let end = (u64::from(last_sequence.cast_unsigned()) + 1) % SEQUENCES;
+            let ahead = (end + SEQUENCES - known) % SEQUENCES;
+            let end = if ahead < SEQUENCES / 2 { before.max(stamp.base) + ahead } else { before };
+            if end > slot.former {
+                self.counts.found_stored += slot.former - before;
+                slot.done = slot.former;
+            } else if end > before {
+                slot.cut = Some(end);
+            }
+            self.changed = true;
+        }
+        self.go_back();
+    }
+
+    /// A frame is acknowledged, or can never be. If it is the one with the cut in it, or at its end, what stands before is done.
+    pub(super) fn confirm_cut(&mut self, partition: u32, from: u64, end: u64) {
+        let slot = self.partitions.get_mut(partition);
+        let Some(cut) = slot.cut.filter(|cut| from < *cut && *cut <= end) else { return };
+        let before = slot.done;
+        (slot.cut, slot.done) = (None, cut.max(before));
+        // They are finished when reading passes them again.
+        slot.spared = Span { from: before, to: from };
+        self.counts.found_stored += from.saturating_sub(before);
+        self.go_back();
+    }
+
+    /// A numbering begins although the cut is not confirmed: the leader does not know what one has said that it has. What stands
+    /// before the cut is sent again after all.
+    pub(super) fn deny_cut(&mut self, partition: u32) {
+        let slot = self.partitions.get_mut(partition);
+        if slot.cut.take().is_some() {
+            slot.read = slot.done;
+            self.go_back();
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The frames that are with the sender, in a table as long as what it may hold at a time.
+
+use super::segments::Place;
+use crate::memory::Storage;
+
+/// A frame that was read, and is with the sender.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameSlot {
+    pub(super) used: bool,
+    pub(super) partition: u32,
+    pub(super) from: u64,
+    pub(super) place: Option<Place>,
+    /// It is done, and a frame before it is not.
+    pub(super) done: bool,
+}
+
+impl FrameSlot {
+    /// A slot without a frame.
+    pub const EMPTY: Self = Self { used: false, partition: 0, from: 0, place: None, done: false };
+}
+
+/// The frames that are with the sender.
+pub(super) struct Hands<S: Storage>(S::Table<FrameSlot>);
+
+impl<S: Storage> Hands<S> {
+    pub(super) fn new(mut slots: S::Table<FrameSlot>) -> Self {
+        slots.as_mut().fill(FrameSlot::EMPTY);
+        Self(slots)
+    }
+
+    pub(super) fn get_mut(&mut self, hand: u16) -> Option<&mut FrameSlot> {
+        self.0.as_mut().get_mut(usize::from(hand))
+    }
+
+    pub(super) fn put(&mut self, hand: u16, slot: FrameSlot) {
+        self.0.as_mut()[usize::from(hand)] = slot;
+    }
+
+    pub(super) fn find(&mut self, partition: u32, from: u64) -> Option<&mut FrameSlot> {
+        self.0.as_mut().iter_mut().find(|slot| slot.used && slot.partition == partition && slot.from == from)
+    }
+
+    pub(super) fn free(&self) -> Option<u16> {
+        self.0.as_ref().iter().position(|slot| !slot.used).and_then(|slot| u16::try_from(slot).ok())
+    }
+
+    /// What is done, and before this record, need not be kept in mind.
+    pub(super) fn forget(&mut self, partition: u32, before: u64) {
+        for slot in self.0.as_mut().iter_mut().filter(|slot| slot.partition == partition) {
+            slot.used &= !(slot.done && slot.from < before);
+        }
+    }
+
+    /// The first record of the partition that is with the sender.
+    pub(super) fn first(&self, partition: u32) -> Option<u64> {
+        let held =
+            self.0.as_ref().iter().filter(|slot| slot.used && slot.partition == partition && !slot.done);
+        held.map(|slot| slot.from).min()
+    }
+}
