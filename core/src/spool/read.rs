@@ -311,9 +311,12 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let from = slot.from;
         slot.used = false;
         self.segments.get_mut(place.segment).in_hand -= 1;
+        if stored > 0 {
+            self.confirm_cut(partition, from, from + u64::from(stored));
+        }
         let first = self.hands.first(partition).is_none_or(|first| first > from);
         let slot = self.partitions.get_mut(partition);
-        if first && from <= slot.read {
+        if first && from <= slot.read && slot.cut.is_none() {
             slot.done = slot.done.max(from + u64::from(stored));
         }
         slot.read = slot.read.min(from);
