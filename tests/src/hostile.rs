@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use felice_core::record::ProducerRecord;
+
+use crate::behaviour::{FrontEnd, Handle};
 use crate::cluster::{Cluster, ClusterConfig, Release, Reply, SaslConfig, Session, SupportedVersions};
 use crate::protocol::frame::FrameBuffer;
 use crate::protocol::sasl::SaslAuthenticateResponse;
@@ -291,4 +294,26 @@ impl Random {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed ^ (mixed >> 27)
     }
+}
+
+/// Sends records that the other broker takes, one after the other, for as long as those for this one have to be delivered, and
+/// 20 at least. How many of them were stored.
+///
+/// # Panics
+///
+/// Where more than a machine that is busy would explain were slow: slower than half of a request's time.
+pub fn others_go_on<F: FrontEnd>(producer: &F, partition: i32, delivery: Duration, request: Duration) -> i64 {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let begun = Instant::now();
+    let (mut slow, mut count) = (0, 0);
+    while begun.elapsed() < delivery || count <= 20 {
+        let sent = Instant::now();
+        let record = ProducerRecord::new("t", "value").partition(partition);
+        let stored = producer.send(&record).expect("there is room").get_timeout(PATIENCE).is_ok();
+        slow += i64::from(!stored || sent.elapsed() > request / 2);
+        count += 1;
+    }
+    // A busy machine holds up a thread now and then. Who waits for the other broker waits again and again.
+    assert!(slow <= 2, "of {count} records {slow} were slow");
+    count - slow
 }

@@ -7,25 +7,20 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
 use felice_core::batch::Batch;
 use felice_core::compression::Compression;
-use felice_core::error::{Disconnect, ErrorKind, ProtocolError};
-use felice_core::event::{Completed, Event};
-use felice_core::id::{BatchId, ConnectionId, TopicId, TopicPartition};
-use felice_core::memory::Chain;
+use felice_core::error::{Disconnect, ProtocolError};
+use felice_core::event::Event;
+use felice_core::id::{ConnectionId, TopicId, TopicPartition};
 use felice_core::sasl::Token;
 use felice_core::sender::{Address, Sender};
 use felice_core::time::{Instant, earliest};
 use felice_core::transmit::Transmit;
 
-use crate::callback::{self, Call};
-use crate::cell::Outcome;
 use crate::delivery::{Entry, Table};
-use crate::dispatcher::{Done, Job};
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock};
 use crate::tls::Tls;
@@ -34,6 +29,7 @@ use crate::warning::Warning;
 
 mod carry;
 mod end;
+mod outcome;
 #[cfg_attr(not(feature = "spool"), path = "engine/spooling/absent.rs")]
 mod spooling;
 mod start;
@@ -275,45 +271,6 @@ impl Engine {
         }
     }
 
-    /// A batch's memory goes back to the accumulator.
-    fn give_back(&mut self, batch: BatchId, partition: TopicPartition, blocks: Chain<HeapBlock>) {
-        let entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
-        self.out = self.out.saturating_sub(1);
-        let routed = entry.routed;
-        let done = Done { batch, partition, blocks, entry };
-        if routed {
-            // Behind its callbacks.
-            self.shared.dispatcher.push(&self.shared, Job::Done(done));
-        } else {
-            self.carry.push_back(Carry::Done(done));
-        }
-    }
-
-    /// Tells the user on the callbacks' thread, if there is somebody to tell.
-    fn warn(&self, warning: Warning) {
-        if self.shared.callbacks.warning.is_some() {
-            self.shared.dispatcher.push(&self.shared, Job::Warning(warning));
-        }
-    }
-
-    /// Some records of a batch have their outcome.
-    fn complete(&mut self, completed: &Completed) {
-        let Completed { batch, partition, first, count, result } = *completed;
-        if let Err(failure) = result {
-            self.shared.failed.fetch_add(count.into(), Ordering::Relaxed);
-            if let (ErrorKind::Authentication(_), Some(failures)) =
-                (failure.kind, &self.shared.callbacks.failures)
-            {
-                failures.set_words(self.sender.authentication_words());
-            }
-        }
-        let outcome = Outcome { partition: partition.partition, first, count, result };
-        let Some(topic) = self.topics.get(usize::from(partition.topic.0)) else { return };
-        if let Some(entry) = self.flying.get_mut(batch.slot()) {
-            complete(&self.shared, topic, entry, outcome, &mut self.wakers);
-        }
-    }
-
     /// One holding of the lock. Whether there was too much for it.
     fn exchange(&mut self, now: Instant) -> bool {
         let shared = Arc::clone(&self.shared);
@@ -407,30 +364,6 @@ fn fly(flying: &mut [Entry], deliveries: &mut Table, batch: &Batch<HeapBlock>) {
     let slot = batch.id.slot();
     if let Some(place) = flying.get_mut(slot) {
         *place = deliveries.take(slot, batch.first + batch.count);
-    }
-}
-
-/// Tells the handles; what is left to tell goes to the callbacks' thread.
-fn complete(
-    shared: &Arc<Shared>,
-    topic: &Arc<str>,
-    entry: &mut Entry,
-    outcome: Outcome,
-    wakers: &mut Vec<Waker>,
-) {
-    let dropped = entry.complete(outcome, wakers);
-    if entry.registered.has_callbacks() {
-        entry.routed = true;
-        let call = Call { topic: Arc::clone(topic), outcome, registered: entry.observers(&outcome) };
-        shared.dispatcher.push(shared, Job::Call(call));
-    }
-    if dropped > 0
-        && let Err(failure) = outcome.result
-    {
-        entry.routed = true;
-        let failures = shared.callbacks.failures.as_deref();
-        let error = callback::error(topic, failures, outcome.partition, failure);
-        shared.dispatcher.push(shared, Job::Undelivered { error, records: dropped });
     }
 }
 

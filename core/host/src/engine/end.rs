@@ -9,8 +9,9 @@ use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::Chain;
 use felice_core::time::Instant;
 
+use super::Engine;
+use super::outcome::complete;
 use super::spooling::Spooling;
-use super::{Engine, complete};
 use crate::cell::Outcome;
 use crate::delivery::Entry;
 use crate::dispatcher::{Done, Job};

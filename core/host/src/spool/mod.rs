@@ -2,6 +2,7 @@
 //! a spool is, and every byte of it, is `felice_core::spool`.
 
 mod files;
+mod link;
 mod thread;
 
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ use crate::config::ConfigError;
 use crate::storage::{HeapBlock, table};
 use crate::warning::Warning;
 use files::{Files, LockError};
-pub(crate) use thread::{Job, Link, Loaded, Word, Writer};
+pub(crate) use link::{Job, Link, Loaded, Word};
+pub(crate) use thread::Writer;
 
 /// Batches that were read from the spool and are with the sender, at the most.
 pub(crate) const BATCHES: usize = 64;

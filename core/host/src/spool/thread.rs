@@ -2,20 +2,20 @@
 //! a socket, and calls nobody's code.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
 use felice_core::batch::Batch;
 use felice_core::error::ErrorKind;
-use felice_core::event::{Numbering, ProducerState};
+use felice_core::event::Numbering;
 use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::{Chain, Pool};
 use felice_core::spool::{AppendError, Frame, NewFrame, Next, Spool, SpoolPartition, TakeError};
 
 use super::files::Files;
+use super::link::{Job, Link, Loaded, Word};
 use crate::storage::{Heap, HeapBlock};
 use crate::warning::Warning;
 
@@ -27,116 +27,12 @@ const CHECKPOINT: Duration = Duration::from_secs(5);
 /// A frame that cannot be read is given up after so many tries.
 const READ_ATTEMPTS: u32 = 10;
 
-/// What the thread is to do.
-pub(crate) enum Job {
-    /// Write a batch.
-    Append { batch: Batch<HeapBlock>, topic: Arc<str> },
-    /// A frame's records have their outcome.
-    Done { frame: Frame, blocks: Chain<HeapBlock> },
-    /// A frame is to be sent again, but for its first records, after a while.
-    Again { frame: Frame, stored: u32, blocks: Chain<HeapBlock>, wait: bool },
-    /// A numbering begins.
-    Note { partition: SpoolPartition, base: u64, numbering: Numbering },
-    /// How far a broker has the records of a former life.
-    Answer { partition: SpoolPartition, answer: ProducerState },
-    /// How many partitions a topic has.
-    Topic { topic: Arc<str>, partitions: i32 },
-    /// Make everything last, and end.
-    Close,
-}
-
-/// What it has to say.
-pub(crate) enum Word {
-    /// A batch is written: its frame's number, and its memory.
-    Appended { batch: BatchId, partition: TopicPartition, number: u64, blocks: Chain<HeapBlock> },
-    /// A batch can never be written.
-    Refused { batch: BatchId, partition: TopicPartition, kind: ErrorKind, blocks: Chain<HeapBlock> },
-    /// All frames before this number are durable.
-    Durable(u64),
-    /// None of those that were written up to now will be called durable.
-    NeverDurable,
-    /// A frame, read.
-    Loaded(Loaded),
-    /// A broker is to be asked how far it has a former life's records.
-    Ask { partition: SpoolPartition, topic: Arc<str>, index: i32, producer_id: i64 },
-    /// A numbering is written down.
-    Noted(Numbering),
-    /// Something is not as it should be.
-    Warning(Warning),
-    /// No frame is left.
-    Drained,
-    /// It has ended, and everything lasts.
-    Closed,
-}
-
-/// A frame that was read, to be sent: its batch has no id yet, and no topic's.
-pub(crate) struct Loaded {
-    pub(crate) frame: Frame,
-    pub(crate) topic: Arc<str>,
-    pub(crate) batch: Batch<HeapBlock>,
-}
-
-/// The two queues between the driver and the thread.
-pub(crate) struct Link {
-    queues: Mutex<Queues>,
-    news: Condvar,
-    driver: Waker,
-}
-
-#[derive(Default)]
-struct Queues {
-    jobs: VecDeque<Job>,
-    words: VecDeque<Word>,
-}
-
-impl Link {
-    pub(crate) fn new(driver: Waker) -> Self {
-        Self { queues: Mutex::default(), news: Condvar::new(), driver }
-    }
-
-    pub(crate) fn push(&self, job: Job) {
-        self.lock().jobs.push_back(job);
-        self.news.notify_one();
-    }
-
-    /// Everything that it has said, into `words`.
-    pub(crate) fn take_words(&self, words: &mut VecDeque<Word>) {
-        words.append(&mut self.lock().words);
-    }
-
-    /// What is to be done; waits for it, until `due` at the longest.
-    fn take_jobs(&self, jobs: &mut VecDeque<Job>, due: Option<Instant>) {
-        let mut queues = self.lock();
-        while queues.jobs.is_empty() {
-            let Some(due) = due else {
-                queues = self.news.wait(queues).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = due.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            queues = self.news.wait_timeout(queues, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        jobs.append(&mut queues.jobs);
-    }
-
-    fn say(&self, words: &mut VecDeque<Word>) {
-        if !words.is_empty() {
-            self.lock().words.append(words);
-            self.driver.wake_by_ref();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The thread's own.
 pub(crate) struct Writer {
     spool: Spool<Heap, Files>,
     link: Arc<Link>,
+    /// The names of the topics of frames that were read.
+    names: Vec<Arc<str>>,
     /// Where frames are read into.
     pool: Pool<HeapBlock>,
     sync: Duration,
@@ -169,6 +65,7 @@ impl Writer {
         Self {
             spool,
             link,
+            names: Vec::new(),
             pool,
             sync,
             words: VecDeque::new(),
@@ -368,7 +265,12 @@ impl Writer {
 
     fn loaded(&mut self, mut frame: Frame, blocks: Chain<HeapBlock>) {
         let (topic, index) = self.spool.partition(frame.partition);
-        let (topic, id) = (topic.into(), BatchId::new(0, 0));
+        let known = self.names.iter().find(|name| ***name == *topic).map(Arc::clone);
+        let topic = known.unwrap_or_else(|| {
+            self.names.push(topic.into());
+            Arc::clone(&self.names[self.names.len() - 1])
+        });
+        let id = BatchId::new(0, 0);
         let partition = TopicPartition { topic: TopicId(0), partition: index };
         let (base, max) = (frame.base_timestamp, frame.max_timestamp);
         // The sender does not end it by its age.

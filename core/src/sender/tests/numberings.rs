@@ -232,15 +232,7 @@ fn closing_waits_for_no_note() {
 
 #[test]
 fn the_id_of_the_topic_is_known_before_a_numbering_begins() {
-    let mut rig = Rig::new(SenderConfig { notes_numberings: true, ..SenderConfig::default() });
-    rig.turn();
-    rig.connect();
-    let request = rig.request(0, 18);
-    rig.answer(0, &request, &answers::api_versions_up_to(7, 12));
-    let request = rig.request(0, 3);
-    rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
+    let mut rig = Rig::before_topic_id(SenderConfig { notes_numberings: true, ..SenderConfig::default() });
     assert!(rig.offer(0, 1));
     assert_eq!(told(&mut rig), []);
     let request = rig.request(0, 3);

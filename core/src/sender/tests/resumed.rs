@@ -255,15 +255,7 @@ fn a_numbering_of_this_life_behind_them_is_noted() {
 
 #[test]
 fn the_id_of_the_topic_is_known_before_anything_is_asked() {
-    let mut rig = Rig::new(SenderConfig::default());
-    rig.turn();
-    rig.connect();
-    let request = rig.request(0, 18);
-    rig.answer(0, &request, &answers::api_versions_up_to(7, 12));
-    let request = rig.request(0, 3);
-    rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
-    let request = rig.request(0, 22);
-    rig.answer(0, &request, &answers::producer_id(7, 0));
+    let mut rig = Rig::before_topic_id(SenderConfig::default());
     assert!(rig.resume(0, 2, under(10, true)));
     // The first id would say that the log may be another one than the one that was asked.
     let request = rig.request(0, 3);

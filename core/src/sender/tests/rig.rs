@@ -4,6 +4,7 @@
 //! wire room's tests.
 
 use super::super::{Sender, SenderTables};
+use super::answers;
 use crate::batch::append::{Place, append};
 use crate::batch::{Batch, Records};
 use crate::cluster::{BrokerSlot, TopicSlot};
@@ -115,10 +116,10 @@ impl Rig {
         rig.shake_hands(0);
         let leaders: Vec<i32> = vec![1; partitions as usize];
         let request = rig.request(0, 3);
-        rig.answer(0, &request, &super::answers::metadata(&[(1, "one", 9092)], &leaders));
+        rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &leaders));
         if config.idempotence {
             let request = rig.request(0, 22);
-            rig.answer(0, &request, &super::answers::producer_id(7, 0));
+            rig.answer(0, &request, &answers::producer_id(7, 0));
         }
         rig
     }
@@ -136,7 +137,7 @@ impl Rig {
 
     pub(super) fn shake_hands(&mut self, slot: u16) {
         let request = self.request(slot, 18);
-        self.answer(slot, &request, &super::answers::api_versions());
+        self.answer(slot, &request, &answers::api_versions());
     }
 
     /// The next connection that was asked for is made.
@@ -266,7 +267,7 @@ impl Rig {
     /// The batches of the next Produce request.
     pub(super) fn produced(&mut self, slot: u16) -> (Request, Vec<Sent>) {
         let request = self.request(slot, 0);
-        let sent = super::answers::parse_produce(&request.body);
+        let sent = answers::parse_produce(&request.body);
         (request, sent)
     }
 
@@ -281,6 +282,20 @@ impl Rig {
         self.sender.enqueue(self.now, batch);
         self.turn();
         true
+    }
+
+    /// Connected, with producer id 7 and a leader for the partition, by metadata that has no ids although the broker tells some.
+    pub(super) fn before_topic_id(config: SenderConfig) -> Self {
+        let mut rig = Self::new(config);
+        rig.turn();
+        rig.connect();
+        let request = rig.request(0, 18);
+        rig.answer(0, &request, &answers::api_versions_up_to(7, 12));
+        let request = rig.request(0, 3);
+        rig.answer(0, &request, &answers::metadata(&[(1, "one", 9092)], &[1]));
+        let request = rig.request(0, 22);
+        rig.answer(0, &request, &answers::producer_id(7, 0));
+        rig
     }
 
     /// Hands over a batch of a former life, as the driver does. False when it must wait.
