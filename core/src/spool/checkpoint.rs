@@ -1,7 +1,7 @@
 //! Checkpoints: two slots, written in turn, each with a generation. One that was torn is not valid, and the other one
 //! still is.
 
-use super::format::{HEAD_BYTES, Reader, SpoolId, VERSION, Writer};
+use super::format::{Get, HEAD_BYTES, Reader, SpoolId, VERSION, Writer, join};
 use super::partitions::{PartitionSlot, Stamp};
 use super::{Area, Counts, Medium, MediumError, Spool, TOPIC_BYTES};
 use crate::id::{TopicId, TopicPartition};
@@ -40,7 +40,7 @@ pub(super) struct Head {
 impl Head {
     fn encode(&self) -> [u8; HEAD as usize] {
         let Counts { dropped, damaged, found_stored, copies } = self.counts;
-        let fields: [&[u8]; 17] = [
+        let mut bytes: [u8; HEAD as usize] = join(&[
             &MAGIC,
             &VERSION.to_le_bytes(),
             &self.topics.to_le_bytes(),
@@ -58,13 +58,7 @@ impl Head {
             &self.life.to_le_bytes(),
             &self.body_bytes.to_le_bytes(),
             &self.body_crc.to_le_bytes(),
-        ];
-        let mut bytes = [0; HEAD as usize];
-        let mut at = 0;
-        for field in fields {
-            bytes[at..at + field.len()].copy_from_slice(field);
-            at += field.len();
-        }
+        ]);
         let crc = crc32fast::hash(&bytes[..HEAD_END]);
         bytes[HEAD_END..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -195,7 +189,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 fn encode(partition: &PartitionSlot) -> [u8; PARTITION_BYTES as usize] {
     let none = Stamp { producer_id: -1, producer_epoch: -1, base: 0, life: 0 };
     let stamp = partition.stamp.unwrap_or(none);
-    let fields: [&[u8]; 9] = [
+    join(&[
         &partition.key.partition.to_le_bytes(),
         &partition.key.topic.0.to_le_bytes(),
         &stamp.producer_epoch.to_le_bytes(),
@@ -205,34 +199,24 @@ fn encode(partition: &PartitionSlot) -> [u8; PARTITION_BYTES as usize] {
         &stamp.producer_id.to_le_bytes(),
         &stamp.base.to_le_bytes(),
         &stamp.life.to_le_bytes(),
-    ];
-    let mut bytes = [0; PARTITION_BYTES as usize];
-    let mut at = 0;
-    for field in fields {
-        bytes[at..at + field.len()].copy_from_slice(field);
-        at += field.len();
-    }
-    bytes
+    ])
 }
 
 fn decode(bytes: &[u8; PARTITION_BYTES as usize]) -> PartitionSlot {
-    let at = |at: usize| {
-        let mut field = [0; 8];
-        field.copy_from_slice(&bytes[at..at + 8]);
-        u64::from_le_bytes(field)
-    };
-    let first = at(0);
-    let (partition, topic, epoch) = (first as u32, (first >> 32) as u16, (first >> 48) as u16);
-    let (next, done, last_frame, producer_id, base) = (at(8), at(16), at(24), at(32), at(40));
-    let life = (at(44) >> 32) as u32;
-    let stamp = Stamp { producer_id: producer_id as i64, producer_epoch: epoch as i16, base, life };
+    let mut at = Get { bytes, at: 0 };
+    let (partition, topic) = (i32::from_le_bytes(at.get()), u16::from_le_bytes(at.get()));
+    let producer_epoch = i16::from_le_bytes(at.get());
+    let (next, done) = (u64::from_le_bytes(at.get()), u64::from_le_bytes(at.get()));
+    let last_frame = u64::from_le_bytes(at.get());
+    let (producer_id, base) = (i64::from_le_bytes(at.get()), u64::from_le_bytes(at.get()));
+    let stamp = Stamp { producer_id, producer_epoch, base, life: u32::from_le_bytes(at.get()) };
     PartitionSlot {
-        key: TopicPartition { topic: TopicId(topic), partition: partition as i32 },
+        key: TopicPartition { topic: TopicId(topic), partition },
         next: next.max(done),
         read: done,
         done,
         former: next.max(done),
-        stamp: (stamp.producer_id >= 0).then_some(stamp),
+        stamp: (producer_id >= 0).then_some(stamp),
         last_frame,
         ..PartitionSlot::EMPTY
     }

@@ -32,15 +32,15 @@ pub(super) struct SegmentHead {
 
 impl SegmentHead {
     pub(super) fn encode(&self) -> [u8; HEAD_BYTES as usize] {
-        let mut bytes = [0; HEAD_BYTES as usize];
-        let mut at = Put { bytes: &mut bytes, at: 0 };
-        at.put(&SEGMENT_MAGIC);
-        at.put(&VERSION.to_le_bytes());
-        at.put(&[0; 6]);
-        at.put(&self.spool);
-        at.put(&self.number.to_le_bytes());
-        at.put(&self.first_frame.to_le_bytes());
-        at.put(&self.life.to_le_bytes());
+        let mut bytes = join(&[
+            &SEGMENT_MAGIC,
+            &VERSION.to_le_bytes(),
+            &[0; 6],
+            &self.spool,
+            &self.number.to_le_bytes(),
+            &self.first_frame.to_le_bytes(),
+            &self.life.to_le_bytes(),
+        ]);
         let crc = crc32fast::hash(&bytes[..60]);
         bytes[60..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -90,19 +90,19 @@ impl FrameHead {
     }
 
     pub(super) fn encode(&self, topic: &str, segment: &SegmentHead) -> [u8; HEAD_BYTES as usize] {
-        let mut bytes = [0; HEAD_BYTES as usize];
-        let mut at = Put { bytes: &mut bytes, at: 0 };
-        at.put(&FRAME_MAGIC.to_le_bytes());
-        at.put(&[self.topic_bytes, 0, 0, 0]);
-        at.put(&self.payload_bytes.to_le_bytes());
-        at.put(&self.partition.to_le_bytes());
-        at.put(&self.number.to_le_bytes());
-        at.put(&self.sequence.to_le_bytes());
-        at.put(&self.records.to_le_bytes());
-        at.put(&self.life.to_le_bytes());
-        at.put(&self.base_timestamp.to_le_bytes());
-        at.put(&self.max_timestamp.to_le_bytes());
-        at.put(&self.payload_crc.to_le_bytes());
+        let mut bytes = join(&[
+            &FRAME_MAGIC.to_le_bytes(),
+            &[self.topic_bytes, 0, 0, 0],
+            &self.payload_bytes.to_le_bytes(),
+            &self.partition.to_le_bytes(),
+            &self.number.to_le_bytes(),
+            &self.sequence.to_le_bytes(),
+            &self.records.to_le_bytes(),
+            &self.life.to_le_bytes(),
+            &self.base_timestamp.to_le_bytes(),
+            &self.max_timestamp.to_le_bytes(),
+            &self.payload_crc.to_le_bytes(),
+        ]);
         let crc = salted(segment, &bytes[..60], topic.as_bytes());
         bytes[60..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -150,27 +150,25 @@ fn salted(segment: &SegmentHead, head: &[u8], topic: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Writes fields, one behind the other.
-struct Put<'b> {
-    bytes: &'b mut [u8],
-    at: usize,
-}
-
-impl Put<'_> {
-    fn put(&mut self, field: &[u8]) {
-        self.bytes[self.at..self.at + field.len()].copy_from_slice(field);
-        self.at += field.len();
+/// Fields, one behind the other, and zeros behind them.
+pub(super) fn join<const N: usize>(fields: &[&[u8]]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut at = 0;
+    for field in fields {
+        bytes[at..at + field.len()].copy_from_slice(field);
+        at += field.len();
     }
+    bytes
 }
 
 /// Reads fields, one behind the other.
-struct Get<'b> {
-    bytes: &'b [u8],
-    at: usize,
+pub(super) struct Get<'b> {
+    pub(super) bytes: &'b [u8],
+    pub(super) at: usize,
 }
 
 impl Get<'_> {
-    fn get<const N: usize>(&mut self) -> [u8; N] {
+    pub(super) fn get<const N: usize>(&mut self) -> [u8; N] {
         let mut field = [0; N];
         field.copy_from_slice(&self.bytes[self.at..self.at + N]);
         self.at += N;

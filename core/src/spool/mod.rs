@@ -166,7 +166,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     }
 
     /// The medium.
-    pub const fn medium(&mut self) -> &mut M {
+    #[cfg(test)]
+    pub(crate) const fn medium(&mut self) -> &mut M {
         &mut self.medium
     }
 }

@@ -63,12 +63,6 @@ impl fmt::Display for AppendError {
 impl core::error::Error for AppendError {}
 
 impl<S: Storage, M: Medium> Spool<S, M> {
-    /// The largest payload of a topic's frame.
-    #[must_use]
-    pub const fn payload_bytes_max(segment_bytes: u32, topic: &str) -> u32 {
-        segment_bytes.saturating_sub(2 * HEAD_BYTES + topic.len() as u32 + 8)
-    }
-
     /// Writes a batch: its encoded records, piece by piece. The number of its frame is below what
     /// [`sync`](Self::sync) gives once it is durable.
     ///

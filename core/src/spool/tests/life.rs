@@ -82,3 +82,56 @@ fn many_lives_at_random_lose_and_repeat_nothing() {
         assert_eq!(model.damaged, 0);
     }
 }
+
+/// As `FORMAT.md` says: whoever has written a spool can read it with another version.
+#[test]
+fn every_byte_is_where_the_page_says() {
+    let (mut spool, _) = open_with(Ram::new(SEGMENTS, SEGMENT_BYTES), CONFIG);
+    let frame = NewFrame {
+        topic: "topic",
+        partition: 3,
+        records: 2,
+        base_timestamp: Timestamp::from_millis(5),
+        max_timestamp: Timestamp::from_millis(6),
+    };
+    spool.append(&frame, [&b"records"[..]].into_iter()).unwrap();
+    let mut bytes = [0; 144];
+    spool.medium().read(Area::Segment(0), 0, &mut bytes).unwrap();
+    let mut expected = b"FLSPSEG\n\x01\0".to_vec();
+    expected.extend([0; 6]);
+    expected.extend([7; 16]);
+    expected.extend([0_u64, 0].map(u64::to_le_bytes).concat());
+    expected.extend([1, 0, 0, 0]);
+    expected.extend([0; 8]);
+    expected.extend(crc32fast::hash(&expected).to_le_bytes());
+    let mut head = b"RFLF\x05\0\0\0\x07\0\0\0\x03\0\0\0".to_vec();
+    head.extend([0_u64, 0].map(u64::to_le_bytes).concat());
+    head.extend([2, 0, 0, 0, 1, 0, 0, 0]);
+    head.extend([5_u64, 6].map(u64::to_le_bytes).concat());
+    head.extend(crc32fast::hash(b"records").to_le_bytes());
+    let salted = [&[7; 16][..], &[0; 8], &head, b"topic"].concat();
+    expected.extend(&head);
+    expected.extend(crc32fast::hash(&salted).to_le_bytes());
+    expected.extend(b"topicrecords\0\0\0\0");
+    assert_eq!(bytes[..], expected);
+
+    spool.note(SpoolPartition(0), 4000, 3, 0);
+    spool.checkpoint().unwrap();
+    let mut bytes = [0; 190];
+    spool.medium().read(Area::Checkpoint(0), 0, &mut bytes).unwrap();
+    let body = [
+        &b"\x05topic\0\0\0\0\x03\0\0\0\0\0\x03\0"[..],
+        &[2_u64, 0, 0, 4000, 0].map(u64::to_le_bytes).concat(),
+        &[1, 0, 0, 0],
+    ]
+    .concat();
+    let mut expected = b"FLSPCKP\n\x01\0\x01\0\x01\0\0\0".to_vec();
+    expected.extend([7; 16]);
+    // Generation, machine, oldest and next segment, next frame, four counts.
+    expected.extend([2_u64, 1, 0, 1, 1, 0, 0, 0, 0].map(u64::to_le_bytes).concat());
+    expected.extend([1, 62_u32, crc32fast::hash(&body)].map(u32::to_le_bytes).concat());
+    expected.extend([0; 8]);
+    expected.extend(crc32fast::hash(&expected).to_le_bytes());
+    expected.extend(body);
+    assert_eq!(bytes[..], expected);
+}
