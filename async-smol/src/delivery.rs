@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use felice_host::{ProduceError, RecordMetadata};
 
 /// The handle of an accepted record: a future of its outcome, the record's [`RecordMetadata`] or a [`ProduceError`].
-/// `delivery.timeout.ms` after acceptance the outcome is there.
+/// `delivery.timeout.ms` after acceptance the outcome is there; with a spool it takes as long as it takes.
 ///
 /// Dropping it, before or while it is awaited, is fire-and-forget: the record is sent all the same. `on_undelivered` of
 /// the builder hears of a record that failed after, or before, its handle was dropped unobserved.

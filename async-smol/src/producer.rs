@@ -191,7 +191,8 @@ impl Producer {
     }
 
     /// Sends what is held without waiting for its linger, and waits until every record that was accepted before has its
-    /// outcome and its callback has run: `delivery.timeout.ms` at most, beyond slow callbacks.
+    /// outcome and its callback has run: `delivery.timeout.ms` at most, beyond slow callbacks. With a spool it waits until
+    /// every record is durable there, or has its outcome.
     ///
     /// Dropping the future ends the waiting only: what was made to leave leaves.
     ///

@@ -17,7 +17,7 @@ use crate::parker;
 pub struct Delivery(pub(crate) felice_host::Delivery);
 
 impl Delivery {
-    /// Waits for the outcome: `delivery.timeout.ms` after acceptance it is there.
+    /// Waits for the outcome: `delivery.timeout.ms` after acceptance it is there; with a spool it takes as long as it takes.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use felice_host::surface::{ErrorCode as Code, ErrorKind, Header, ProducerRecord, Warning};
@@ -84,6 +85,34 @@ fn what_was_accepted_without_a_cluster_is_sent_by_the_next_life<F: FrontEnd>() {
     let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
     producer.close(PATIENCE).expect("nothing failed");
     assert_eq!(check(&target.read("offline"), &BTreeMap::from([("run".to_owned(), 5000)])), 5000);
+}
+
+/// A record may be with the sender when it becomes durable, and stay there for as long as no broker answers.
+fn what_is_in_flight_is_durable_all_the_same<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("frozen", 1);
+    let producer = builder::<F>(&target.bootstrap(), &directory).spool_sync(Duration::from_millis(300));
+    let producer = producer.build().expect("the settings fit");
+    let send = || producer.send(&ProducerRecord::new("frozen", "x")).expect("there is room");
+    send().get().expect("it is stored");
+    let freeze = |frozen| {
+        target.cluster().with(|cluster| {
+            let brokers: Vec<i32> = cluster.brokers().iter().map(Broker::id).collect();
+            brokers.iter().for_each(|broker| cluster.set_frozen(*broker, frozen));
+        });
+    };
+    freeze(true);
+    let (mut handle, (told, durable)) = (send(), std::sync::mpsc::channel());
+    let waiting = thread::spawn(move || {
+        let spooled = handle.spooled();
+        let _ = told.send(spooled);
+        handle
+    });
+    let spooled = durable.recv_timeout(Duration::from_secs(20));
+    freeze(false);
+    assert!(matches!(spooled, Ok(Ok(()))), "{spooled:?}");
+    waiting.join().expect("it does not panic").get().expect("it is stored");
+    producer.close(PATIENCE).expect("nothing failed");
 }
 
 /// What the last life knew of a topic is enough to choose partitions.
@@ -247,6 +276,7 @@ for_each_front_end! {
     a_cluster_delivers
     real_kafka_delivers
     what_was_accepted_without_a_cluster_is_sent_by_the_next_life
+    what_is_in_flight_is_durable_all_the_same
     without_a_cluster_records_have_their_partitions
     a_directory_is_used_by_one_producer
     without_a_directory_there_is_memory

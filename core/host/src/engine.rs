@@ -228,7 +228,6 @@ impl Engine {
                         self.warn(Warning::CompressionRefused { topic, compression });
                     }
                 }
-                // Nobody keeps notes, and nobody has asked.
                 Event::Numbering(numbering) => {
                     if let Some(spooling) = &mut self.spooling {
                         spooling.note(numbering);

@@ -42,10 +42,18 @@ impl Engine {
             Word::Refused { batch, partition, kind, blocks } => self.refused(batch, partition, kind, blocks),
             Word::Durable(end) => {
                 while let Some(first) = spooling.epochs.first_entry().filter(|first| *first.key() < end) {
-                    if let Some(entry) = spooling.entries.get(first.key()) {
+                    let (number, epoch) = first.remove_entry();
+                    // Whoever waits for it is with it, where it is with the sender.
+                    let in_hand = |hand: &Option<InHand>| {
+                        hand.as_ref().is_some_and(|in_hand| in_hand.frame.number == number)
+                    };
+                    let entry = spooling.entries.get(&number).or_else(|| {
+                        self.flying.get(spooling.base + spooling.hands.iter().position(in_hand)?)
+                    });
+                    if let Some(entry) = entry {
                         entry.spooled(&mut self.wakers);
                     }
-                    self.carry.push_back(Carry::Leave(first.remove()));
+                    self.carry.push_back(Carry::Leave(epoch));
                 }
             }
             Word::NeverDurable => spooling.late.append(&mut spooling.epochs),
