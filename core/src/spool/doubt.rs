@@ -12,9 +12,9 @@ use crate::memory::Storage;
 pub(super) const SEQUENCES: u64 = 1 << 31;
 
 impl<S: Storage, M: Medium> Spool<S, M> {
-    /// What [`Next::Ask`](super::Next::Ask) asked for: a partition's leader has a former life's records up to there, or knows nothing. That is no
-    /// acknowledgement, since the log may not be replicated yet. So the last frame that it has is sent once more, under its
-    /// numbers, and what stands before it is done with that one. Where the leader has records that are not here any more,
+    /// What [`Next::Ask`](super::Next::Ask) asked for: a partition's leader has a former life's records up to there, or knows
+    /// nothing. That is no acknowledgement, since the log may not be replicated yet. So the last frame that it has is sent
+    /// once more, under its numbers, and what stands before it is done with that one. Where the leader has records that are not here any more,
     /// it has to do as it is: their numbers are not known.
     pub fn answer(&mut self, partition: SpoolPartition, answer: ProducerState) {
         let slot = self.partitions.get_mut(partition.0);
