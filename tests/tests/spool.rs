@@ -91,8 +91,10 @@ fn what_was_accepted_without_a_cluster_is_sent_by_the_next_life<F: FrontEnd>() {
 fn what_is_in_flight_is_durable_all_the_same<F: FrontEnd>() {
     let (target, directory) = (Target::simulated(), Directory::new());
     target.create_topic("frozen", 1);
-    let producer = builder::<F>(&target.bootstrap(), &directory).spool_sync(Duration::from_millis(300));
-    let producer = producer.build().expect("the settings fit");
+    let builder = builder::<F>(&target.bootstrap(), &directory).spool_sync(Duration::from_millis(300));
+    // What was under way when the brokers stood still is sent once more.
+    let builder = builder.request_timeout(Duration::from_secs(2));
+    let producer = builder.build().expect("the settings fit");
     let send = || producer.send(&ProducerRecord::new("frozen", "x")).expect("there is room");
     send().get().expect("it is stored");
     let freeze = |frozen| {
@@ -229,6 +231,34 @@ fn what_may_pass_is_tried_again_and_what_may_not_fails<F: FrontEnd>() {
     assert_eq!(target.read("refused").len(), 2);
 }
 
+/// One of several under way is refused for a while: the others begin another numbering, and wait for nothing that stands behind
+/// them.
+fn what_is_put_back_holds_nothing_up<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("held", 1);
+    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    let send = |number: i32| {
+        let value = number.to_string();
+        producer.send(&ProducerRecord::new("held", &*value)).expect("there is room")
+    };
+    send(0).get().expect("it is stored");
+    for round in 0..5 {
+        let fault = Fault::error(ApiKey::PRODUCE, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        target.cluster().with(|cluster| cluster.inject(fault));
+        let handles: Vec<_> = (1..=200).map(|number| send(200 * round + number)).collect();
+        for mut handle in handles {
+            handle.get_timeout(Duration::from_secs(30)).expect("it is stored");
+        }
+    }
+    producer.close(PATIENCE).expect("nothing failed");
+    let mut stored: Vec<i32> = Vec::new();
+    for record in target.read("held") {
+        stored.push(String::from_utf8(record.value.expect("a value")).unwrap().parse().unwrap());
+    }
+    stored.sort_unstable();
+    assert_eq!(stored, (0..=1000).collect::<Vec<_>>());
+}
+
 /// Killed again and again while it sends: each record that was said to be durable is in the log, once, in order.
 fn survive_kills(target: &Target, front_end: &str, kills: usize) {
     let (topic, directory) = (format!("killed-{front_end}"), Directory::new());
@@ -282,6 +312,7 @@ for_each_front_end! {
     without_a_directory_there_is_memory
     a_full_spool_refuses_and_recovers
     what_may_pass_is_tried_again_and_what_may_not_fails
+    what_is_put_back_holds_nothing_up
     kills_on_the_simulated_cluster
     kills_on_real_kafka
 }

@@ -26,7 +26,7 @@ pub struct Stamp {
     pub life: u32,
 }
 
-/// Records of a partition, from one to before another.
+/// Frames of a partition: those that end behind one record, and not behind another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: u64,
@@ -34,8 +34,8 @@ pub(super) struct Span {
 }
 
 impl Span {
-    pub(super) const fn contains(self, record: u64) -> bool {
-        self.from <= record && record < self.to
+    pub(super) const fn has_end(self, end: u64) -> bool {
+        self.from < end && end <= self.to
     }
 }
 

@@ -144,7 +144,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     /// What to do with a frame at the cursor.
     fn judge(&mut self, partition: u32, head: &FrameHead, place: Place) -> Verdict {
         let slot = self.partitions.get_mut(partition);
-        if slot.spared.contains(head.sequence) {
+        if slot.spared.has_end(head.end()) {
             slot.spared.from = head.end();
             self.segments.finish_frame(place.segment);
             return Verdict::Pass;

@@ -43,6 +43,8 @@ pub(super) struct Spooling {
     questions: Vec<Question>,
     /// Numberings that begin: told to the thread behind the ends of what was before them.
     numberings: Vec<Numbering>,
+    /// How many batches were given to the sender.
+    turns: u64,
     /// Whoever waits for records that are on the medium, by frame.
     entries: BTreeMap<u64, Entry>,
     /// What flushes wait for: frames that are not durable yet, and those that never will be before they are acknowledged.
@@ -60,6 +62,8 @@ struct InHand {
     stored: u32,
     /// Some of it has failed in a way that may pass.
     again: bool,
+    /// How many were given to the sender before it; none, while it waits for room there.
+    turn: Option<u64>,
 }
 
 /// How far a broker has a former life's records.
@@ -111,6 +115,7 @@ impl Spooling {
             stuck: Vec::new(),
             questions: Vec::new(),
             numberings: Vec::new(),
+            turns: 0,
             entries: BTreeMap::new(),
             epochs: BTreeMap::new(),
             late: BTreeMap::new(),
@@ -158,8 +163,10 @@ impl Spooling {
         numberings.retain(|&numbering| {
             let Some(in_hand) = self.in_hand(numbering.first) else { return false };
             let Frame { partition, sequence, skip, .. } = in_hand.frame;
-            let before =
-                |other: &InHand| other.frame.partition == partition && other.frame.sequence < sequence;
+            // What was put back and read again stands behind it, wherever it stood before.
+            let before = |other: &InHand| {
+                other.frame.partition == partition && other.turn.is_some() && other.turn < in_hand.turn
+            };
             let waits = self.hands.iter().flatten().any(before);
             if !waits {
                 self.link.push(Job::Note { partition, base: sequence + u64::from(skip), numbering });
@@ -190,7 +197,7 @@ impl Spooling {
             let Some(Loaded { frame, mut batch, .. }) = self.unnamed.pop_front() else { return };
             batch.id = BatchId::new(self.base + slot, 0);
             batch.partition.topic = topic;
-            self.hands[slot] = Some(InHand { frame, stored: 0, again: false });
+            self.hands[slot] = Some(InHand { frame, stored: 0, again: false, turn: None });
             self.ready.push_back(batch);
         }
     }

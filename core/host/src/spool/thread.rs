@@ -278,8 +278,9 @@ impl Writer {
         let mut batch = Batch::restore(id, partition, created, blocks, frame.records, base, max);
         if frame.skip > 0 && !batch.skip_first(frame.skip, &mut self.pool) {
             // No block is free to begin with: all of it goes once more, and a broker that has a part of it says so.
+            let skipped = mem::take(&mut frame.skip);
             if let Some(numbers) = &mut frame.numbers {
-                numbers.base_sequence = numbers.base_sequence.wrapping_sub_unsigned(frame.skip) & i32::MAX;
+                numbers.base_sequence = numbers.base_sequence.wrapping_sub_unsigned(skipped) & i32::MAX;
             }
         }
         self.words.push_back(Word::Loaded(Loaded { frame, topic, batch }));

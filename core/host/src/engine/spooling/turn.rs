@@ -129,7 +129,12 @@ impl Engine {
                 spooling.ready.push_back(batch);
                 continue;
             }
-            let frame = spooling.in_hand(batch.id).map(|in_hand| in_hand.frame);
+            spooling.turns += 1;
+            let turn = spooling.turns;
+            let frame = spooling.in_hand_mut(batch.id).map(|in_hand| {
+                in_hand.turn = Some(turn);
+                in_hand.frame
+            });
             let mut entry =
                 frame.and_then(|frame| spooling.entries.remove(&frame.number)).unwrap_or_default();
             (entry.records, entry.topic) = (batch.first + batch.count, partition.topic.0);
@@ -183,7 +188,7 @@ impl Engine {
     ) -> bool {
         let Some(spooling) = &mut self.spooling else { return false };
         let hand = take_hand(&mut spooling.hands, spooling.base, batch);
-        let Some(InHand { frame, stored, again }) = hand else { return false };
+        let Some(InHand { frame, stored, again, .. }) = hand else { return false };
         let blocks = std::mem::take(blocks);
         let mut entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
         if again {
