@@ -1,6 +1,7 @@
 //! What the spool knows of each partition: how far it is written, read and done, and its numbering.
 
 use super::TOPIC_BYTES;
+use super::format::FrameHead;
 use crate::id::{TopicId, TopicPartition};
 use crate::index::{Index, NONE};
 use crate::memory::Storage;
@@ -58,9 +59,16 @@ pub struct PartitionSlot {
     /// Frames that are done without having been read: their segments do not know it yet.
     pub(super) spared: Span,
     pub(super) last_frame: u64,
+    /// One behind the frame that was read last: what is read next does not follow on it where it does not begin there.
+    pub(super) read_last: u64,
+    /// Records that were dropped, and one behind the last of them.
+    pub(super) dropped: u64,
+    pub(super) dropped_end: u64,
     pub(super) question: Question,
     /// Nothing of it is read for now.
     pub(super) parked: bool,
+    /// Nor until the clock is set: a frame's time is not known.
+    pub(super) untimed: bool,
 }
 
 /// Whether the broker was asked how far a former life came.
@@ -83,9 +91,23 @@ impl PartitionSlot {
         cut: None,
         spared: Span { from: 0, to: 0 },
         last_frame: 0,
+        read_last: 0,
+        dropped: 0,
+        dropped_end: 0,
         question: Question::Open,
         parked: false,
+        untimed: false,
     };
+
+    /// Whether a life before `life` may have sent a frame under numbers that are known.
+    pub(super) fn was_perhaps_sent(&self, life: u32, head: &FrameHead) -> bool {
+        self.is_in_doubt(head.life, head.sequence).is_some_and(|stamp| stamp.life < life)
+    }
+
+    /// Whether a leader has said that it has a frame that ends there, and that is not confirmed yet.
+    pub(super) fn stands_before_cut(&self, end: u64) -> bool {
+        end > self.done && self.cut.is_some_and(|cut| end < cut)
+    }
 
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.

@@ -3,6 +3,7 @@
 use super::doubt::SEQUENCES;
 use super::format::FrameHead;
 use super::hands::FrameSlot;
+use super::loss::Loss;
 use super::partitions::Question;
 use super::recovery::Scan;
 use super::segments::Place;
@@ -52,6 +53,8 @@ pub struct Frame {
     pub max_timestamp: Timestamp,
     /// What a former life may have sent it under, from the first record on that is not to be skipped.
     pub numbers: Option<Numbers>,
+    /// It does not follow on the frame that was read before: it [begins a numbering](crate::batch::Batch::apart).
+    pub apart: bool,
     hand: u16,
 }
 
@@ -62,6 +65,8 @@ pub enum TakeError {
     NoMemory,
     /// It was damaged on the medium: its records are lost, and counted. Another one is next.
     Damaged,
+    /// It was older than what is [wanted](Spool::drop_older): its records are dropped, and counted. Another one is next.
+    TooOld,
     /// The medium failed. It is still the next one: try again, or [`abandon`](Spool::abandon) it.
     Medium(MediumError),
 }
@@ -70,8 +75,8 @@ pub enum TakeError {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
-    head: FrameHead,
-    partition: u32,
+    pub(super) head: FrameHead,
+    pub(super) partition: u32,
 }
 
 impl<S: Storage, M: Medium> Spool<S, M> {
@@ -150,14 +155,17 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return Verdict::Pass;
         }
         // What stands before the cut waits until that is confirmed.
-        if slot.cut.is_some_and(|cut| head.end() < cut && head.end() > slot.done) {
+        if slot.stands_before_cut(head.end()) {
             return Verdict::Later;
         }
         if head.end() <= slot.read {
             return Verdict::Pass;
         }
+        if head.since_boot && self.began.is_none() {
+            (slot.untimed, self.untimed) = (true, true);
+        }
         // What is new waits as well: nothing overtakes.
-        if slot.parked || slot.question == Question::Asked {
+        if slot.parked || slot.untimed || slot.question == Question::Asked {
             return Verdict::Later;
         }
         if let Some(stamp) = slot.is_in_doubt(head.life, head.sequence)
@@ -187,6 +195,13 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let (Some(Found { place, head, partition }), Some(hand)) = (self.found, self.hands.free()) else {
             return Err(TakeError::NoMemory);
         };
+        if self.is_too_old(partition, &head) {
+            self.lose_found(Loss::Age);
+            return Err(TakeError::TooOld);
+        }
+        let Some((base_timestamp, max_timestamp)) = self.times(&head) else {
+            return Err(TakeError::NoMemory);
+        };
         let blocks = head.payload_bytes.div_ceil(pool.block_bytes().max(1)).max(1);
         if blocks > pool.free() {
             return Err(TakeError::NoMemory);
@@ -198,7 +213,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return Err(match read {
                 Err(error) => TakeError::Medium(error),
                 Ok(_) => {
-                    self.pass_damaged();
+                    self.lose_found(Loss::Damaged);
                     TakeError::Damaged
                 }
             });
@@ -206,24 +221,28 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.found = None;
         let slot = self.partitions.get_mut(partition);
         slot.read = head.end();
+        let apart = core::mem::replace(&mut slot.read_last, head.end()) != head.sequence;
         // The leader may have a part of a frame that went out in parts.
         let stored = slot.cut.filter(|cut| *cut < head.end()).unwrap_or(0).max(slot.done);
         let skip = stored.saturating_sub(head.sequence);
+        // What this life has not sent yet has no numbers of its own numbering behind a gap.
         let stamp = slot.is_in_doubt(head.life, head.sequence);
+        let stamp = stamp.filter(|stamp| !apart || stamp.life < self.life);
         let frame = Frame {
             partition: SpoolPartition(partition),
             number: head.number,
             sequence: head.sequence,
             records: head.records,
             skip: skip as u32,
-            base_timestamp: Timestamp::from_millis(head.base_timestamp),
-            max_timestamp: Timestamp::from_millis(head.max_timestamp),
+            base_timestamp,
+            max_timestamp,
             numbers: stamp.map(|stamp| Numbers {
                 producer_id: stamp.producer_id,
                 producer_epoch: stamp.producer_epoch,
                 base_sequence: ((head.sequence + skip - stamp.base) % SEQUENCES) as i32,
                 more: head.end() < slot.former,
             }),
+            apart,
             hand,
         };
         self.hands.put(
@@ -267,7 +286,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     /// segment.
     pub fn abandon(&mut self) {
         if self.found.is_some() {
-            self.pass_damaged();
+            self.lose_found(Loss::Damaged);
         } else if let Some(place) = self.cursor {
             self.counts.damaged += 1;
             self.changed = true;
@@ -275,16 +294,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             slot.set_aside();
             self.cursor = Some(Place { offset: slot.used, ..place });
         }
-    }
-
-    fn pass_damaged(&mut self) {
-        let Some(Found { place, head, partition }) = self.found.take() else { return };
-        self.counts.damaged += 1;
-        self.changed = true;
-        self.partitions.get_mut(partition).read = head.end();
-        self.segments.finish_frame(place.segment);
-        self.confirm_cut(partition, head.sequence, head.end());
-        self.advance_done(partition);
     }
 
     /// Every record of the frame has its outcome.
