@@ -158,6 +158,12 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.frames() == 0
     }
 
+    /// A partition that has frames here, or had.
+    #[must_use]
+    pub fn find(&self, topic: &str, partition: i32) -> Option<SpoolPartition> {
+        self.partitions.find_named(topic, partition).map(SpoolPartition)
+    }
+
     /// Whether every frame of a partition is done.
     #[must_use]
     pub fn is_done(&self, partition: SpoolPartition) -> bool {
