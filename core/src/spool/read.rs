@@ -89,7 +89,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             if let Some(Found { head, partition, .. }) = self.found {
                 return Ok(Next::Frame { partition: SpoolPartition(partition), bytes: head.payload_bytes });
             }
-            let Some(place) = self.settle_cursor() else { return Ok(Next::Nothing) };
+            let Some(place) = self.settle_cursor() else {
+                self.close_gaps();
+                return Ok(Next::Nothing);
+            };
             let used = self.segments.get(place.segment).used;
             let Some(segment) = self.segments.head(place.segment) else { return Ok(Next::Nothing) };
             let mut scan = Scan::new(Area::Segment(place.segment), segment, place.offset, used);
