@@ -92,6 +92,12 @@ impl<B: Block> Batch<B> {
         }
     }
 
+    /// Its times by the wall clock, where they [count from the begin](Timestamp::since_boot) of a machine that began at `boot`.
+    pub const fn settle(&mut self, boot: Timestamp) {
+        (self.base_timestamp, self.max_timestamp) =
+            (self.base_timestamp.settled(boot), self.max_timestamp.settled(boot));
+    }
+
     /// The same batch; where records that stood before it are missing (`apart`), its numbers do not follow on those of the batch before:
     /// it begins a numbering, once nothing stands before it. Whoever notes numberings counts records, and would be wrong.
     #[must_use]

@@ -27,7 +27,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             }
             let reader = self.partitions.first_lagging();
             let Some(place) = self.settle(reader) else {
-                let Some(partition) = reader else { return Ok(Next::Nothing) };
+                let Some(partition) = reader else {
+                    self.close_gaps();
+                    return Ok(Next::Nothing);
+                };
                 self.partitions.get_mut(partition).behind = None;
                 self.partitions.unlist();
                 continue;

@@ -20,6 +20,8 @@ pub struct Lost {
     pub first: u64,
     /// One behind the last one. Those in between that had their outcome before are not lost.
     pub end: u64,
+    /// How many records they have that had no outcome before.
+    pub records: u64,
     /// Why.
     pub why: Loss,
 }
@@ -67,11 +69,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     pub(super) fn lose_found(&mut self, why: Loss) {
         let Some(found) = self.found.take() else { return };
         let head = found.head;
-        self.lost = Some(Lost { first: head.number, end: head.number + 1, why });
-        match why {
-            Loss::Damaged => self.counts.damaged += 1,
-            Loss::Full | Loss::Age => self.count_dropped(found.partition, &head, why),
-        }
+        self.count_lost(found.partition, &head, why);
         self.changed = true;
         self.partitions.get_mut(found.partition).read = head.end();
         self.segments.finish_frame(found.place.segment);
@@ -79,13 +77,21 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.advance_done(found.partition);
     }
 
-    fn count_dropped(&mut self, partition: u32, head: &FrameHead, why: Loss) {
+    fn count_lost(&mut self, partition: u32, head: &FrameHead, why: Loss) {
         let slot = self.partitions.get_mut(partition);
         let records = head.end() - slot.done.max(head.sequence);
-        slot.dropped += records;
-        slot.dropped_end = slot.dropped_end.max(head.end());
-        let count = if why == Loss::Age { &mut self.counts.expired } else { &mut self.counts.dropped };
-        *count += records;
+        if why != Loss::Damaged {
+            slot.dropped += records;
+            slot.dropped_end = slot.dropped_end.max(head.end());
+        }
+        match why {
+            Loss::Full => self.counts.dropped += records,
+            Loss::Age => self.counts.expired += records,
+            Loss::Damaged => self.counts.damaged += 1,
+        }
+        let lost = self.lost.get_or_insert(Lost { first: head.number, end: 0, records: 0, why });
+        lost.end = head.number + 1;
+        lost.records += records;
     }
 
     /// Frees the oldest segment if all that is in it is too old. Whether it was.
@@ -124,17 +130,34 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     }
 
     fn drop_frame(&mut self, partition: u32, frame: &FrameHead, why: Loss) {
-        self.count_dropped(partition, frame, why);
-        let first = self.lost.map_or(frame.number, |lost| lost.first);
-        self.lost = Some(Lost { first, end: frame.number + 1, why });
+        self.count_lost(partition, frame, why);
         self.changed = true;
         let slot = self.partitions.get_mut(partition);
         // Where others before it are still to be read, that is how far reading has come.
-        if frame.sequence <= slot.read {
+        let follows = frame.sequence <= slot.read;
+        if follows {
             slot.read = slot.read.max(frame.end());
         }
+        self.gaps |= !follows;
         self.confirm_cut(partition, frame.sequence, frame.end());
         self.advance_done(partition);
+    }
+
+    /// Of partitions that do not lag everything was read, but for what is lost: that is done, too.
+    pub(super) fn close_gaps(&mut self) {
+        // What cannot be read in this life is not lost.
+        if self.segments.any_aside() || !core::mem::take(&mut self.gaps) {
+            return;
+        }
+        for partition in 0..self.partitions.used {
+            let slot = self.partitions.get_mut(partition);
+            if slot.behind.is_none() && slot.before_cut.is_none() {
+                slot.read = slot.next;
+                self.advance_done(partition);
+            } else {
+                self.gaps |= slot.read < slot.next;
+            }
+        }
     }
 
     /// Whether a frame of a segment of which nothing is with the sender has no outcome.

@@ -127,6 +127,8 @@ pub struct Spool<S: Storage, M> {
     /// What is older is dropped.
     oldest_wanted: Option<Timestamp>,
     lost: Option<Lost>,
+    /// Of some partition the last frames may be lost.
+    gaps: bool,
     segments: Segments<S>,
     partitions: Partitions<S>,
     hands: Hands<S>,

@@ -88,6 +88,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             untimed: false,
             oldest_wanted: None,
             lost: None,
+            gaps: true,
             segments,
             partitions: Partitions::new(tables.topics, tables.partitions, tables.index),
             hands: Hands::new(tables.frames),

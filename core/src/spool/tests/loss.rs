@@ -60,7 +60,7 @@ fn next(spool: &mut TestSpool) -> Frame {
 }
 
 fn lost(first: u64, end: u64, why: Loss) -> Lost {
-    Lost { first, end, why }
+    Lost { first, end, records: 2 * (end - first), why }
 }
 
 #[test]
@@ -161,6 +161,27 @@ fn what_stands_before_a_segment_that_is_dropped_stays() {
     let expected: Vec<_> = (1..4).chain(8..=last).map(|number| (number, number == 8)).collect();
     assert_eq!(numbers, expected);
     assert_eq!((spool.counts().dropped, spool.frames()), (8, 0));
+}
+
+/// Of a partition the last that was written is dropped, behind something that is still to be read.
+#[test]
+fn a_partition_whose_end_is_dropped_is_done_when_the_rest_of_it_is() {
+    let mut spool = spool(DROPPING);
+    for partition in [0, 0, 1, 1, 0, 1, 1, 1] {
+        append(&mut spool, partition, 1).unwrap();
+    }
+    for _ in 8..4 * SEGMENTS {
+        append(&mut spool, 1, 1).unwrap();
+    }
+    let first = next(&mut spool);
+    append(&mut spool, 1, 1).unwrap();
+    assert_eq!(spool.poll_lost(), Some(lost(4, 8, Loss::Full)));
+    spool.done(&first);
+    while let Some(frame) = read(&mut spool) {
+        spool.done(&frame.unwrap());
+    }
+    assert!(spool.is_empty() && spool.is_done(first.partition) && spool.is_read(first.partition));
+    assert_eq!(spool.undone().count(), 0);
 }
 
 /// As `FORMAT.md` says: a checkpoint tells how much of a partition was dropped, and up to where.
