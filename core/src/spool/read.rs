@@ -101,6 +101,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 return Err(TakeError::NoMemory);
             }
             self.lag(partition, place);
+            self.partitions.get_mut(partition).starved = true;
             return Err(TakeError::Wait);
         }
         let mut chain = OpenChain::new();
@@ -209,6 +210,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.finish_frame(place.segment);
         self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
         self.advance_done(partition);
+        self.partitions.get_mut(partition).starved = false;
         self.catch_up(partition);
     }
 
@@ -232,6 +234,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
         slot.read = slot.read.min(from);
         self.lag(partition, place);
+        self.partitions.get_mut(partition).starved = false;
         self.catch_up(partition);
     }
 
