@@ -14,8 +14,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let is_news = self.began.is_none() && began.is_some();
         self.began = began;
         if is_news && core::mem::take(&mut self.untimed) {
-            self.partitions.all().iter_mut().for_each(|slot| slot.untimed = false);
-            self.go_back();
+            for partition in 0..self.partitions.used {
+                self.partitions.get_mut(partition).untimed = false;
+                self.catch_up(partition);
+            }
         }
     }
 

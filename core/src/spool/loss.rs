@@ -69,6 +69,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     pub(super) fn lose_found(&mut self, why: Loss) {
         let Some(found) = self.found.take() else { return };
         let head = found.head;
+        self.lost = None;
         self.count_lost(found.partition, &head, why);
         self.changed = true;
         self.partitions.get_mut(found.partition).read = head.end();
@@ -117,6 +118,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     /// Drops a segment of which nothing is with the sender: all frames in it that are not done.
     pub(super) fn drop_segment(&mut self, segment: u16, why: Loss) -> Result<(), MediumError> {
         let Some(mut scan) = self.scan(segment) else { return Ok(()) };
+        self.lost = None;
         while let Some((_, frame)) = scan.next(&mut self.medium)? {
             let Some(partition) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
             if self.is_pending(partition, &frame) {
@@ -143,13 +145,18 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.advance_done(partition);
     }
 
-    /// Everything was read, but for what is lost: that is done, too.
+    /// Everything was read of what does not lag behind, but for what is lost: that is done, too.
     pub(super) fn close_gaps(&mut self) {
-        if self.rewind.is_some() || !core::mem::take(&mut self.gaps) {
+        // What could not be read is left to the next life.
+        if self.segments.is_any_aside() || !core::mem::take(&mut self.gaps) {
             return;
         }
         for partition in 0..self.partitions.used {
             let slot = self.partitions.get_mut(partition);
+            if slot.behind.is_some() || slot.before_cut.is_some() {
+                self.gaps = true;
+                continue;
+            }
             slot.read = slot.next;
             self.advance_done(partition);
         }

@@ -16,6 +16,7 @@
 
 mod checkpoint;
 mod clock;
+mod cursors;
 mod doubt;
 mod format;
 mod hands;
@@ -133,10 +134,9 @@ pub struct Spool<S: Storage, M> {
     hands: Hands<S>,
     counts: Counts,
     next_frame: u64,
-    /// Where reading goes on, and where it goes back to: to the first frame that was passed over.
+    /// Where reading goes on, but for partitions that lag behind.
     cursor: Option<Place>,
-    rewind: Option<Place>,
-    /// The frame at the cursor, as `next` found it.
+    /// The frame at a cursor, as `poll_next` found it.
     found: Option<read::Found>,
     /// Of the last checkpoint that was written.
     generation: u64,

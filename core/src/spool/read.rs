@@ -1,11 +1,9 @@
-//! Reading: which frame is next, its records into blocks, and what became of them.
+//! Reading: a frame's records into blocks, and what became of them.
 
 use super::doubt::SEQUENCES;
 use super::format::FrameHead;
 use super::hands::FrameSlot;
 use super::loss::Loss;
-use super::partitions::Question;
-use super::recovery::Scan;
 use super::segments::Place;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition};
 use crate::event::Numbers;
@@ -80,116 +78,6 @@ pub(super) struct Found {
 }
 
 impl<S: Storage, M: Medium> Spool<S, M> {
-    /// What is to be read next. Partitions that are [parked](Self::park) are passed over.
-    ///
-    /// # Errors
-    /// [`MediumError`]: try again, or [`abandon`](Self::abandon) what cannot be read.
-    pub fn poll_next(&mut self) -> Result<Next, MediumError> {
-        loop {
-            if let Some(Found { head, partition, .. }) = self.found {
-                return Ok(Next::Frame { partition: SpoolPartition(partition), bytes: head.payload_bytes });
-            }
-            let Some(place) = self.settle_cursor() else {
-                self.close_gaps();
-                return Ok(Next::Nothing);
-            };
-            let used = self.segments.get(place.segment).used;
-            let Some(segment) = self.segments.head(place.segment) else { return Ok(Next::Nothing) };
-            let mut scan = Scan::new(Area::Segment(place.segment), segment, place.offset, used);
-            let Some((offset, head)) = scan.next(&mut self.medium)? else {
-                self.cursor = Some(Place { offset: used, ..place });
-                continue;
-            };
-            let place = Place { offset, ..place };
-            let behind = Some(Place { offset: offset + head.bytes(), ..place });
-            let Some(partition) = self.partitions.find_named(scan.topic(), head.partition) else {
-                self.cursor = behind;
-                continue;
-            };
-            match self.judge(partition, &head, place) {
-                Verdict::Take => {
-                    if self.hands.free().is_none() {
-                        self.cursor = Some(place);
-                        return Ok(Next::Nothing);
-                    }
-                    self.cursor = behind;
-                    self.found = Some(Found { place, head, partition });
-                }
-                Verdict::Pass => self.cursor = behind,
-                Verdict::Later => {
-                    self.cursor = behind;
-                    self.pass_over(place);
-                }
-                Verdict::Ask(producer_id) => {
-                    return Ok(Next::Ask { partition: SpoolPartition(partition), producer_id });
-                }
-            }
-        }
-    }
-
-    /// Where reading goes on. `None` at the end.
-    fn settle_cursor(&mut self) -> Option<Place> {
-        let at = match self.cursor {
-            Some(place) if self.segments.is_at(place) => {
-                let segment = self.segments.get(place.segment);
-                if place.offset < segment.used {
-                    Some(place)
-                } else if self.segments.active == Some(place.segment) {
-                    return None;
-                } else {
-                    self.segments.begin_of(place.number + 1)
-                }
-            }
-            Some(place) => self.segments.begin_of(place.number),
-            None => self.segments.begin_of(0),
-        };
-        if at.is_some() {
-            self.cursor = at;
-        }
-        at.filter(|place| place.offset < self.segments.get(place.segment).used)
-    }
-
-    /// What to do with a frame at the cursor.
-    fn judge(&mut self, partition: u32, head: &FrameHead, place: Place) -> Verdict {
-        let slot = self.partitions.get_mut(partition);
-        if slot.spared.has_end(head.end()) {
-            slot.spared.from = head.end();
-            self.segments.finish_frame(place.segment);
-            return Verdict::Pass;
-        }
-        // What stands before the cut waits until that is confirmed.
-        if slot.stands_before_cut(head.end()) {
-            return Verdict::Later;
-        }
-        if head.end() <= slot.read {
-            return Verdict::Pass;
-        }
-        if head.since_boot && self.began.is_none() {
-            (slot.untimed, self.untimed) = (true, true);
-        }
-        // What is new waits as well: nothing overtakes.
-        if slot.parked || slot.untimed || slot.question == Question::Asked {
-            return Verdict::Later;
-        }
-        if let Some(stamp) = slot.is_in_doubt(head.life, head.sequence)
-            && slot.question == Question::Open
-        {
-            self.partitions.get_mut(partition).question = Question::Asked;
-            return Verdict::Ask(stamp.producer_id);
-        }
-        if self.hands.find(partition, head.sequence).is_some() {
-            self.partitions.get_mut(partition).read = head.end();
-            self.advance_done(partition);
-            return Verdict::Pass;
-        }
-        if head.end() <= self.partitions.get(partition).done {
-            self.partitions.get_mut(partition).read = head.end();
-            self.segments.finish_frame(place.segment);
-            return Verdict::Pass;
-        }
-        Verdict::Take
-    }
-
     /// Reads the frame that [`poll_next`](Self::poll_next) has told of, into blocks of the pool.
     ///
     /// # Errors
@@ -290,12 +178,16 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     pub fn abandon(&mut self) {
         if self.found.is_some() {
             self.lose_found(Loss::Damaged);
-        } else if let Some(place) = self.cursor {
-            self.counts.damaged += 1;
-            self.changed = true;
-            let slot = self.segments.get_mut(place.segment);
-            slot.set_aside();
-            self.cursor = Some(Place { offset: slot.used, ..place });
+        } else {
+            let reader = self.partitions.first_lagging();
+            if let Some(place) = self.settle(reader) {
+                self.counts.damaged += 1;
+                self.changed = true;
+                let slot = self.segments.get_mut(place.segment);
+                slot.set_aside();
+                let end = Place { offset: slot.used, ..place };
+                self.go_on(reader, end);
+            }
         }
     }
 
@@ -311,6 +203,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.finish_frame(place.segment);
         self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
         self.advance_done(partition);
+        self.catch_up(partition);
     }
 
     /// The frame is to be sent again, but for its first `stored` records: it is read once more.
@@ -332,36 +225,22 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             slot.done = slot.done.max(from + u64::from(stored));
         }
         slot.read = slot.read.min(from);
-        self.pass_over(place);
-        self.go_back();
+        self.lag(partition, place);
+        self.catch_up(partition);
     }
 
     /// Nothing of the partition is read until it is [unparked](Self::unpark).
     pub fn park(&mut self, partition: SpoolPartition) {
         self.partitions.get_mut(partition.0).parked = true;
-        if let Some(found) = self.found.take_if(|found| found.partition == partition.0) {
-            self.cursor = Some(found.place);
+        if let Some(found) = self.found.filter(|found| found.partition == partition.0) {
+            self.lag(partition.0, found.place);
         }
     }
 
     /// The partition is read again, from where it was left.
     pub fn unpark(&mut self, partition: SpoolPartition) {
-        if core::mem::take(&mut self.partitions.get_mut(partition.0).parked) {
-            self.go_back();
-        }
-    }
-
-    /// A frame is left for later.
-    fn pass_over(&mut self, place: Place) {
-        self.rewind = Some(self.rewind.map_or(place, |before| before.min(place)));
-    }
-
-    /// Reads on from the first frame that was passed over. What can be read only now stands before what follows it.
-    pub(super) fn go_back(&mut self) {
-        let Some(place) = self.rewind.take() else { return };
-        let found = self.found.take().map(|found| found.place);
-        let at = found.or(self.cursor).map_or(place, |cursor| cursor.min(place));
-        self.cursor = Some(at);
+        self.partitions.get_mut(partition.0).parked = false;
+        self.catch_up(partition.0);
     }
 
     /// All before the first record that is with the sender, or is not read, is done. What is done behind that is kept in
@@ -376,16 +255,4 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.hands.forget(partition, slot.done);
         self.changed = true;
     }
-}
-
-/// What to do with a frame.
-enum Verdict {
-    /// It is the next one.
-    Take,
-    /// It is done, or with the sender.
-    Pass,
-    /// Not now.
-    Later,
-    /// A broker is to be asked first.
-    Ask(i64),
 }

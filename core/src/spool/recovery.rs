@@ -95,7 +95,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             counts: Counts::default(),
             next_frame: 0,
             cursor: None,
-            rewind: None,
             found: None,
             generation: 0,
             changed: true,

@@ -124,6 +124,10 @@ impl<S: Storage> Segments<S> {
         self.get(segment).aside
     }
 
+    pub(super) fn is_any_aside(&self) -> bool {
+        self.slots.as_ref().iter().any(|slot| slot.aside)
+    }
+
     /// Whether nothing is known of it.
     pub(super) fn is_unknown(&self, segment: u16) -> bool {
         self.get(segment).state == State::Free && !self.is_aside(segment)

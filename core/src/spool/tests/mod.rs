@@ -7,3 +7,4 @@ mod life;
 mod loss;
 mod medium;
 mod model;
+mod turns;

@@ -35,7 +35,7 @@ pub(super) fn open_with(medium: Ram, config: SpoolConfig) -> (TestSpool, Recover
         topics: table(3, TopicName::default),
         partitions: table(8, || PartitionSlot::EMPTY),
         index: table(16, || 0),
-        frames: table(12, || FrameSlot::EMPTY),
+        frames: table(24, || FrameSlot::EMPTY),
     };
     Spool::open(medium, config, tables).unwrap()
 }
