@@ -303,6 +303,7 @@ impl Spooling {
         for batch in self.ready.drain(..) {
             take_hand(&mut self.hands, self.base, batch.id);
         }
+        self.link.push(Job::GiveUp);
     }
 
     /// Whether the thread has ended; it is told to, once there is nothing left for it to do.

@@ -30,6 +30,8 @@ pub(crate) enum Job {
     Answer { partition: SpoolPartition, answer: ProducerState },
     /// How many partitions a topic has.
     Topic { topic: Arc<str>, partitions: i32 },
+    /// Nobody waits any more: what cannot be written now is refused.
+    GiveUp,
     /// Make everything last, and end.
     Close,
 }

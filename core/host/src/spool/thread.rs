@@ -63,6 +63,7 @@ pub(crate) struct Writer {
     /// Records wait until the machine's clock is set.
     waits_for_clock: bool,
     drained: bool,
+    gave_up: bool,
     closing: bool,
 }
 
@@ -98,6 +99,7 @@ impl Writer {
             expired: counts.expired,
             waits_for_clock: false,
             drained: false,
+            gave_up: false,
             closing: false,
         }
     }
@@ -155,6 +157,7 @@ impl Writer {
                 self.spool.answer(partition, answer);
             }
             Job::Topic { topic, partitions } => self.spool.note_topic(&topic, partitions),
+            Job::GiveUp => (self.gave_up, self.retry_at) = (true, None),
             Job::Close => self.closing = true,
         }
     }
@@ -232,6 +235,10 @@ impl Writer {
                     let blocks = batch.into_chain();
                     self.words.push_back(Word::Appended { batch: id, partition, number, blocks });
                     self.sync_at.get_or_insert(now + self.sync);
+                }
+                Err(AppendError::Full | AppendError::Medium(_)) if self.gave_up => {
+                    let (kind, blocks) = (ErrorKind::Closed, batch.into_chain());
+                    self.words.push_back(Word::Refused { batch: id, partition, kind, blocks });
                 }
                 Err(AppendError::Full | AppendError::Medium(_)) => {
                     self.warn(result.err().map(|error| error.to_string()).unwrap_or_default());
