@@ -145,20 +145,20 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.advance_done(partition);
     }
 
-    /// Everything was read of what does not lag behind, but for what is lost: that is done, too.
+    /// Of partitions that do not lag everything was read, but for what is lost: that is done, too.
     pub(super) fn close_gaps(&mut self) {
-        // What could not be read is left to the next life.
-        if self.segments.is_any_aside() || !core::mem::take(&mut self.gaps) {
+        // What cannot be read in this life is not lost.
+        if self.segments.any_aside() || !core::mem::take(&mut self.gaps) {
             return;
         }
         for partition in 0..self.partitions.used {
             let slot = self.partitions.get_mut(partition);
-            if slot.behind.is_some() || slot.before_cut.is_some() {
-                self.gaps = true;
-                continue;
+            if slot.behind.is_none() && slot.before_cut.is_none() {
+                slot.read = slot.next;
+                self.advance_done(partition);
+            } else {
+                self.gaps |= slot.read < slot.next;
             }
-            slot.read = slot.next;
-            self.advance_done(partition);
         }
     }
 

@@ -124,7 +124,8 @@ impl<S: Storage> Segments<S> {
         self.get(segment).aside
     }
 
-    pub(super) fn is_any_aside(&self) -> bool {
+    /// Whether any is left as it is in this life.
+    pub(super) fn any_aside(&self) -> bool {
         self.slots.as_ref().iter().any(|slot| slot.aside)
     }
 
