@@ -50,10 +50,10 @@ fn values(log: &[ReadRecord]) -> Vec<String> {
 fn who_waits_for_what_is_dropped_hears_of_it<F: FrontEnd>() {
     let directory = Directory::new();
     let builder = builder::<F>(NOWHERE, &directory).buffer_memory(65_536).batch_size(2048);
-    let builder = builder.spool_max_bytes(1024 * 1024).spool_when_full(WhenFull::DropOldest);
+    let builder = builder.spool_max_bytes(256 * 1024).spool_when_full(WhenFull::DropOldest);
     let (producer, warnings) = heard(builder);
     let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
-    let mut handles: Vec<_> = (0..3000)
+    let mut handles: Vec<_> = (0..1000)
         .map(|_| producer.send(&record("dropped", "x").headers(&padding)).expect("the oldest make room"))
         .collect();
     producer.flush().expect("all is durable, or dropped");
@@ -76,7 +76,7 @@ fn who_waits_for_what_is_dropped_hears_of_it<F: FrontEnd>() {
             Warning::SpoolDropped { records } => Some(*records),
             _ => None,
         });
-        dropped > 1000 && told == Some(dropped)
+        dropped > 500 && told == Some(dropped)
     });
     assert_eq!(producer.failed(), dropped);
     let _ = producer.close(Duration::ZERO);
