@@ -80,7 +80,9 @@ struct InHand {
     /// Its first records, those that are stored.
     stored: u32,
     /// Some of it has failed in a way that may pass.
-    again: Option<Persisted>,
+    again: bool,
+    /// Whether those may be in the log.
+    persisted: Persisted,
     /// How many were given to the sender before it; none, while it waits for room there.
     turn: Option<u64>,
 }
@@ -284,7 +286,8 @@ impl Spooling {
             if let Some(detours) = &mut self.detours {
                 detours.read(batch.partition, last);
             }
-            self.hands[slot] = Some(InHand { frame, stored: 0, again: None, turn: None });
+            self.hands[slot] =
+                Some(InHand { frame, stored: 0, again: false, persisted: Persisted::No, turn: None });
             self.ready.push_back(batch);
         }
     }
