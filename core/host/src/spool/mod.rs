@@ -27,7 +27,7 @@ pub(crate) use link::{Job, Link, Loaded, Word};
 pub(crate) use thread::Writer;
 
 /// Batches that were read from the spool and are with the sender, at the most.
-pub(crate) const BATCHES: usize = 64;
+pub(crate) const BATCHES: usize = 128;
 /// The largest segment: a spool of some size has several.
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments that a spool is divided into, where they are not too short for that.
@@ -184,6 +184,8 @@ pub(crate) struct Begun {
     pub(crate) topics: Vec<(Arc<str>, i32)>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) overflow: Option<Duration>,
+    /// How many blocks there are to read into.
+    pub(crate) blocks: u32,
     /// Partitions that something is left of.
     pub(crate) undone: Vec<(Arc<str>, i32)>,
     pub(crate) clock: Clock,
@@ -238,6 +240,7 @@ impl SpoolPlan {
         let name = |(topic, partition): (&str, i32)| (topic.into(), partition);
         Ok(Ok(Begun {
             overflow: self.overflow,
+            blocks: pool.total(),
             undone: spool.undone().map(|partition| name(spool.partition(partition))).collect(),
             topics: spool.topics().map(|(name, partitions)| (name.into(), partitions)).collect(),
             warnings: warnings(&recovered),
