@@ -270,6 +270,33 @@ fn a_full_spool_refuses_and_recovers<F: FrontEnd>() {
     assert_eq!(check(&target.read("full"), &durable), number as usize);
 }
 
+/// Small frames, of which many are in a segment: more than are read ahead must be acknowledged until there is room.
+fn a_full_spool_is_read_although_nothing_can_be_written<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("small", 1);
+    let brokers: Vec<i32> =
+        target.cluster().with(|cluster| cluster.brokers().iter().map(Broker::id).collect());
+    brokers.iter().for_each(|broker| target.cluster().stop_broker(*broker));
+    let builder = builder::<F>(&target.bootstrap(), &directory).buffer_memory(32 * 1024);
+    let builder = builder.spool_max_bytes(64 * 1024).spool_sync(Duration::ZERO).max_block(Duration::ZERO);
+    let producer = builder.build().expect("the settings fit");
+    let value = "x".repeat(200);
+    let send = || producer.send(&ProducerRecord::new("small", &*value).partition(0));
+    let mut handles = Vec::new();
+    // Each in a frame of its own, but for the last ones.
+    while let Ok(mut handle) = send() {
+        if handles.len() < 150 {
+            handle.spooled().expect("the disk works");
+        }
+        handles.push(handle);
+    }
+    brokers.iter().for_each(|broker| target.cluster().start_broker(*broker));
+    for mut handle in handles {
+        handle.get_timeout(PATIENCE).expect("the cluster is back");
+    }
+    producer.close(PATIENCE).expect("nothing failed");
+}
+
 /// What may pass is tried again; what never will fails, and what stands behind it goes on.
 fn what_may_pass_is_tried_again_and_what_may_not_fails<F: FrontEnd>() {
     let (target, directory) = (Target::simulated(), Directory::new());
@@ -422,6 +449,7 @@ for_each_front_end! {
     a_directory_is_used_by_one_producer
     without_a_directory_there_is_memory
     a_full_spool_refuses_and_recovers
+    a_full_spool_is_read_although_nothing_can_be_written
     what_may_pass_is_tried_again_and_what_may_not_fails
     what_is_put_back_holds_nothing_up
     a_broker_that_is_away_holds_up_only_its_own

@@ -86,7 +86,9 @@ struct InHand {
     /// Its first records, those that are stored.
     stored: u32,
     /// Some of it has failed in a way that may pass.
-    again: Option<Persisted>,
+    again: bool,
+    /// Whether those may be in the log.
+    persisted: Persisted,
     /// How many were given to the sender before it; none, while it waits for room there.
     turn: Option<u64>,
     /// Who led its partition when it was given to the sender.
@@ -315,8 +317,15 @@ impl Spooling {
             if let Some(detours) = &mut self.detours {
                 detours.read(batch.partition, last);
             }
-            self.hands[slot] =
-                Some(InHand { frame, stored: 0, again: None, turn: None, leader: None, blocks });
+            self.hands[slot] = Some(InHand {
+                frame,
+                stored: 0,
+                again: false,
+                persisted: Persisted::No,
+                turn: None,
+                leader: None,
+                blocks,
+            });
             if self.is_held_up(batch.partition) {
                 self.hand_back(batch, Why::NoRoom);
             } else {
@@ -339,6 +348,7 @@ impl Spooling {
         for batch in self.ready.drain(..) {
             take_hand(&mut self.hands, self.base, batch.id);
         }
+        self.link.push(Job::GiveUp);
     }
 
     /// Whether the thread has ended; it is told to, once there is nothing left for it to do.

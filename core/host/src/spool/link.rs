@@ -59,6 +59,8 @@ pub(crate) enum Job {
         topic: Arc<str>,
         partitions: i32,
     },
+    /// Nobody waits any more: what cannot be written now is refused.
+    GiveUp,
     /// Make everything last, and end.
     Close,
 }

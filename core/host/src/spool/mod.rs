@@ -96,7 +96,7 @@ pub(crate) struct SpoolPlan {
     clock: Clock,
     topics: usize,
     partitions: usize,
-    /// Blocks to read into: two batches of the largest.
+    /// Blocks to read into: two batches of the largest, or one.
     blocks: usize,
     block_bytes: usize,
 }
@@ -128,7 +128,9 @@ impl SpoolSettings {
         let segment_bytes = (self.bytes / SEGMENTS).clamp(least / 4, SEGMENT_BYTES_MAX.max(least / 4));
         let segment_bytes = segment_bytes.next_multiple_of(8).max(spool::SEGMENT_BYTES_MIN.into());
         let segments = (self.bytes / segment_bytes).clamp(2, u64::from(u16::MAX));
-        let blocks = (2 * request_bytes_max as usize).max(4 * BATCHES * 1024).div_ceil(block_bytes).max(2);
+        // What is read ahead cannot be dropped: a part of a small spool at the most.
+        let ahead = (2 * u64::from(request_bytes_max)).max(4096 * BATCHES as u64).min(self.bytes / 4);
+        let blocks = (ahead as usize).div_ceil(block_bytes).max(2);
         Ok(Some(SpoolPlan {
             directory,
             segments: segments as u16,

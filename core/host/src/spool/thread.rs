@@ -54,7 +54,10 @@ pub(crate) struct Writer {
     /// When what was written is to be made durable, and how far each partition is done to be written down.
     sync_at: Option<Instant>,
     checkpoint_at: Option<Instant>,
-    retry_at: Option<Instant>,
+    /// When what could not be written is tried again, and what could not be read: a spool that takes no more is read all the
+    /// same, for that makes room.
+    write_again_at: Option<Instant>,
+    read_again_at: Option<Instant>,
     read_attempts: u32,
     /// The last thing that failed: it is told once.
     told: Option<String>,
@@ -64,6 +67,7 @@ pub(crate) struct Writer {
     /// Records wait until the machine's clock is set.
     waits_for_clock: bool,
     drained: bool,
+    gave_up: bool,
     closing: bool,
 }
 
@@ -91,7 +95,8 @@ impl Writer {
             parked: Vec::new(),
             sync_at: None,
             checkpoint_at: None,
-            retry_at: None,
+            write_again_at: None,
+            read_again_at: None,
             read_attempts: 0,
             told: None,
             damaged: counts.damaged,
@@ -99,6 +104,7 @@ impl Writer {
             expired: counts.expired,
             waits_for_clock: false,
             drained: false,
+            gave_up: false,
             closing: false,
         }
     }
@@ -164,6 +170,7 @@ impl Writer {
                 self.spool.answer(partition, answer);
             }
             Job::Topic { topic, partitions } => self.spool.note_topic(&topic, partitions),
+            Job::GiveUp => (self.gave_up, self.write_again_at) = (true, None),
             Job::Close => self.closing = true,
         }
     }
@@ -171,8 +178,8 @@ impl Writer {
     /// Does everything that can be done now.
     fn work(&mut self) {
         let now = Instant::now();
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
+        for again in [&mut self.write_again_at, &mut self.read_again_at] {
+            again.take_if(|at| *at <= now);
         }
         self.unpark(|_, until| until.is_some_and(|until| until <= now));
         self.read_clock();
@@ -204,7 +211,8 @@ impl Writer {
         let parked = self.parked.iter().filter_map(|(_, until)| *until).min();
         // Nobody tells when the clock is set.
         let clock = self.spool.waits_for_clock().then(|| Instant::now() + RETRY);
-        [self.sync_at, self.checkpoint_at, self.retry_at, parked, clock].into_iter().flatten().min()
+        let again = [self.write_again_at, self.read_again_at];
+        [self.sync_at, self.checkpoint_at, parked, clock].into_iter().chain(again).flatten().min()
     }
 
     fn park(&mut self, partition: SpoolPartition, until: Option<Instant>) {
@@ -221,7 +229,7 @@ impl Writer {
     }
 
     fn append(&mut self, now: Instant) {
-        while self.retry_at.is_none()
+        while self.write_again_at.is_none()
             && let Some((batch, topic)) = self.batches.pop_front()
         {
             let new = NewFrame {
@@ -242,10 +250,14 @@ impl Writer {
                     self.words.push_back(Word::Appended { batch: id, partition, number, blocks });
                     self.sync_at.get_or_insert(now + self.sync);
                 }
+                Err(AppendError::Full | AppendError::Medium(_)) if self.gave_up => {
+                    let (kind, blocks) = (ErrorKind::Closed, batch.into_chain());
+                    self.words.push_back(Word::Refused { batch: id, partition, kind, blocks });
+                }
                 Err(AppendError::Full | AppendError::Medium(_)) => {
                     self.warn(result.err().map(|error| error.to_string()).unwrap_or_default());
                     self.batches.push_front((batch, topic));
-                    self.retry_at = Some(now + RETRY);
+                    self.write_again_at = Some(now + RETRY);
                 }
                 Err(AppendError::TooLarge { .. } | AppendError::TooManyPartitions) => {
                     let (kind, blocks) = (ErrorKind::TooManyPartitions, batch.into_chain());
@@ -253,7 +265,7 @@ impl Writer {
                 }
             }
         }
-        if self.retry_at.is_none() {
+        if self.write_again_at.or(self.read_again_at).is_none() {
             self.told = None;
         }
     }
@@ -282,7 +294,7 @@ impl Writer {
     }
 
     fn read(&mut self) {
-        while self.retry_at.is_none() {
+        while self.read_again_at.is_none() {
             match self.spool.poll_next() {
                 Ok(Next::Nothing) => break,
                 Ok(Next::Ask { partition, producer_id }) => {
@@ -367,7 +379,7 @@ impl Writer {
             self.spool.abandon();
             self.tell_lost();
         } else {
-            self.retry_at = Some(Instant::now() + RETRY);
+            self.read_again_at = Some(Instant::now() + RETRY);
         }
     }
 

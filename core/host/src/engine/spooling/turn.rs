@@ -183,11 +183,12 @@ impl Engine {
             }
             spooling.turns += 1;
             let turn = spooling.turns;
-            let frame = spooling.in_hand_mut(batch.id).map(|in_hand| {
-                (in_hand.turn, in_hand.leader) = (Some(turn), leader);
-                in_hand.frame
-            });
+            let frame = spooling.in_hand(batch.id).map(|in_hand| in_hand.frame);
             let waiting = frame.and_then(|frame| spooling.entries.remove(&frame.number));
+            if let Some(in_hand) = spooling.in_hand_mut(batch.id) {
+                (in_hand.turn, in_hand.leader) = (Some(turn), leader);
+                in_hand.persisted = waiting.as_ref().map_or(Persisted::No, |waiting| waiting.persisted);
+            }
             let mut entry = waiting.map(|waiting| waiting.entry).unwrap_or_default();
             (entry.records, entry.topic) = (batch.first + batch.count, partition.topic.0);
             if let Some(place) = self.flying.get_mut(batch.id.slot()) {
@@ -209,18 +210,20 @@ impl Engine {
         match completed.result {
             Ok(_) => in_hand.stored = completed.first + completed.count,
             Err(failure) if may_pass(&failure) => {
-                in_hand.again =
-                    in_hand.again.filter(|_| failure.persisted == Persisted::No).or(Some(failure.persisted));
+                in_hand.again = true;
+                if failure.persisted == Persisted::Possibly {
+                    in_hand.persisted = Persisted::Possibly;
+                }
             }
             Err(failure) => {
-                let is_final = in_hand.again.is_none();
+                let is_final = !in_hand.again;
                 if is_final {
                     self.report_unheard(completed, failure);
                 }
                 return is_final;
             }
         }
-        in_hand.again.is_none()
+        !in_hand.again
     }
 
     /// Records failed for good, and whoever sent them has gone, in a former life perhaps.
@@ -243,13 +246,13 @@ impl Engine {
     ) -> bool {
         let Some(spooling) = &mut self.spooling else { return false };
         let hand = take_hand(&mut spooling.hands, spooling.base, batch);
-        let Some(InHand { frame, stored, again, .. }) = hand else {
+        let Some(InHand { frame, stored, again, persisted, .. }) = hand else {
             spooling.release_crowded();
             return false;
         };
         let blocks = std::mem::take(blocks);
         let mut entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
-        if let Some(persisted) = again {
+        if again {
             if let Some(entry) = entry.take_awaited() {
                 spooling.entries.insert(frame.number, Waiting { entry, persisted });
             }
