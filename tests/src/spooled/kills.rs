@@ -1,0 +1,162 @@
+//! A producer with a spool beside a real cluster in trouble: the program is killed at moments drawn at random, again and again,
+//! while brokers are killed, leaders move and all brokers are away. Its last life sends what is left.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::trouble::Trouble;
+use super::{Directory, PARTITIONS, check};
+use crate::behaviour::{Target, soak};
+use crate::simulation::dice::Dice;
+
+/// So many records are sent by all front-ends together, and each is killed so often; in the soak ten times that.
+const RECORDS: u64 = 100_000;
+const KILLS: usize = 5;
+
+/// How long a life may last.
+const LIFE_MAX: Duration = Duration::from_secs(12);
+
+/// How long the last life may take for what is left.
+const LAST_LIFE_MAX: Duration = Duration::from_secs(400);
+
+const FRONT_ENDS: [&str; 2] = ["blocking", "smol"];
+
+/// Kills each front-end's program beside the cluster, and compares what Kafka's consumer reads with what was said to be
+/// durable.
+pub fn beside_trouble(target: &Target, program: &str) {
+    let seed = soak::seed();
+    println!("FELICE_LINK_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    let (of_trouble, topics) = (dice.split(), FRONT_ENDS.map(|front_end| format!("killed-{front_end}")));
+    topics.iter().for_each(|topic| target.create_topic(topic, PARTITIONS));
+    let trouble = Trouble::new(target.kafka(), &topics);
+    let killing = AtomicUsize::new(FRONT_ENDS.len());
+    thread::scope(|scope| {
+        let all: Vec<_> = FRONT_ENDS.into_iter().zip(&topics).collect();
+        let all = all.into_iter().map(|(front_end, topic)| {
+            let (seed, trouble, killing) = (dice.next(), &trouble, &killing);
+            scope.spawn(move || {
+                let mut lives = Lives::new(target, program, topic, front_end, Dice::new(seed));
+                let ended = Ended(killing);
+                while lives.kills < kills() || !trouble.is_over() {
+                    lives.one();
+                }
+                drop(ended);
+                lives.last();
+                (topic, lives.durable)
+            })
+        });
+        let all: Vec<_> = all.collect();
+        trouble.make(of_trouble, || killing.load(Ordering::Relaxed) > 0);
+        for lives in all {
+            let (topic, durable) = lives.join().expect("the reason is above");
+            let (count, least): (_, usize) = (check(&target.read(topic), &durable), durable.values().sum());
+            println!("{topic}: {count} records, {least} of them said to be durable");
+        }
+    });
+}
+
+fn kills() -> usize {
+    if soak::is_on() { 10 * KILLS } else { KILLS }
+}
+
+/// Counts down when it is dropped, however that comes.
+struct Ended<'r>(&'r AtomicUsize);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The lives of one producer.
+struct Lives<'l> {
+    program: &'l str,
+    bootstrap: String,
+    topic: &'l str,
+    front_end: &'l str,
+    directory: Directory,
+    dice: Dice,
+    kills: usize,
+    /// How many of each life's records are durable.
+    durable: BTreeMap<String, usize>,
+}
+
+impl<'l> Lives<'l> {
+    fn new(target: &Target, program: &'l str, topic: &'l str, front_end: &'l str, dice: Dice) -> Self {
+        let (bootstrap, directory) = (target.bootstrap(), Directory::new());
+        Self { program, bootstrap, topic, front_end, directory, dice, kills: 0, durable: BTreeMap::new() }
+    }
+
+    /// A life that is killed: one of three before it has sent much.
+    fn one(&mut self) {
+        let young = self.dice.below(3) == 0;
+        let most = if young { LIFE_MAX / 15 } else { LIFE_MAX };
+        let lasts = Duration::from_millis(self.dice.below(most.as_millis() as u64));
+        let name = self.name();
+        let mut child = self.begin(&name, u64::MAX >> 1);
+        let durable = last_number(&mut child);
+        thread::sleep(lasts);
+        child.kill().expect("it can be killed");
+        let status = child.wait().expect("it was killed");
+        assert_eq!(status.signal(), Some(9), "{name} of {} ended by itself: {status}", self.topic);
+        self.durable.insert(name, durable.join().expect("it reads"));
+        self.kills += 1;
+    }
+
+    /// The one that sends all that is left, and as many records as are missing.
+    fn last(&mut self) {
+        let sent: usize = self.durable.values().sum();
+        let all = soak::records().max(RECORDS) / FRONT_ENDS.len() as u64;
+        let (name, records) = (self.name(), all.saturating_sub(sent as u64).max(100));
+        let (mut child, begun) = (self.begin(&name, records), Instant::now());
+        let durable = last_number(&mut child);
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("it can be asked") {
+                break status;
+            }
+            if begun.elapsed() > LAST_LIFE_MAX {
+                let _ = child.kill();
+                panic!("{}: the last life does not end", self.topic);
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        assert!(status.success(), "{}: the last life ended with {status}", self.topic);
+        self.durable.insert(name, durable.join().expect("it reads"));
+        println!("{}: {} kills, the last life took {:.1?}", self.topic, self.kills, begun.elapsed());
+    }
+
+    /// Names are in the order of lives.
+    fn name(&self) -> String {
+        format!("run{:04}", self.kills)
+    }
+
+    /// Batches are small or large, syncs rare or not.
+    fn begin(&mut self, name: &str, records: u64) -> Child {
+        let properties = [
+            format!("batch.size={}", self.dice.magnitude(600, 16_384)),
+            format!("spool.sync.ms={}", self.dice.magnitude(5, 80)),
+            format!("linger.ms={}", self.dice.below(2) * 5),
+            // As small as can be: it is often full, and its segments are used again and again.
+            "spool.max.bytes=4300000".to_owned(),
+        ];
+        let directory = self.directory.path().display().to_string();
+        let arguments = [&*self.bootstrap, self.topic, &directory, name, &records.to_string(), self.front_end];
+        let mut command = Command::new(self.program);
+        command.args(arguments).args(properties).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.spawn().expect("it starts")
+    }
+}
+
+/// The last number that the program says, once it has ended.
+fn last_number(child: &mut Child) -> thread::JoinHandle<usize> {
+    let said = BufReader::new(child.stdout.take().expect("it is piped"));
+    // What was cut in the middle is no line.
+    let numbers = move || said.lines().map_while(Result::ok).filter_map(|line| line.parse().ok()).last();
+    thread::spawn(move || numbers().unwrap_or(0))
+}
