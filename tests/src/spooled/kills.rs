@@ -35,24 +35,23 @@ pub fn beside_trouble(target: &Target, program: &str) {
     let (of_trouble, topics) = (dice.split(), FRONT_ENDS.map(|front_end| format!("killed-{front_end}")));
     topics.iter().for_each(|topic| target.create_topic(topic, PARTITIONS));
     let trouble = Trouble::new(target.kafka(), &topics);
-    let killing = AtomicUsize::new(FRONT_ENDS.len());
+    let left = AtomicUsize::new(0);
     thread::scope(|scope| {
         let all: Vec<_> = FRONT_ENDS.into_iter().zip(&topics).collect();
         let all = all.into_iter().map(|(front_end, topic)| {
-            let (seed, trouble, killing) = (dice.next(), &trouble, &killing);
+            let (seed, trouble, mut left) = (dice.next(), &trouble, KillsLeft::new(&left));
             scope.spawn(move || {
                 let mut lives = Lives::new(target, program, topic, front_end, Dice::new(seed));
-                let ended = Ended(killing);
-                while lives.kills < kills() || !trouble.is_over() {
+                while left.own > 0 || !trouble.is_over() {
                     lives.one();
+                    left.one_less();
                 }
-                drop(ended);
                 lives.last();
                 (topic, lives.durable)
             })
         });
         let all: Vec<_> = all.collect();
-        trouble.make(of_trouble, || killing.load(Ordering::Relaxed) > 0);
+        trouble.make(of_trouble, || left.load(Ordering::Relaxed) > 0);
         for lives in all {
             let (topic, durable) = lives.join().expect("the reason is above");
             let (count, least): (_, usize) = (check(&target.read(topic), &durable), durable.values().sum());
@@ -61,16 +60,30 @@ pub fn beside_trouble(target: &Target, program: &str) {
     });
 }
 
-fn kills() -> usize {
-    if soak::is_on() { 10 * KILLS } else { KILLS }
+/// How many kills are left, of one front-end and of all; none of one that has gone wrong.
+struct KillsLeft<'k> {
+    own: usize,
+    all: &'k AtomicUsize,
 }
 
-/// Counts down when it is dropped, however that comes.
-struct Ended<'r>(&'r AtomicUsize);
+impl<'k> KillsLeft<'k> {
+    fn new(all: &'k AtomicUsize) -> Self {
+        let own = if soak::is_on() { 10 * KILLS } else { KILLS };
+        all.fetch_add(own, Ordering::Relaxed);
+        Self { own, all }
+    }
 
-impl Drop for Ended<'_> {
+    fn one_less(&mut self) {
+        if self.own > 0 {
+            self.own -= 1;
+            self.all.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for KillsLeft<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.fetch_sub(self.own, Ordering::Relaxed);
     }
 }
 
@@ -142,8 +155,8 @@ impl<'l> Lives<'l> {
             format!("batch.size={}", self.dice.magnitude(600, 16_384)),
             format!("spool.sync.ms={}", self.dice.magnitude(5, 80)),
             format!("linger.ms={}", self.dice.below(2) * 5),
-            // As small as can be: it is often full, and its segments are used again and again.
-            "spool.max.bytes=4300000".to_owned(),
+            // Its segments are used again and again.
+            "spool.max.bytes=8388608".to_owned(),
         ];
         let directory = self.directory.path().display().to_string();
         let arguments = [&*self.bootstrap, self.topic, &directory, name, &records.to_string(), self.front_end];
