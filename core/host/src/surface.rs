@@ -20,5 +20,7 @@ pub use crate::aws::AwsCredentials;
 pub use crate::callback::Callback;
 pub use crate::config::{ConfigError, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+#[cfg(feature = "spool")]
+pub use crate::spool::SpoolMode;
 pub use crate::token::{BearerToken, TokenError};
 pub use crate::warning::Warning;

@@ -158,6 +158,31 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.frames() == 0
     }
 
+    /// A partition that has frames here, or had.
+    #[must_use]
+    pub fn find(&self, topic: &str, partition: i32) -> Option<SpoolPartition> {
+        self.partitions.find_named(topic, partition).map(SpoolPartition)
+    }
+
+    /// Whether every frame of a partition is done.
+    #[must_use]
+    pub fn is_done(&self, partition: SpoolPartition) -> bool {
+        let slot = self.partitions.get(partition.0);
+        slot.done >= slot.next
+    }
+
+    /// Whether every frame of a partition was read, and none is to be read again.
+    #[must_use]
+    pub fn is_read(&self, partition: SpoolPartition) -> bool {
+        let slot = self.partitions.get(partition.0);
+        slot.read >= slot.next
+    }
+
+    /// The partitions with frames that are not done.
+    pub fn undone(&self) -> impl Iterator<Item = SpoolPartition> {
+        (0..self.partitions.used).map(SpoolPartition).filter(|&partition| !self.is_done(partition))
+    }
+
     /// A partition's topic, and its index there.
     #[must_use]
     pub fn partition(&self, partition: SpoolPartition) -> (&str, i32) {

@@ -174,6 +174,12 @@ settings! {
     /// broker has it, also when the process ends or the power fails; the next producer on the directory goes on with
     /// it. Then no record fails by `delivery.timeout.ms`. Default: none, and records are in memory only.
     spool_dir: impl Into<std::path::PathBuf> => |s| s.spool.directory = Some(spool_dir.into());
+    /// `spool.mode`: which records are written there. Default
+    /// [`SpoolMode::Always`](crate::surface::SpoolMode::Always).
+    spool_mode: crate::surface::SpoolMode => |s| s.spool.mode = spool_mode;
+    /// `spool.overflow.ms`: in mode `overflow`, how long after its linger a batch may wait in memory to be sent until it is
+    /// written. Default 2 s.
+    spool_overflow_after: Duration => |s| s.spool.overflow_after = spool_overflow_after;
     /// `spool.max.bytes`: how much of the file system the spool may take. Default 64 MiB; from four times
     /// `max.request.size` on. What is written once must have been made room for at first: 16 segments or more.
     spool_max_bytes: u64 => |s| s.spool.bytes = spool_max_bytes;

@@ -14,6 +14,8 @@ use felice_core::spool::WhenFull;
 
 use super::sasl::secret;
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
+#[cfg(feature = "spool")]
+use crate::spool::SpoolMode;
 #[cfg(feature = "__tls")]
 use crate::tls::{PEM_ONLY, Pem};
 
@@ -142,6 +144,10 @@ const PROPERTIES: &[(&str, Set)] = &[
     #[cfg(feature = "spool")]
     ("spool.min.free.bytes", |s, v| whole(v).map(|n| s.spool.free_bytes_min = n).ok_or(NUMBER)),
     #[cfg(feature = "spool")]
+    ("spool.mode", spool_mode),
+    #[cfg(feature = "spool")]
+    ("spool.overflow.ms", |s, v| millis(v).map(|d| s.spool.overflow_after = d)),
+    #[cfg(feature = "spool")]
     ("spool.sync.ms", |s, v| millis(v).map(|d| s.spool.sync = d)),
     #[cfg(feature = "spool")]
     ("spool.when.full", when_full),
@@ -268,6 +274,16 @@ fn topic_compression(settings: &mut Settings, value: &str) -> Result<(), &'stati
         let (topic, name) = pair.split_once(':').ok_or("topic:type, several with commas between")?;
         settings.topic_compression.push((topic.trim().to_owned(), compression(name.trim())?));
     }
+    Ok(())
+}
+
+#[cfg(feature = "spool")]
+fn spool_mode(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
+    settings.spool.mode = match value {
+        "always" => SpoolMode::Always,
+        "overflow" => SpoolMode::Overflow,
+        _ => return Err("always or overflow"),
+    };
     Ok(())
 }
 

@@ -79,8 +79,9 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         // The tables are as long as they must be.
         let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
     }
-    let spooling =
-        spool.map(|begun| Spooling::begin(begun, &mut state, batches, &mut warnings)).transpose()?;
+    let linger = checked.accumulator.linger;
+    let begin = |begun| Spooling::begin(begun, &mut state, batches, linger, &mut warnings);
+    let spooling = spool.map(begin).transpose()?;
     let shared = Arc::new(Shared::new(state, driver, checked.settings));
     for warning in warnings {
         if shared.callbacks.warning.is_some() {

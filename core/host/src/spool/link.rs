@@ -52,6 +52,8 @@ pub(crate) enum Word {
     Noted(Numbering),
     /// Something is not as it should be.
     Warning(Warning),
+    /// No frame of a partition is left, and that is written down. In mode `overflow` only.
+    Clean { topic: Arc<str>, index: i32 },
     /// No frame is left.
     Drained,
     /// It has ended, and everything lasts.
@@ -63,6 +65,8 @@ pub(crate) struct Loaded {
     pub(crate) frame: Frame,
     pub(crate) topic: Arc<str>,
     pub(crate) batch: Batch<HeapBlock>,
+    /// All that was written of the partition is read with it.
+    pub(crate) last: bool,
 }
 
 /// The two queues between the driver and the thread.

@@ -33,10 +33,24 @@ const SEGMENTS: u64 = 16;
 /// Room in a segment besides the records of a largest batch.
 const FRAME_OVERHEAD: u64 = 512;
 
+/// Which records are written to the spool: `spool.mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpoolMode {
+    /// All of them, before they are sent: each may be [durable](crate::Delivery::poll_spooled) long before a broker has it.
+    #[default]
+    Always,
+    /// Those that could not be sent for [`spool.overflow.ms`](crate::Builder::spool_overflow_after), and what follows them in
+    /// their partition until all of it is acknowledged. While brokers answer nothing is written. What was on its way
+    /// to a broker when it ceased to answer stays in memory: as many batches of a partition as may be in flight.
+    Overflow,
+}
+
 /// What the builder was told of the spool.
 #[derive(Clone, Debug)]
 pub(crate) struct SpoolSettings {
     pub(crate) directory: Option<PathBuf>,
+    pub(crate) mode: SpoolMode,
+    pub(crate) overflow_after: Duration,
     pub(crate) bytes: u64,
     pub(crate) sync: Duration,
     pub(crate) when_full: WhenFull,
@@ -47,6 +61,8 @@ impl Default for SpoolSettings {
     fn default() -> Self {
         Self {
             directory: None,
+            mode: SpoolMode::Always,
+            overflow_after: Duration::from_secs(2),
             bytes: 64 * 1024 * 1024,
             sync: Duration::from_millis(500),
             when_full: WhenFull::RefuseNewest,
@@ -62,6 +78,8 @@ pub(crate) struct SpoolPlan {
     segments: u16,
     segment_bytes: u32,
     sync: Duration,
+    /// After this long what was not sent is written; without it everything is.
+    overflow: Option<Duration>,
     when_full: WhenFull,
     free_bytes_min: u64,
     topics: usize,
@@ -102,6 +120,7 @@ impl SpoolSettings {
             segments: segments as u16,
             segment_bytes: segment_bytes as u32,
             sync: self.sync,
+            overflow: (self.mode == SpoolMode::Overflow).then_some(self.overflow_after),
             when_full: self.when_full,
             free_bytes_min: self.free_bytes_min,
             topics,
@@ -119,6 +138,9 @@ pub(crate) struct Begun {
     /// Topics, and how many partitions they had; 0 where nobody knew.
     pub(crate) topics: Vec<(Arc<str>, i32)>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) overflow: Option<Duration>,
+    /// Partitions that something is left of.
+    pub(crate) undone: Vec<(Arc<str>, i32)>,
     /// Nothing is held.
     pub(crate) empty: bool,
 }
@@ -164,11 +186,14 @@ impl SpoolPlan {
             let _ = pool.add(block);
         }
         let link = Arc::new(Link::new(driver));
+        let name = |(topic, partition): (&str, i32)| (topic.into(), partition);
         Ok(Ok(Begun {
+            overflow: self.overflow,
+            undone: spool.undone().map(|partition| name(spool.partition(partition))).collect(),
             topics: spool.topics().map(|(name, partitions)| (name.into(), partitions)).collect(),
             warnings: warnings(&recovered),
             empty: spool.is_empty(),
-            writer: Writer::new(spool, Arc::clone(&link), pool, self.sync),
+            writer: Writer::new(spool, Arc::clone(&link), pool, self.sync, self.overflow.is_some()),
             link,
         }))
     }

@@ -12,7 +12,7 @@ use felice_core::error::ErrorKind;
 use felice_core::event::Numbering;
 use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::{Chain, Pool};
-use felice_core::spool::{AppendError, Frame, NewFrame, Next, Spool, SpoolPartition, TakeError};
+use felice_core::spool::{AppendError, Frame, MediumError, NewFrame, Next, Spool, SpoolPartition, TakeError};
 
 use super::files::Files;
 use super::link::{Job, Link, Loaded, Word};
@@ -24,6 +24,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How far each partition is done is written down at least this often. What is done and not written down is asked about, or
 /// sent once more, after a crash.
 const CHECKPOINT: Duration = Duration::from_secs(5);
+/// It is written down as soon as this where records wait for it.
+const SOON: Duration = Duration::from_millis(100);
 /// A frame that cannot be read is given up after so many tries.
 const READ_ATTEMPTS: u32 = 10;
 
@@ -41,6 +43,8 @@ pub(crate) struct Writer {
     batches: VecDeque<(Batch<HeapBlock>, Arc<str>)>,
     notes: Vec<Numbering>,
     parked: Vec<(SpoolPartition, Instant)>,
+    /// Partitions with frames, of which is told when none is left. In mode `overflow`.
+    watched: Option<Vec<SpoolPartition>>,
     /// When what was written is to be made durable, and how far each partition is done to be written down.
     sync_at: Option<Instant>,
     checkpoint_at: Option<Instant>,
@@ -60,10 +64,13 @@ impl Writer {
         link: Arc<Link>,
         pool: Pool<HeapBlock>,
         sync: Duration,
+        overflow: bool,
     ) -> Self {
         let counts = spool.counts();
+        let watched = overflow.then(|| spool.undone().collect());
         Self {
             spool,
+            watched,
             link,
             names: Vec::new(),
             pool,
@@ -197,6 +204,7 @@ impl Writer {
             let (id, partition) = (batch.id, batch.partition);
             match result {
                 Ok(number) => {
+                    self.watch(&topic, partition.partition);
                     let blocks = batch.into_chain();
                     self.words.push_back(Word::Appended { batch: id, partition, number, blocks });
                     self.sync_at.get_or_insert(now + self.sync);
@@ -222,7 +230,7 @@ impl Writer {
         if self.notes.is_empty() {
             return;
         }
-        if let Err(error) = self.spool.checkpoint() {
+        if let Err(error) = self.checkpoint() {
             // Records that wait for ever are worse than records that are sent twice after a crash, and it is told.
             self.warn(error.to_string());
         }
@@ -264,12 +272,7 @@ impl Writer {
     }
 
     fn loaded(&mut self, mut frame: Frame, blocks: Chain<HeapBlock>) {
-        let (topic, index) = self.spool.partition(frame.partition);
-        let known = self.names.iter().find(|name| ***name == *topic).map(Arc::clone);
-        let topic = known.unwrap_or_else(|| {
-            self.names.push(topic.into());
-            Arc::clone(&self.names[self.names.len() - 1])
-        });
+        let (topic, index) = self.name(frame.partition);
         let id = BatchId::new(0, 0);
         let partition = TopicPartition { topic: TopicId(0), partition: index };
         let (base, max) = (frame.base_timestamp, frame.max_timestamp);
@@ -283,7 +286,42 @@ impl Writer {
                 numbers.base_sequence = numbers.base_sequence.wrapping_sub_unsigned(skipped) & i32::MAX;
             }
         }
-        self.words.push_back(Word::Loaded(Loaded { frame, topic, batch }));
+        let last = self.spool.is_read(frame.partition);
+        self.words.push_back(Word::Loaded(Loaded { frame, topic, batch, last }));
+    }
+
+    /// A partition's topic, and its index there.
+    fn name(&mut self, partition: SpoolPartition) -> (Arc<str>, i32) {
+        let (topic, index) = self.spool.partition(partition);
+        let known = self.names.iter().find(|name| ***name == *topic).map(Arc::clone);
+        let topic = known.unwrap_or_else(|| {
+            self.names.push(topic.into());
+            Arc::clone(&self.names[self.names.len() - 1])
+        });
+        (topic, index)
+    }
+
+    /// Something of a partition was written.
+    fn watch(&mut self, topic: &str, index: i32) {
+        let Some(watched) = &mut self.watched else { return };
+        let partition = self.spool.find(topic, index);
+        watched.extend(partition.filter(|partition| !watched.contains(partition)));
+    }
+
+    /// Writes down how far each partition is, and tells of which nothing is left.
+    fn checkpoint(&mut self) -> Result<(), MediumError> {
+        self.spool.checkpoint()?;
+        let spool = &self.spool;
+        let clean = self
+            .watched
+            .iter_mut()
+            .flat_map(|watched| watched.extract_if(.., |&mut partition| spool.is_done(partition)));
+        let clean: Vec<SpoolPartition> = clean.collect();
+        for partition in clean {
+            let (topic, index) = self.name(partition);
+            self.words.push_back(Word::Clean { topic, index });
+        }
+        Ok(())
     }
 
     fn read_failed(&mut self, error: &str) {
@@ -308,12 +346,17 @@ impl Writer {
     }
 
     fn keep_checkpoint(&mut self, now: Instant) {
+        let clean = self.watched.iter().flatten().any(|&partition| self.spool.is_done(partition));
+        if clean {
+            // Records wait for it.
+            self.checkpoint_at = Some(self.checkpoint_at.map_or(now, |at| at.min(now + SOON)));
+        }
         match self.checkpoint_at {
             None if self.spool.has_changed() => self.checkpoint_at = Some(now + CHECKPOINT),
             Some(at) if at <= now => {
                 self.checkpoint_at = None;
-                if self.spool.has_changed()
-                    && let Err(error) = self.spool.checkpoint()
+                if (clean || self.spool.has_changed())
+                    && let Err(error) = self.checkpoint()
                 {
                     self.warn(error.to_string());
                     self.checkpoint_at = Some(now + CHECKPOINT);

@@ -101,6 +101,21 @@ fn a_numbering_that_starts_anew_is_noted_anew() {
 }
 
 #[test]
+fn a_numbering_begins_when_it_is_asked_for_and_nothing_is_held() {
+    let mut rig = noted_and_confirmed();
+    assert!(rig.offer(0, 1) && !rig.sender.renumber(KEY));
+    answer_next(&mut rig, (0, 1), 0, 1);
+    assert_eq!(rig.outcomes().len(), 1);
+    assert!(rig.sender.renumber(KEY) && rig.sender.renumber(KEY));
+    assert!(rig.offer(0, 2));
+    note(&mut rig, of(7, 1, 2));
+    answer_next(&mut rig, (1, 0), 0, 2);
+    assert!(rig.offer(0, 1));
+    answer_next(&mut rig, (1, 2), 0, 4);
+    assert_eq!(told(&mut rig), [], "one numbering");
+}
+
+#[test]
 fn another_producer_id_is_noted() {
     let mut rig = noted_and_confirmed();
     assert!(rig.offer(0, 1));

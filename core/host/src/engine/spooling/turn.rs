@@ -9,16 +9,19 @@ use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
 use felice_core::time::Instant;
 
-use super::super::Engine;
 use super::super::carry::Carry;
 use super::super::outcome::complete;
+use super::super::{Engine, Look, fly};
+use super::detours::Way;
 use super::{InHand, Question, take_hand};
 use crate::callback;
 use crate::cell::Outcome;
 use crate::delivery::Entry;
 use crate::dispatcher::{self, Done};
+use crate::shared::State;
 use crate::spool::{Job, Word};
 use crate::storage::HeapBlock;
+
 impl Engine {
     /// What the spool's thread has to say.
     pub(in crate::engine) fn hear_spool(&mut self, now: Instant) {
@@ -67,6 +70,7 @@ impl Engine {
                 asked: false,
             }),
             Word::Noted(numbering) => self.sender.handle_noted(now, numbering),
+            Word::Clean { topic, index } => spooling.cleaned.push((topic, index)),
             Word::Warning(warning) => self.warn(warning),
             Word::Drained => spooling.drained = true,
             Word::Closed => spooling.closed = true,
@@ -76,8 +80,7 @@ impl Engine {
     /// A batch is written, and its memory free again.
     fn appended(&mut self, batch: BatchId, partition: TopicPartition, number: u64, blocks: Chain<HeapBlock>) {
         let Some(spooling) = &mut self.spooling else { return };
-        spooling.backlog -= 1;
-        spooling.drained = false;
+        spooling.arrived(partition, true);
         self.out = self.out.saturating_sub(1);
         let mut entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
         if let Some(epoch) = entry.epoch.take() {
@@ -97,7 +100,7 @@ impl Engine {
         blocks: Chain<HeapBlock>,
     ) {
         if let Some(spooling) = &mut self.spooling {
-            spooling.backlog -= 1;
+            spooling.arrived(partition, false);
         }
         let records = self.flying.get(batch.slot()).map_or(0, |entry| entry.records);
         let failure = Failure { kind, persisted: Persisted::No, attempts: 0, last_cause: None };
@@ -106,9 +109,43 @@ impl Engine {
         self.give_back(batch, partition, blocks);
     }
 
+    /// Looks for the next batch that leaves the accumulator; what goes to the spool is taken at once.
+    pub(in crate::engine) fn look(&mut self, now: Instant, state: &mut State) -> Look {
+        let Some(spooling) = &mut self.spooling else { return self.look_for_ready(now, state) };
+        let late = spooling.late(state, self.deadline).filter(|(_, at)| *at <= now);
+        let partition = match late {
+            // Nobody may have looked for as long.
+            Some((partition, _)) if spooling.way(partition) == Way::Direct => {
+                match self.take_direct(now, state, partition) {
+                    Look::Batch(batch) => return Look::Batch(batch),
+                    _ => partition,
+                }
+            }
+            Some((partition, _)) => partition,
+            None if !spooling.takes_ready() => return Look::Done,
+            None => {
+                let Some(partition) = state.accumulator.poll_ready(now) else { return Look::Done };
+                match spooling.way(partition) {
+                    Way::Direct => return self.take_direct(now, state, partition),
+                    Way::Detour => partition,
+                    Way::Wait => return Look::On,
+                }
+            }
+        };
+        if let (Some(spooling), Some(batch)) = (&mut self.spooling, state.accumulator.take(partition)) {
+            fly(&mut self.flying, &mut state.deliveries, &batch);
+            self.out += 1;
+            spooling.take(batch);
+        }
+        Look::On
+    }
+
     /// Gives what was taken to the thread, and what was read to the sender.
     pub(in crate::engine) fn feed_spool(&mut self, now: Instant) {
         let Some(spooling) = &mut self.spooling else { return };
+        for numbering in spooling.unspooled.drain(..) {
+            self.sender.handle_noted(now, numbering);
+        }
         for mut batch in spooling.taken.drain(..) {
             batch.seal();
             let topic = self.topics.get(usize::from(batch.partition.topic.0)).map(Arc::clone);
@@ -122,6 +159,12 @@ impl Engine {
         for _ in 0..spooling.ready.len() {
             let Some(batch) = spooling.ready.pop_front() else { return };
             let partition = batch.partition;
+            if let Some(detours) = &mut spooling.detours
+                && !detours.may_send(partition, |partition| self.sender.renumber(partition))
+            {
+                spooling.ready.push_back(batch);
+                continue;
+            }
             if spooling.stuck.contains(&partition) || !self.sender.reserve(now, partition) {
                 if !spooling.stuck.contains(&partition) {
                     spooling.stuck.push(partition);
