@@ -236,38 +236,75 @@ fn without_a_directory_there_is_memory<F: FrontEnd>() {
     fs::remove_file(directory.path()).expect("it was there");
 }
 
-/// A full spool makes `send` wait, and goes on when the cluster is back.
-fn a_full_spool_refuses_and_recovers<F: FrontEnd>() {
-    let (target, directory) = (Target::simulated(), Directory::new());
-    target.create_topic("full", PARTITIONS);
-    let brokers: Vec<i32> =
-        target.cluster().with(|cluster| cluster.brokers().iter().map(Broker::id).collect());
-    brokers.iter().for_each(|broker| target.cluster().stop_broker(*broker));
-    let builder = builder::<F>(&target.bootstrap(), &directory).buffer_memory(65_536);
-    let builder = builder.spool_max_bytes(256 * 1024).max_block(Duration::from_millis(300));
-    let producer = builder.build().expect("the settings fit");
-    let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
-    let (mut number, mut handles) = (0, Vec::new());
+/// Sends to nobody until the spool and the memory are full.
+fn fill<F: FrontEnd>(producer: &F, topic: &str, padding: usize) -> Vec<F::Handle> {
+    let padding = vec![b'x'; padding];
+    let padding = [Header { key: "padding", value: Some(&padding) }];
+    let mut handles = Vec::new();
     loop {
+        let number = handles.len() as i32;
         let value = format!("run {number}");
-        let record = ProducerRecord::new("full", &*value).partition(number % PARTITIONS);
+        let record = ProducerRecord::new(topic, &*value).partition(number % PARTITIONS);
         match producer.send(&record.headers(&padding)) {
             Ok(handle) => handles.push(handle),
             Err(error) => {
                 assert!(error.to_string().contains("max.block.ms"), "{error}");
-                break;
+                return handles;
             }
         }
-        number += 1;
     }
-    assert!(number > 200, "{number}");
-    brokers.iter().for_each(|broker| target.cluster().start_broker(*broker));
+}
+
+fn small<F: FrontEnd>(bootstrap: &str, directory: &Directory) -> Builder<F> {
+    let builder = builder::<F>(bootstrap, directory).buffer_memory(65_536);
+    builder.spool_max_bytes(256 * 1024).max_block(Duration::from_millis(300))
+}
+
+/// A full spool makes `send` wait, and goes on when the cluster is back: also where a segment has more frames than the sender
+/// takes, and more of them wait in memory than there is room for when one is free.
+fn a_full_spool_refuses_and_recovers<F: FrontEnd>() {
+    for (batch, padding) in [(16_384, 1000), (300, 0)] {
+        let (target, directory) = (Target::simulated(), Directory::new());
+        target.create_topic("full", PARTITIONS);
+        let brokers: Vec<i32> =
+            target.cluster().with(|cluster| cluster.brokers().iter().map(Broker::id).collect());
+        brokers.iter().for_each(|broker| target.cluster().stop_broker(*broker));
+        let producer = small::<F>(&target.bootstrap(), &directory).batch_size(batch).build();
+        let producer = producer.expect("the settings fit");
+        let handles = fill(&producer, "full", padding);
+        assert!(handles.len() > 200, "{}", handles.len());
+        brokers.iter().for_each(|broker| target.cluster().start_broker(*broker));
+        let number = handles.len();
+        for mut handle in handles {
+            handle.get_timeout(PATIENCE).expect("the cluster is back");
+        }
+        producer.close(PATIENCE).expect("nothing failed");
+        assert_eq!(check(&target.read("full"), &BTreeMap::from([("run".to_owned(), number)])), number);
+    }
+}
+
+/// What is in a full spool when the producer ends stays there, and what has found no room has failed.
+fn a_full_spool_can_be_closed<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("full", PARTITIONS);
+    let producer = small::<F>(NOWHERE, &directory).build().expect("the settings fit");
+    let handles = fill(&producer, "full", 1000);
+    let (told, ended) = std::sync::mpsc::channel();
+    thread::spawn(move || told.send(producer.close(Duration::from_millis(200))));
+    let closed = ended.recv_timeout(Duration::from_secs(30)).expect("it ends");
+    assert!(closed.is_err(), "some have failed");
+    let mut spooled = 0;
     for handle in handles {
-        handle.get().expect("the cluster is back");
+        let Err(NoMetadata::Failed(error)) = handle.get() else { panic!("nobody was there") };
+        match error.kind() {
+            ErrorKind::Spooled => spooled += 1,
+            kind => assert_eq!(kind, ErrorKind::Closed),
+        }
     }
+    assert!(spooled > 200, "{spooled}");
+    let producer = small::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
     producer.close(PATIENCE).expect("nothing failed");
-    let durable = BTreeMap::from([("run".to_owned(), number as usize)]);
-    assert_eq!(check(&target.read("full"), &durable), number as usize);
+    assert_eq!(check(&target.read("full"), &BTreeMap::new()), spooled);
 }
 
 /// What may pass is tried again; what never will fails, and what stands behind it goes on.
@@ -389,6 +426,7 @@ for_each_front_end! {
     a_directory_is_used_by_one_producer
     without_a_directory_there_is_memory
     a_full_spool_refuses_and_recovers
+    a_full_spool_can_be_closed
     what_may_pass_is_tried_again_and_what_may_not_fails
     what_is_put_back_holds_nothing_up
     kills_on_the_simulated_cluster

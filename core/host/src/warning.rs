@@ -48,6 +48,12 @@ pub enum Warning {
         /// How many records since the spool was made.
         records: u64,
     },
+    /// Brokers know nothing of what a former life of the producer may have sent: it was long ago by the times of the records
+    /// (`producer.id.expiration.ms`), or the topic was made anew. It is sent again. Told whenever there is more of it.
+    SpoolForgotten {
+        /// How many records since the producer began; so many may be stored twice, at most.
+        records: u64,
+    },
     /// A spool's directory is a copy, or was moved: what was under way when it was copied may be stored twice.
     SpoolCopied,
 }
@@ -74,6 +80,10 @@ impl fmt::Display for Warning {
             Self::SpoolDropped { records } => {
                 write!(f, "the spool was full and has dropped its oldest {records} records")
             }
+            Self::SpoolForgotten { records } => write!(
+                f,
+                "brokers have forgotten what was under way when the producer ended: up to {records} records may be stored twice"
+            ),
             Self::SpoolCopied => f.write_str(
                 "the spool is a copy of another one, or was moved: what was under way may be stored twice",
             ),

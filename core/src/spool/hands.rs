@@ -28,6 +28,11 @@ impl<S: Storage> Hands<S> {
         Self(slots)
     }
 
+    /// How many frames can be with the sender.
+    pub(super) fn len(&self) -> u32 {
+        self.0.as_ref().len() as u32
+    }
+
     pub(super) fn get_mut(&mut self, hand: u16) -> Option<&mut FrameSlot> {
         self.0.as_mut().get_mut(usize::from(hand))
     }

@@ -38,6 +38,7 @@ pub use recovery::{OpenError, Recovered};
 pub use segments::SegmentSlot;
 pub use write::{AppendError, NewFrame};
 
+use doubt::Unsure;
 use hands::Hands;
 use partitions::Partitions;
 use segments::{Place, Segments};
@@ -113,6 +114,7 @@ pub struct Spool<S: Storage, M> {
     partitions: Partitions<S>,
     hands: Hands<S>,
     counts: Counts,
+    unsure: Unsure,
     next_frame: u64,
     /// Where reading goes on, and where it goes back to: to the first frame that was passed over.
     cursor: Option<Place>,

@@ -69,6 +69,10 @@ pub(super) enum Question {
     Open,
     Asked,
     Answered,
+    /// The leader knows nothing of it; so far its frames are counted.
+    Forgotten {
+        counted: u64,
+    },
 }
 
 impl PartitionSlot {

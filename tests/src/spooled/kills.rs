@@ -10,11 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::trouble::Trouble;
-use super::{Directory, PARTITIONS, check};
+use super::{Directory, PARTITIONS, check, check_overflown};
 use crate::behaviour::{Target, soak};
 use crate::simulation::dice::Dice;
 
-/// So many records are sent by all front-ends together, and each is killed so often; in the soak ten times that.
+/// So many records are sent by all producers together, and each is killed so often; in the soak ten times that.
 const RECORDS: u64 = 100_000;
 const KILLS: usize = 5;
 
@@ -24,43 +24,46 @@ const LIFE_MAX: Duration = Duration::from_secs(12);
 /// How long the last life may take for what is left.
 const LAST_LIFE_MAX: Duration = Duration::from_secs(400);
 
-const FRONT_ENDS: [&str; 2] = ["blocking", "smol"];
+/// Front-ends and modes (`spool.mode`).
+const PRODUCERS: [(&str, &str); 4] =
+    [("blocking", "always"), ("smol", "always"), ("blocking", "overflow"), ("smol", "overflow")];
 
-/// Kills each front-end's program beside the cluster, and compares what Kafka's consumer reads with what was said to be
+/// Kills each producer's program beside the cluster, and compares what Kafka's consumer reads with what was said to be
 /// durable.
 pub fn beside_trouble(target: &Target, program: &str) {
     let seed = soak::seed();
     println!("FELICE_LINK_SEED={seed}");
     let mut dice = Dice::new(seed);
-    let (of_trouble, topics) = (dice.split(), FRONT_ENDS.map(|front_end| format!("killed-{front_end}")));
+    let (of_trouble, topics) =
+        (dice.split(), PRODUCERS.map(|(front_end, mode)| format!("killed-{front_end}-{mode}")));
     topics.iter().for_each(|topic| target.create_topic(topic, PARTITIONS));
     let trouble = Trouble::new(target.kafka(), &topics);
     let left = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let all: Vec<_> = FRONT_ENDS.into_iter().zip(&topics).collect();
-        let all = all.into_iter().map(|(front_end, topic)| {
+        let all = PRODUCERS.into_iter().zip(&topics).map(|(producer, topic)| {
             let (seed, trouble, mut left) = (dice.next(), &trouble, KillsLeft::new(&left));
             scope.spawn(move || {
-                let mut lives = Lives::new(target, program, topic, front_end, Dice::new(seed));
+                let mut lives = Lives::new(target, program, topic, producer, Dice::new(seed));
                 while left.own > 0 || !trouble.is_over() {
                     lives.one();
                     left.one_less();
                 }
                 lives.last();
-                (topic, lives.durable)
+                (topic, producer.1, lives.durable)
             })
         });
         let all: Vec<_> = all.collect();
         trouble.make(of_trouble, || left.load(Ordering::Relaxed) > 0);
         for lives in all {
-            let (topic, durable) = lives.join().expect("the reason is above");
+            let (topic, mode, durable) = lives.join().expect("the reason is above");
+            let check = if mode == "overflow" { check_overflown } else { check };
             let (count, least): (_, usize) = (check(&target.read(topic), &durable), durable.values().sum());
             println!("{topic}: {count} records, {least} of them said to be durable");
         }
     });
 }
 
-/// How many kills are left, of one front-end and of all; none of one that has gone wrong.
+/// How many kills are left, of one producer and of all; none of one that has gone wrong.
 struct KillsLeft<'k> {
     own: usize,
     all: &'k AtomicUsize,
@@ -92,7 +95,8 @@ struct Lives<'l> {
     program: &'l str,
     bootstrap: String,
     topic: &'l str,
-    front_end: &'l str,
+    /// Front-end and mode.
+    producer: (&'static str, &'static str),
     directory: Directory,
     dice: Dice,
     kills: usize,
@@ -101,9 +105,15 @@ struct Lives<'l> {
 }
 
 impl<'l> Lives<'l> {
-    fn new(target: &Target, program: &'l str, topic: &'l str, front_end: &'l str, dice: Dice) -> Self {
+    fn new(
+        target: &Target,
+        program: &'l str,
+        topic: &'l str,
+        producer: (&'static str, &'static str),
+        dice: Dice,
+    ) -> Self {
         let (bootstrap, directory) = (target.bootstrap(), Directory::new());
-        Self { program, bootstrap, topic, front_end, directory, dice, kills: 0, durable: BTreeMap::new() }
+        Self { program, bootstrap, topic, producer, directory, dice, kills: 0, durable: BTreeMap::new() }
     }
 
     /// A life that is killed: one of three before it has sent much.
@@ -125,7 +135,7 @@ impl<'l> Lives<'l> {
     /// The one that sends all that is left, and as many records as are missing.
     fn last(&mut self) {
         let sent: usize = self.durable.values().sum();
-        let all = soak::records().max(RECORDS) / FRONT_ENDS.len() as u64;
+        let all = soak::records().max(RECORDS) / PRODUCERS.len() as u64;
         let (name, records) = (self.name(), all.saturating_sub(sent as u64).max(100));
         let (mut child, begun) = (self.begin(&name, records), Instant::now());
         let durable = last_number(&mut child);
@@ -151,7 +161,10 @@ impl<'l> Lives<'l> {
 
     /// Batches are small or large, syncs rare or not.
     fn begin(&mut self, name: &str, records: u64) -> Child {
+        let (front_end, mode) = self.producer;
         let properties = [
+            format!("spool.mode={mode}"),
+            format!("spool.overflow.ms={}", self.dice.magnitude(20, 500)),
             format!("batch.size={}", self.dice.magnitude(600, 16_384)),
             format!("spool.sync.ms={}", self.dice.magnitude(5, 80)),
             format!("linger.ms={}", self.dice.below(2) * 5),
@@ -159,7 +172,7 @@ impl<'l> Lives<'l> {
             "spool.max.bytes=8388608".to_owned(),
         ];
         let directory = self.directory.path().display().to_string();
-        let arguments = [&*self.bootstrap, self.topic, &directory, name, &records.to_string(), self.front_end];
+        let arguments = [&*self.bootstrap, self.topic, &directory, name, &records.to_string(), front_end];
         let mut command = Command::new(self.program);
         command.args(arguments).args(properties).stdin(Stdio::null()).stdout(Stdio::piped());
         command.spawn().expect("it starts")

@@ -30,6 +30,8 @@ pub(crate) enum Job {
     Answer { partition: SpoolPartition, answer: ProducerState },
     /// How many partitions a topic has.
     Topic { topic: Arc<str>, partitions: i32 },
+    /// The producer does not wait any longer: what cannot be written now has failed.
+    GiveUp,
     /// Make everything last, and end.
     Close,
 }

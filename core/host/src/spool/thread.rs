@@ -48,13 +48,17 @@ pub(crate) struct Writer {
     /// When what was written is to be made durable, and how far each partition is done to be written down.
     sync_at: Option<Instant>,
     checkpoint_at: Option<Instant>,
-    retry_at: Option<Instant>,
+    /// When what failed is tried again. A spool that is full must be read, lest it stays so.
+    write_at: Option<Instant>,
+    read_at: Option<Instant>,
     read_attempts: u32,
     /// The last thing that failed: it is told once.
     told: Option<String>,
     damaged: u64,
     dropped: u64,
+    forgotten: u64,
     drained: bool,
+    giving_up: bool,
     closing: bool,
 }
 
@@ -81,12 +85,15 @@ impl Writer {
             parked: Vec::new(),
             sync_at: None,
             checkpoint_at: None,
-            retry_at: None,
+            write_at: None,
+            read_at: None,
             read_attempts: 0,
             told: None,
             damaged: counts.damaged,
             dropped: counts.dropped,
+            forgotten: 0,
             drained: false,
+            giving_up: false,
             closing: false,
         }
     }
@@ -144,6 +151,7 @@ impl Writer {
                 self.spool.answer(partition, answer);
             }
             Job::Topic { topic, partitions } => self.spool.note_topic(&topic, partitions),
+            Job::GiveUp => (self.giving_up, self.write_at) = (true, None),
             Job::Close => self.closing = true,
         }
     }
@@ -151,9 +159,8 @@ impl Writer {
     /// Does everything that can be done now.
     fn work(&mut self) {
         let now = Instant::now();
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
-        }
+        self.write_at = self.write_at.filter(|at| *at > now);
+        self.read_at = self.read_at.filter(|at| *at > now);
         self.unpark(now);
         self.append(now);
         self.write_notes();
@@ -172,7 +179,7 @@ impl Writer {
 
     fn due(&self) -> Option<Instant> {
         let parked = self.parked.iter().map(|(_, at)| *at).min();
-        [self.sync_at, self.checkpoint_at, self.retry_at, parked].into_iter().flatten().min()
+        [self.sync_at, self.checkpoint_at, self.write_at, self.read_at, parked].into_iter().flatten().min()
     }
 
     fn unpark(&mut self, now: Instant) {
@@ -189,7 +196,7 @@ impl Writer {
     }
 
     fn append(&mut self, now: Instant) {
-        while self.retry_at.is_none()
+        while self.write_at.is_none()
             && let Some((batch, topic)) = self.batches.pop_front()
         {
             let new = NewFrame {
@@ -209,10 +216,14 @@ impl Writer {
                     self.words.push_back(Word::Appended { batch: id, partition, number, blocks });
                     self.sync_at.get_or_insert(now + self.sync);
                 }
+                Err(AppendError::Full | AppendError::Medium(_)) if self.giving_up => {
+                    let (kind, blocks) = (ErrorKind::Closed, batch.into_chain());
+                    self.words.push_back(Word::Refused { batch: id, partition, kind, blocks });
+                }
                 Err(AppendError::Full | AppendError::Medium(_)) => {
                     self.warn(result.err().map(|error| error.to_string()).unwrap_or_default());
                     self.batches.push_front((batch, topic));
-                    self.retry_at = Some(now + RETRY);
+                    self.write_at = Some(now + RETRY);
                 }
                 Err(AppendError::TooLarge { .. } | AppendError::TooManyPartitions) => {
                     let (kind, blocks) = (ErrorKind::TooManyPartitions, batch.into_chain());
@@ -220,7 +231,7 @@ impl Writer {
                 }
             }
         }
-        if self.retry_at.is_none() {
+        if self.write_at.is_none() && self.read_at.is_none() {
             self.told = None;
         }
     }
@@ -249,7 +260,12 @@ impl Writer {
     }
 
     fn read(&mut self) {
-        while self.retry_at.is_none() {
+        if self.spool.is_checkpoint_due()
+            && let Err(error) = self.checkpoint()
+        {
+            self.warn(error.to_string());
+        }
+        while self.read_at.is_none() {
             match self.spool.poll_next() {
                 Ok(Next::Nothing) => break,
                 Ok(Next::Ask { partition, producer_id }) => {
@@ -331,12 +347,15 @@ impl Writer {
             self.read_attempts = 0;
             self.spool.abandon();
         } else {
-            self.retry_at = Some(Instant::now() + RETRY);
+            self.read_at = Some(Instant::now() + RETRY);
         }
     }
 
     fn tell_counts(&mut self) {
-        let counts = self.spool.counts();
+        let (counts, records) = (self.spool.counts(), self.spool.forgotten());
+        if records > mem::replace(&mut self.forgotten, records) {
+            self.words.push_back(Word::Warning(Warning::SpoolForgotten { records }));
+        }
         if counts.damaged > mem::replace(&mut self.damaged, counts.damaged) {
             self.words.push_back(Word::Warning(Warning::SpoolDamaged { frames: counts.damaged }));
         }

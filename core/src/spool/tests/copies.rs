@@ -249,3 +249,47 @@ fn a_copy_does_not_use_the_numbers() {
     assert_eq!(frames.len(), 2);
     assert!(frames.iter().all(|frame| frame.numbers.is_none()));
 }
+
+/// What was sent and is not written down is bounded, so what may be stored twice is.
+#[test]
+fn a_checkpoint_is_due_once_as_many_are_done_as_the_sender_holds() {
+    let (mut spool, _) = open_with(Ram::new(SEGMENTS, SEGMENT_BYTES), CONFIG);
+    (0..30).for_each(|_| append(&mut spool, 3));
+    let first = read_all(&mut spool, ProducerState::Unknown);
+    assert!(first.len() < 30 && !spool.is_checkpoint_due());
+    let (last, others) = first.split_last().unwrap();
+    others.iter().for_each(|frame| spool.done(frame));
+    assert!(!spool.is_checkpoint_due());
+    spool.done(last);
+    assert!(spool.is_checkpoint_due());
+    spool.checkpoint().unwrap();
+    assert!(!spool.is_checkpoint_due());
+}
+
+#[test]
+fn what_leaders_have_forgotten_is_counted_up_to_what_was_sent_at_the_most() {
+    let mut spool = next_life(&mut sent());
+    read_all(&mut spool, last(-1));
+    assert_eq!(spool.forgotten(), 0, "they know it");
+    let mut spool = next_life(&mut sent());
+    append(&mut spool, 3);
+    let frames = read_all(&mut spool, ProducerState::Unknown);
+    assert_eq!(spool.forgotten(), 6, "the third was never sent");
+    spool.put_back(&frames[1], 1);
+    read_all(&mut spool, ProducerState::Unknown);
+    assert_eq!(spool.forgotten(), 6, "one is read again");
+
+    let mut life = sent();
+    (0..60).for_each(|_| append(&mut life, 3));
+    let mut spool = next_life(&mut life);
+    let mut most = 0;
+    loop {
+        let frames = read_all(&mut spool, ProducerState::Unknown);
+        most = most.max(frames.len());
+        frames.iter().for_each(|frame| spool.done(frame));
+        if frames.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(spool.forgotten(), 2 * 3 * most as u64);
+}
