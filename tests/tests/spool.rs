@@ -263,14 +263,14 @@ fn small<F: FrontEnd>(bootstrap: &str, directory: &Directory) -> Builder<F> {
 /// A full spool makes `send` wait, and goes on when the cluster is back: also where a segment has more frames than the sender
 /// takes, and more of them wait in memory than there is room for when one is free.
 fn a_full_spool_refuses_and_recovers<F: FrontEnd>() {
-    for (batch, padding) in [(16_384, 1000), (300, 0)] {
+    for (batch, memory, padding) in [(16_384, 65_536, 1000), (300, 262_144, 0)] {
         let (target, directory) = (Target::simulated(), Directory::new());
         target.create_topic("full", PARTITIONS);
         let brokers: Vec<i32> =
             target.cluster().with(|cluster| cluster.brokers().iter().map(Broker::id).collect());
         brokers.iter().for_each(|broker| target.cluster().stop_broker(*broker));
-        let producer = small::<F>(&target.bootstrap(), &directory).batch_size(batch).build();
-        let producer = producer.expect("the settings fit");
+        let builder = small::<F>(&target.bootstrap(), &directory).max_request_size(16_384);
+        let producer = builder.buffer_memory(memory).batch_size(batch).build().expect("the settings fit");
         let handles = fill(&producer, "full", padding);
         assert!(handles.len() > 200, "{}", handles.len());
         brokers.iter().for_each(|broker| target.cluster().start_broker(*broker));

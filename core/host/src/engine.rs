@@ -117,6 +117,10 @@ impl Engine {
             let carried = more || !self.taken.is_empty();
             for mut batch in self.taken.drain(..) {
                 batch.seal();
+                if batch.base_timestamp.as_since_boot().is_some() {
+                    // The clock was set since.
+                    batch.settle(self.shared.clock().boot());
+                }
                 self.sender.enqueue(now, batch);
             }
             self.feed_spool(now);

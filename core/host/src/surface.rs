@@ -11,7 +11,7 @@ pub use felice_core::record::{Header, ProducerRecord};
 pub use felice_core::serializer::Json;
 pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
 #[cfg(feature = "spool")]
-pub use felice_core::spool::WhenFull;
+pub use felice_core::spool::{Loss, WhenFull};
 pub use felice_core::time::Timestamp;
 
 pub use crate::RecordMetadata;

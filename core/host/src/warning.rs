@@ -54,6 +54,14 @@ pub enum Warning {
         /// How many records since the producer began; so many may be stored twice, at most.
         records: u64,
     },
+    /// Records in a spool were older than `spool.max.age.ms`, and were dropped. Told whenever some are.
+    SpoolExpired {
+        /// How many records since the spool was made.
+        records: u64,
+    },
+    /// This machine's clock is not set (`clock.unset.before.ms`): records wait in the spool until it is. Told whenever some
+    /// begin to.
+    ClockNotSet,
     /// A spool's directory is a copy, or was moved: what was under way when it was copied may be stored twice.
     SpoolCopied,
 }
@@ -83,6 +91,12 @@ impl fmt::Display for Warning {
             Self::SpoolForgotten { records } => write!(
                 f,
                 "brokers have forgotten what was under way when the producer ended: up to {records} records may be stored twice"
+            ),
+            Self::SpoolExpired { records } => {
+                write!(f, "the spool has dropped {records} records for their age (spool.max.age.ms)")
+            }
+            Self::ClockNotSet => f.write_str(
+                "the machine's clock is not set: records wait in the spool until it is (clock.unset.before.ms)",
             ),
             Self::SpoolCopied => f.write_str(
                 "the spool is a copy of another one, or was moved: what was under way may be stored twice",

@@ -15,9 +15,9 @@ pub(super) const SEQUENCES: u64 = 1 << 31;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Unsure {
     /// Frames that are done since the last checkpoint.
-    pub(super) unwritten: u32,
+    pub(super) unwritten: usize,
     /// Frames and records of former lives.
-    frames: u32,
+    frames: usize,
     records: u64,
 }
 
@@ -78,7 +78,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             }
             self.changed = true;
         }
-        self.go_back();
+        self.go_back(partition.0);
     }
 
     /// A frame is acknowledged, or can never be. If it is the one with the cut in it, or at its end, what stands before is done.
@@ -90,7 +90,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         // They are finished when reading passes them again.
         slot.spared = Span { from: before, to: from };
         self.counts.found_stored += from.saturating_sub(before);
-        self.go_back();
+        self.go_back(partition);
     }
 
     /// A numbering begins although the cut is not confirmed: the leader does not know what one has said that it has. What stands
@@ -99,7 +99,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let slot = self.partitions.get_mut(partition);
         if slot.cut.take().is_some() {
             slot.read = slot.done;
-            self.go_back();
+            self.go_back(partition);
         }
     }
 }

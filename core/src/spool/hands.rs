@@ -28,11 +28,6 @@ impl<S: Storage> Hands<S> {
         Self(slots)
     }
 
-    /// How many frames can be with the sender.
-    pub(super) fn len(&self) -> u32 {
-        self.0.as_ref().len() as u32
-    }
-
     pub(super) fn get_mut(&mut self, hand: u16) -> Option<&mut FrameSlot> {
         self.0.as_mut().get_mut(usize::from(hand))
     }
@@ -43,6 +38,15 @@ impl<S: Storage> Hands<S> {
 
     pub(super) fn find(&mut self, partition: u32, from: u64) -> Option<&mut FrameSlot> {
         self.0.as_mut().iter_mut().find(|slot| slot.used && slot.partition == partition && slot.from == from)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().len()
+    }
+
+    /// How many a partition has.
+    pub(super) fn count(&self, partition: u32) -> usize {
+        self.0.as_ref().iter().filter(|slot| slot.used && slot.partition == partition).count()
     }
 
     pub(super) fn free(&self) -> Option<u16> {

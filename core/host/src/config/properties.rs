@@ -11,6 +11,7 @@ use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
 #[cfg(feature = "spool")]
 use felice_core::spool::WhenFull;
+use felice_core::time::Timestamp;
 
 use super::sasl::secret;
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
@@ -53,6 +54,10 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("buffer.memory", |s, v| number(v).map(|n| s.buffer_memory = n)),
     ("client.id", |s, v| {
         v.clone_into(&mut s.client_id);
+        Ok(())
+    }),
+    ("clock.unset.before.ms", |s, v| {
+        s.clock_unset_before = Timestamp::from_millis(whole(v).ok_or(MILLIS)?.try_into().unwrap_or(i64::MAX));
         Ok(())
     }),
     ("compression.gzip.level", |s, v| level(v).map(|n| s.gzip_level = n)),
@@ -135,10 +140,17 @@ const PROPERTIES: &[(&str, Set)] = &[
     }),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
     #[cfg(feature = "spool")]
+    ("spool.dedup.header", |s, v| {
+        s.spool.dedup_header = (!v.is_empty()).then(|| v.to_owned());
+        Ok(())
+    }),
+    #[cfg(feature = "spool")]
     ("spool.dir", |s, v| {
         s.spool.directory = (!v.is_empty()).then(|| v.into());
         Ok(())
     }),
+    #[cfg(feature = "spool")]
+    ("spool.max.age.ms", |s, v| millis(v).map(|d| s.spool.max_age = Some(d))),
     #[cfg(feature = "spool")]
     ("spool.max.bytes", |s, v| whole(v).map(|n| s.spool.bytes = n).ok_or(NUMBER)),
     #[cfg(feature = "spool")]

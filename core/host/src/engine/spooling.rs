@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use felice_core::batch::Batch;
+use felice_core::error::Persisted;
 use felice_core::event::{Numbering, ProducerState, TopicView};
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::spool::{Frame, SpoolPartition};
 use felice_core::time::Instant;
 
+use crate::clock::Clock;
 use crate::config::ConfigError;
 use crate::delivery::Entry;
 use crate::epochs::Epoch;
@@ -31,6 +33,7 @@ const BACKLOG_MAX: usize = 32;
 /// What is between the planes and the spool's thread.
 pub(super) struct Spooling {
     link: Arc<Link>,
+    clock: Clock,
     /// The first slot of those for batches that were read.
     base: usize,
     hands: Box<[Option<InHand>]>,
@@ -52,7 +55,7 @@ pub(super) struct Spooling {
     /// How many batches were given to the sender.
     turns: u64,
     /// Whoever waits for records that are on the medium, by frame.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Waiting>,
     /// What flushes wait for: frames that are not durable yet, and those that never will be before they are acknowledged.
     epochs: BTreeMap<u64, Epoch>,
     late: BTreeMap<u64, Epoch>,
@@ -64,13 +67,20 @@ pub(super) struct Spooling {
     closed: bool,
 }
 
+/// Whoever waits for records that are on the medium, and whether they may be in the log: a broker may have taken them, and
+/// was not heard.
+struct Waiting {
+    entry: Entry,
+    persisted: Persisted,
+}
+
 /// A batch that was read from the spool, and is with the sender or about to be.
 struct InHand {
     frame: Frame,
     /// Its first records, those that are stored.
     stored: u32,
     /// Some of it has failed in a way that may pass.
-    again: bool,
+    again: Option<Persisted>,
     /// How many were given to the sender before it; none, while it waits for room there.
     turn: Option<u64>,
 }
@@ -114,12 +124,13 @@ impl Spooling {
                 format!("the system has none: {error}"),
             )
         })?;
-        Ok(Self::new(begun.link, base, detours, begun.empty))
+        Ok(Self::new(begun.link, begun.clock, base, detours, begun.empty))
     }
 
-    fn new(link: Arc<Link>, base: usize, detours: Option<Detours>, empty: bool) -> Self {
+    fn new(link: Arc<Link>, clock: Clock, base: usize, detours: Option<Detours>, empty: bool) -> Self {
         Self {
             link,
+            clock,
             base,
             hands: (0..BATCHES).map(|_| None).collect(),
             taken: Vec::with_capacity(BACKLOG_MAX),
@@ -166,6 +177,10 @@ impl Spooling {
     fn way(&mut self, partition: TopicPartition) -> Way {
         let room = self.has_room();
         let Some(detours) = &mut self.detours else { return Way::Detour };
+        if detours.way(partition) == Way::Direct && self.clock.boot_time().is_none() {
+            // Only on the medium can a record wait for its time.
+            detours.begin(partition);
+        }
         let way = detours.way(partition);
         if way == Way::Detour && !room {
             detours.set_aside(partition);
@@ -269,7 +284,7 @@ impl Spooling {
             if let Some(detours) = &mut self.detours {
                 detours.read(batch.partition, last);
             }
-            self.hands[slot] = Some(InHand { frame, stored: 0, again: false, turn: None });
+            self.hands[slot] = Some(InHand { frame, stored: 0, again: None, turn: None });
             self.ready.push_back(batch);
         }
     }
@@ -303,7 +318,7 @@ impl Spooling {
 
     /// The handles and callbacks of records that stay in the spool.
     pub(super) fn take_entries(&mut self) -> impl Iterator<Item = Entry> {
-        std::mem::take(&mut self.entries).into_values()
+        std::mem::take(&mut self.entries).into_values().map(|waiting| waiting.entry)
     }
 }
 

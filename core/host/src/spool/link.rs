@@ -11,7 +11,7 @@ use felice_core::error::ErrorKind;
 use felice_core::event::{Numbering, ProducerState};
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
-use felice_core::spool::{Frame, SpoolPartition};
+use felice_core::spool::{Frame, Lost, SpoolPartition};
 
 use crate::storage::HeapBlock;
 use crate::warning::Warning;
@@ -48,6 +48,8 @@ pub(crate) enum Word {
     NeverDurable,
     /// A frame, read.
     Loaded(Loaded),
+    /// Frames are lost.
+    Lost(Lost),
     /// A broker is to be asked how far it has a former life's records.
     Ask { partition: SpoolPartition, topic: Arc<str>, index: i32, producer_id: i64 },
     /// A numbering is written down.

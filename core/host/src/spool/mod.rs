@@ -17,7 +17,9 @@ use felice_core::spool::{
 };
 
 use crate::checksum;
+use crate::clock::Clock;
 use crate::config::ConfigError;
+use crate::mark::Mark;
 use crate::storage::{HeapBlock, table};
 use crate::warning::Warning;
 use files::{Files, LockError};
@@ -30,6 +32,10 @@ pub(crate) const BATCHES: usize = 64;
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments that a spool is divided into, where they are not too short for that.
 const SEGMENTS: u64 = 16;
+/// The longest `spool.max.age.ms`.
+const AGE_MAX: Duration = Duration::from_hours(24 * 36_525);
+/// The longest `spool.dedup.header`.
+const HEADER_BYTES_MAX: usize = 255;
 /// Room in a segment besides the records of a largest batch.
 const FRAME_OVERHEAD: u64 = 512;
 
@@ -54,6 +60,8 @@ pub(crate) struct SpoolSettings {
     pub(crate) bytes: u64,
     pub(crate) sync: Duration,
     pub(crate) when_full: WhenFull,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) dedup_header: Option<String>,
     pub(crate) free_bytes_min: u64,
 }
 
@@ -66,6 +74,8 @@ impl Default for SpoolSettings {
             bytes: 64 * 1024 * 1024,
             sync: Duration::from_millis(500),
             when_full: WhenFull::RefuseNewest,
+            max_age: None,
+            dedup_header: None,
             free_bytes_min: 16 * 1024 * 1024,
         }
     }
@@ -81,7 +91,9 @@ pub(crate) struct SpoolPlan {
     /// After this long what was not sent is written; without it everything is.
     overflow: Option<Duration>,
     when_full: WhenFull,
+    max_age: Option<Duration>,
     free_bytes_min: u64,
+    clock: Clock,
     topics: usize,
     partitions: usize,
     /// Blocks to read into: two batches of the largest.
@@ -97,7 +109,9 @@ impl SpoolSettings {
         request_bytes_max: u32,
         block_bytes: usize,
         idempotence: bool,
+        clock: Clock,
     ) -> Result<Option<SpoolPlan>, ConfigError> {
+        self.check_age_and_header()?;
         let Some(directory) = self.directory.clone() else { return Ok(None) };
         if !idempotence {
             return Err(ConfigError::invalid(
@@ -122,12 +136,41 @@ impl SpoolSettings {
             sync: self.sync,
             overflow: (self.mode == SpoolMode::Overflow).then_some(self.overflow_after),
             when_full: self.when_full,
+            max_age: self.max_age,
             free_bytes_min: self.free_bytes_min,
+            clock,
             topics,
             partitions,
             blocks,
             block_bytes,
         }))
+    }
+
+    fn check_age_and_header(&self) -> Result<(), ConfigError> {
+        let age = self.max_age.map(|age| ("spool.max.age.ms", age.as_millis().to_string()));
+        let header = self.dedup_header.as_ref().map(|name| ("spool.dedup.header", format!("{name:?}")));
+        if let (None, Some((name, value))) = (&self.directory, age.clone().or(header.clone())) {
+            return Err(ConfigError::invalid(name, value, "nothing without spool.dir".into()));
+        }
+        if let Some((name, value)) =
+            age.filter(|_| self.max_age.is_some_and(|age| age < Duration::from_millis(1) || age > AGE_MAX))
+        {
+            let range = format!("1 to {} (100 years)", AGE_MAX.as_millis());
+            return Err(ConfigError::invalid(name, value, range));
+        }
+        let length = self.dedup_header.as_ref().map_or(1, String::len);
+        match header.filter(|_| !(1..=HEADER_BYTES_MAX).contains(&length)) {
+            Some((name, value)) => {
+                Err(ConfigError::invalid(name, value, format!("1 to {HEADER_BYTES_MAX} bytes")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The header that every record gets. Where the spool cannot be used the producer has a number of its own.
+    pub(crate) fn mark(&self, begun: Option<&Begun>) -> Option<Mark> {
+        let life = begun.map_or_else(checksum::seed, |begun| begun.life);
+        self.dedup_header.as_ref().map(|name| Mark::new(name, life))
     }
 }
 
@@ -141,6 +184,9 @@ pub(crate) struct Begun {
     pub(crate) overflow: Option<Duration>,
     /// Partitions that something is left of.
     pub(crate) undone: Vec<(Arc<str>, i32)>,
+    pub(crate) clock: Clock,
+    /// A number of this spool and this life.
+    life: u64,
     /// Nothing is held.
     pub(crate) empty: bool,
 }
@@ -168,6 +214,7 @@ impl SpoolPlan {
             when_full: self.when_full,
             new_id: new_id(),
             machine: files.identity(),
+            boot: Files::boot(),
         };
         let tables = SpoolTables {
             segments: table(self.segments.into(), SegmentSlot::default),
@@ -192,8 +239,10 @@ impl SpoolPlan {
             undone: spool.undone().map(|partition| name(spool.partition(partition))).collect(),
             topics: spool.topics().map(|(name, partitions)| (name.into(), partitions)).collect(),
             warnings: warnings(&recovered),
+            clock: self.clock,
+            life: life(&spool.id(), spool.life()),
             empty: spool.is_empty(),
-            writer: Writer::new(spool, Arc::clone(&link), pool, self.sync, self.overflow.is_some()),
+            writer: Writer::new(spool, Arc::clone(&link), pool, self),
             link,
         }))
     }
@@ -228,6 +277,12 @@ fn warnings(recovered: &Recovered) -> Vec<Warning> {
         warnings.push(Warning::SpoolCopied);
     }
     warnings
+}
+
+/// What names a life of a spool: those of one spool count up.
+fn life(id: &spool::SpoolId, life: u32) -> u64 {
+    let begin = id.first_chunk().copied().map_or(0, u64::from_be_bytes);
+    begin.wrapping_add(life.into())
 }
 
 /// Sixteen bytes that no other spool has.

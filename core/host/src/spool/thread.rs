@@ -13,9 +13,12 @@ use felice_core::event::Numbering;
 use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::{Chain, Pool};
 use felice_core::spool::{AppendError, Frame, MediumError, NewFrame, Next, Spool, SpoolPartition, TakeError};
+use felice_core::time::Timestamp;
 
+use super::SpoolPlan;
 use super::files::Files;
 use super::link::{Job, Link, Loaded, Word};
+use crate::clock::Clock;
 use crate::storage::{Heap, HeapBlock};
 use crate::warning::Warning;
 
@@ -38,6 +41,8 @@ pub(crate) struct Writer {
     /// Where frames are read into.
     pool: Pool<HeapBlock>,
     sync: Duration,
+    clock: Clock,
+    max_age: Option<Duration>,
     words: VecDeque<Word>,
     /// Batches that wait to be written.
     batches: VecDeque<(Batch<HeapBlock>, Arc<str>)>,
@@ -57,6 +62,9 @@ pub(crate) struct Writer {
     damaged: u64,
     dropped: u64,
     forgotten: u64,
+    expired: u64,
+    /// Records wait until the machine's clock is set.
+    waits_for_clock: bool,
     drained: bool,
     giving_up: bool,
     closing: bool,
@@ -67,18 +75,19 @@ impl Writer {
         spool: Spool<Heap, Files>,
         link: Arc<Link>,
         pool: Pool<HeapBlock>,
-        sync: Duration,
-        overflow: bool,
+        plan: &SpoolPlan,
     ) -> Self {
         let counts = spool.counts();
-        let watched = overflow.then(|| spool.undone().collect());
+        let watched = plan.overflow.is_some().then(|| spool.undone().collect());
         Self {
             spool,
             watched,
             link,
             names: Vec::new(),
             pool,
-            sync,
+            sync: plan.sync,
+            clock: plan.clock,
+            max_age: plan.max_age,
             words: VecDeque::new(),
             batches: VecDeque::new(),
             notes: Vec::new(),
@@ -92,6 +101,8 @@ impl Writer {
             damaged: counts.damaged,
             dropped: counts.dropped,
             forgotten: 0,
+            expired: counts.expired,
+            waits_for_clock: false,
             drained: false,
             giving_up: false,
             closing: false,
@@ -162,6 +173,7 @@ impl Writer {
         self.write_at = self.write_at.filter(|at| *at > now);
         self.read_at = self.read_at.filter(|at| *at > now);
         self.unpark(now);
+        self.read_clock();
         self.append(now);
         self.write_notes();
         if self.sync_at.is_some_and(|at| at <= now) {
@@ -177,9 +189,21 @@ impl Writer {
         self.drained = drained;
     }
 
+    /// What time it is decides when frames were captured whose times count from the machine's begin, and which are too old.
+    fn read_clock(&mut self) {
+        let began = self.clock.boot_time();
+        self.spool.set_boot_time(began);
+        let now = began.map(|_| self.clock.timestamp().as_millis());
+        let oldest = now.zip(self.max_age).map(|(now, age)| now.saturating_sub(age.as_millis() as i64));
+        self.spool.drop_older(oldest.map(Timestamp::from_millis));
+    }
+
     fn due(&self) -> Option<Instant> {
         let parked = self.parked.iter().map(|(_, at)| *at).min();
-        [self.sync_at, self.checkpoint_at, self.write_at, self.read_at, parked].into_iter().flatten().min()
+        // Nobody tells when the clock is set.
+        let clock = self.spool.waits_for_clock().then(|| Instant::now() + RETRY);
+        let again = [self.write_at, self.read_at, parked, clock];
+        [self.sync_at, self.checkpoint_at].into_iter().chain(again).flatten().min()
     }
 
     fn unpark(&mut self, now: Instant) {
@@ -208,6 +232,7 @@ impl Writer {
             };
             let pieces = batch.chain().into_iter().flat_map(Chain::pieces);
             let result = self.spool.append(&new, pieces);
+            self.tell_lost();
             let (id, partition) = (batch.id, batch.partition);
             match result {
                 Ok(number) => {
@@ -279,7 +304,7 @@ impl Writer {
                         self.loaded(frame, blocks);
                     }
                     Err(TakeError::NoMemory) => break,
-                    Err(TakeError::Damaged) => {}
+                    Err(TakeError::Damaged | TakeError::TooOld) => self.tell_lost(),
                     Err(TakeError::Medium(error)) => self.read_failed(&error.to_string()),
                 },
                 Err(error) => self.read_failed(&error.to_string()),
@@ -295,6 +320,7 @@ impl Writer {
         // The sender does not end it by its age.
         let created = felice_core::time::Instant::ZERO;
         let mut batch = Batch::restore(id, partition, created, blocks, frame.records, base, max);
+        batch = batch.apart(frame.apart);
         if frame.skip > 0 && !batch.skip_first(frame.skip, &mut self.pool) {
             // No block is free to begin with: all of it goes once more, and a broker that has a part of it says so.
             let skipped = mem::take(&mut frame.skip);
@@ -346,9 +372,14 @@ impl Writer {
         if self.read_attempts == READ_ATTEMPTS {
             self.read_attempts = 0;
             self.spool.abandon();
+            self.tell_lost();
         } else {
             self.read_at = Some(Instant::now() + RETRY);
         }
+    }
+
+    fn tell_lost(&mut self) {
+        self.words.extend(self.spool.poll_lost().map(Word::Lost));
     }
 
     fn tell_counts(&mut self) {
@@ -362,6 +393,14 @@ impl Writer {
         if counts.dropped > mem::replace(&mut self.dropped, counts.dropped) {
             self.words.push_back(Word::Warning(Warning::SpoolDropped { records: counts.dropped }));
         }
+        if counts.expired > mem::replace(&mut self.expired, counts.expired) {
+            self.words.push_back(Word::Warning(Warning::SpoolExpired { records: counts.expired }));
+        }
+        let waits = self.spool.waits_for_clock();
+        if waits && !mem::replace(&mut self.waits_for_clock, waits) {
+            self.words.push_back(Word::Warning(Warning::ClockNotSet));
+        }
+        self.waits_for_clock = waits;
     }
 
     fn keep_checkpoint(&mut self, now: Instant) {

@@ -1,19 +1,21 @@
 //! What the engine does with the spool in each turn: it hears the thread, feeds it and the sender, and sorts what comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use felice_core::error::{ErrorCode, ErrorKind, Failure, Persisted};
 use felice_core::event::Completed;
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
+use felice_core::spool::Lost;
 use felice_core::time::Instant;
 
 use super::super::carry::Carry;
 use super::super::outcome::complete;
 use super::super::{Engine, Look, fly};
 use super::detours::Way;
-use super::{InHand, Question, take_hand};
+use super::{InHand, Question, Waiting, take_hand};
 use crate::callback;
 use crate::cell::Outcome;
 use crate::delivery::Entry;
@@ -50,7 +52,8 @@ impl Engine {
                     let in_hand = |hand: &Option<InHand>| {
                         hand.as_ref().is_some_and(|in_hand| in_hand.frame.number == number)
                     };
-                    let entry = spooling.entries.get(&number).or_else(|| {
+                    let waiting = spooling.entries.get(&number).map(|waiting| &waiting.entry);
+                    let entry = waiting.or_else(|| {
                         self.flying.get(spooling.base + spooling.hands.iter().position(in_hand)?)
                     });
                     if let Some(entry) = entry {
@@ -60,6 +63,7 @@ impl Engine {
                 }
             }
             Word::NeverDurable => spooling.late.append(&mut spooling.epochs),
+            Word::Lost(lost) => self.lost(lost),
             Word::Loaded(loaded) => spooling.unnamed.push_back(loaded),
             Word::Ask { partition, topic, index, producer_id } => spooling.questions.push(Question {
                 partition,
@@ -87,7 +91,7 @@ impl Engine {
             spooling.epochs.insert(number, epoch);
         }
         if let Some(awaited) = entry.take_awaited() {
-            spooling.entries.insert(number, awaited);
+            spooling.entries.insert(number, Waiting { entry: awaited, persisted: Persisted::No });
         }
         self.carry.push_back(Carry::Done(Done { batch, partition, blocks, entry }));
     }
@@ -178,8 +182,8 @@ impl Engine {
                 in_hand.turn = Some(turn);
                 in_hand.frame
             });
-            let mut entry =
-                frame.and_then(|frame| spooling.entries.remove(&frame.number)).unwrap_or_default();
+            let waiting = frame.and_then(|frame| spooling.entries.remove(&frame.number));
+            let mut entry = waiting.map(|waiting| waiting.entry).unwrap_or_default();
             (entry.records, entry.topic) = (batch.first + batch.count, partition.topic.0);
             if let Some(place) = self.flying.get_mut(batch.id.slot()) {
                 *place = entry;
@@ -199,16 +203,19 @@ impl Engine {
         };
         match completed.result {
             Ok(_) => in_hand.stored = completed.first + completed.count,
-            Err(failure) if may_pass(&failure) => in_hand.again = true,
+            Err(failure) if may_pass(&failure) => {
+                in_hand.again =
+                    in_hand.again.filter(|_| failure.persisted == Persisted::No).or(Some(failure.persisted));
+            }
             Err(failure) => {
-                let is_final = !in_hand.again;
+                let is_final = in_hand.again.is_none();
                 if is_final {
                     self.report_unheard(completed, failure);
                 }
                 return is_final;
             }
         }
-        !in_hand.again
+        in_hand.again.is_none()
     }
 
     /// Records failed for good, and whoever sent them has gone, in a former life perhaps.
@@ -234,9 +241,9 @@ impl Engine {
         let Some(InHand { frame, stored, again, .. }) = hand else { return false };
         let blocks = std::mem::take(blocks);
         let mut entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
-        if again {
-            if let Some(awaited) = entry.take_awaited() {
-                spooling.entries.insert(frame.number, awaited);
+        if let Some(persisted) = again {
+            if let Some(entry) = entry.take_awaited() {
+                spooling.entries.insert(frame.number, Waiting { entry, persisted });
             }
             spooling.link.push(Job::Again { frame, stored, blocks, wait: !self.gave_up });
         } else {
@@ -257,14 +264,30 @@ impl Engine {
             last_cause: None,
         };
         let entries: Vec<Entry> = spooling.take_entries().collect();
-        for mut entry in entries {
-            let count = entry.records;
-            let outcome = Outcome { partition: -1, first: 0, count, result: Err(failure) };
-            if let Some(topic) = self.topics.get(usize::from(entry.topic)) {
-                complete(&self.shared, topic, &mut entry, outcome, &mut self.wakers);
-            }
-        }
+        entries.into_iter().for_each(|entry| self.tell_failed(entry, failure));
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Whoever waits for records that the spool has lost is told so.
+    fn lost(&mut self, Lost { first, end, records, why }: Lost) {
+        let Some(spooling) = &mut self.spooling else { return };
+        self.shared.failed.fetch_add(records, Ordering::Relaxed);
+        let epochs = spooling.epochs.extract_if(first..end, |_, _| true);
+        let epochs = epochs.chain(spooling.late.extract_if(first..end, |_, _| true));
+        self.carry.extend(epochs.map(|(_, epoch)| Carry::Leave(epoch)));
+        let waiting: Vec<Waiting> =
+            spooling.entries.extract_if(first..end, |_, _| true).map(|(_, waiting)| waiting).collect();
+        for Waiting { entry, persisted } in waiting {
+            let kind = ErrorKind::SpoolLost(why);
+            self.tell_failed(entry, Failure { kind, persisted, attempts: 0, last_cause: None });
+        }
+    }
+
+    fn tell_failed(&mut self, mut entry: Entry, failure: Failure) {
+        let outcome = Outcome { partition: -1, first: 0, count: entry.records, result: Err(failure) };
+        if let Some(topic) = self.topics.get(usize::from(entry.topic)) {
+            complete(&self.shared, topic, &mut entry, outcome, &mut self.wakers);
+        }
     }
 }
 
