@@ -307,6 +307,32 @@ fn a_full_spool_can_be_closed<F: FrontEnd>() {
     assert_eq!(check(&target.read("full"), &BTreeMap::new()), spooled);
 }
 
+/// The next life has another size: what the last one has written is read all the same.
+fn a_spool_of_another_size_is_read<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("size", PARTITIONS);
+    let sizes = [1 << 20, 1 << 18, 1 << 19];
+    for (life, bytes) in sizes.into_iter().enumerate() {
+        let producer = small::<F>(NOWHERE, &directory).spool_max_bytes(bytes).build();
+        let producer = producer.expect("the settings fit");
+        let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
+        for number in 0..200 {
+            let value = format!("run{life} {number}");
+            let record = ProducerRecord::new("size", &*value).partition(number % PARTITIONS);
+            producer
+                .send(&record.headers(&padding))
+                .expect("there is room")
+                .spooled()
+                .expect("the disk works");
+        }
+        producer.close(Duration::ZERO).expect("what is spooled has not failed");
+    }
+    let producer = small::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    producer.close(PATIENCE).expect("nothing failed");
+    let durable = (0..sizes.len()).map(|life| (format!("run{life}"), 200)).collect();
+    assert_eq!(check(&target.read("size"), &durable), 600);
+}
+
 /// What may pass is tried again; what never will fails, and what stands behind it goes on.
 fn what_may_pass_is_tried_again_and_what_may_not_fails<F: FrontEnd>() {
     let (target, directory) = (Target::simulated(), Directory::new());
@@ -427,6 +453,7 @@ for_each_front_end! {
     without_a_directory_there_is_memory
     a_full_spool_refuses_and_recovers
     a_full_spool_can_be_closed
+    a_spool_of_another_size_is_read
     what_may_pass_is_tried_again_and_what_may_not_fails
     what_is_put_back_holds_nothing_up
     kills_on_the_simulated_cluster
