@@ -22,7 +22,7 @@ const KILLS: usize = 5;
 const LIFE_MAX: Duration = Duration::from_secs(12);
 
 /// How long the last life may take for what is left.
-const LAST_LIFE_MAX: Duration = Duration::from_secs(400);
+const LAST_LIFE_MAX: Duration = Duration::from_secs(900);
 
 /// Front-ends and modes (`spool.mode`).
 const PRODUCERS: [(&str, &str); 4] =

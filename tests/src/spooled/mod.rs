@@ -87,7 +87,7 @@ impl Settings<'_> {
                 say(number + 1);
             }
         }
-        producer.close(Duration::from_secs(180)).expect("all of it is acknowledged");
+        producer.close(Duration::from_secs(600)).expect("all of it is acknowledged");
     }
 }
 

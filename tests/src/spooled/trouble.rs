@@ -29,7 +29,8 @@ impl<'k> Trouble<'k> {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// All kinds of trouble, in an order that is drawn, again and again. The cluster is well between them.
+    /// All kinds of trouble, in an order that is drawn: once, and again for as long as it goes on. The cluster is well between
+    /// them.
     pub(super) fn make(&self, mut dice: Dice, goes_on: impl Fn() -> bool) {
         let kinds: [(&str, Kind<'k>); 5] = [
             ("a broker is killed", Self::kill_one),
@@ -38,16 +39,21 @@ impl<'k> Trouble<'k> {
             ("partitions are reassigned", Self::reassign),
             ("all brokers are down", Self::all_down),
         ];
-        let _over = Over(&self.over);
+        let over = Over(&self.over);
+        self.all_kinds(&kinds, &mut dice, || true);
+        drop(over);
         while goes_on() {
-            let mut left: Vec<_> = kinds.into();
-            while goes_on() && !left.is_empty() {
-                let (name, kind) = left.swap_remove(dice.below(left.len() as u64) as usize);
-                let begun = Instant::now();
-                kind(self, &mut dice);
-                println!("{name}: {:.1?}", begun.elapsed());
-            }
-            self.over.store(true, Ordering::Relaxed);
+            self.all_kinds(&kinds, &mut dice, &goes_on);
+        }
+    }
+
+    fn all_kinds(&self, kinds: &[(&str, Kind<'k>)], dice: &mut Dice, goes_on: impl Fn() -> bool) {
+        let mut left = kinds.to_vec();
+        while goes_on() && !left.is_empty() {
+            let (name, kind) = left.swap_remove(dice.below(left.len() as u64) as usize);
+            let begun = Instant::now();
+            kind(self, dice);
+            println!("{name}: {:.1?}", begun.elapsed());
         }
     }
 
