@@ -143,6 +143,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             apart,
             hand,
         };
+        if stamp.is_some() {
+            self.count_forgotten(partition, head.sequence + skip, head.end());
+        }
         self.hands.put(
             hand,
             FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
@@ -206,6 +209,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return;
         };
         slot.done = true;
+        self.unsure.unwritten += 1;
         self.segments.get_mut(place.segment).in_hand -= 1;
         self.segments.finish_frame(place.segment);
         self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
