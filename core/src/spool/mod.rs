@@ -18,6 +18,7 @@ mod checkpoint;
 mod doubt;
 mod format;
 mod hands;
+pub mod inspect;
 mod medium;
 mod partitions;
 mod read;
@@ -121,6 +122,8 @@ pub struct Spool<S: Storage, M> {
     found: Option<read::Found>,
     /// Of the last checkpoint that was written.
     generation: u64,
+    /// A torn end that was found at the start, and is still on the medium.
+    torn: Option<segments::Torn>,
     /// A segment that was full could not be synced.
     sync_failed: Option<MediumError>,
     /// Something has changed that the next checkpoint is to hold.
