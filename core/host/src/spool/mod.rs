@@ -20,7 +20,8 @@ use crate::checksum;
 use crate::config::ConfigError;
 use crate::storage::{HeapBlock, table};
 use crate::warning::Warning;
-use files::{Files, LockError};
+pub use files::{Files, file_name};
+use files::{LockError, Sizes};
 pub(crate) use link::{Job, Link, Loaded, Word};
 pub(crate) use thread::Writer;
 
@@ -131,8 +132,12 @@ impl SpoolPlan {
     /// [`ConfigError`] where another producer uses the directory. Whatever else is wrong with it is told as a warning: where
     /// it cannot be used at all there is no spool.
     pub(crate) fn begin(&self, driver: std::task::Waker) -> Result<Result<Begun, Warning>, ConfigError> {
-        let files = match Files::lock(&self.directory, self.segments, self.segment_bytes, self.free_bytes_min)
-        {
+        let sizes = Sizes {
+            segment: self.segment_bytes,
+            checkpoint: spool::checkpoint_bytes(self.topics, self.partitions),
+            free_min: self.free_bytes_min,
+        };
+        let files = match Files::lock(&self.directory, sizes) {
             Ok(files) => files,
             Err(LockError::InUse) => {
                 let directory = self.directory.display().to_string();

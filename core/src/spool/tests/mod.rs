@@ -2,6 +2,7 @@
 
 mod copies;
 mod faults;
+mod inspect;
 mod life;
 mod medium;
 mod model;
