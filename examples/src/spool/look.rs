@@ -1,12 +1,13 @@
 //! All of a spool's areas in their order: what they say, what is pending, and what is wrong.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
 use felice_core::spool::inspect::{self, CheckpointBody, CheckpointHead, Flaw, SegmentHead};
-use felice_core::spool::{Area, Counts, SpoolId};
+use felice_core::spool::{Area, Counts, MediumError, SpoolId};
 use felice_host::{SpoolFiles, spool_file_name};
 
 use super::segment;
@@ -30,6 +31,7 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     head: Option<CheckpointHead>,
+    segments: u64,
     /// Records that are done, by partition.
     pub(super) done: BTreeMap<(String, i32), u64>,
 }
@@ -52,13 +54,21 @@ pub(super) fn look(directory: &Path, out: &mut impl Write) -> io::Result<Found> 
         return Err(io::Error::other("there is no spool in this directory"));
     }
     let known = look_at_checkpoints(&mut files, checkpoints, &mut found, out)?;
+    let known = Known { segments: segments.len() as u64, ..known };
     let mut used = Vec::new();
     for segment in segments {
         used.extend(begin_of(&mut files, segment, &known, &mut found, out)?);
     }
     used.sort_unstable_by_key(|used: &Used| used.head.number);
     for (place, it) in used.iter().enumerate() {
-        segment::look(&mut files, it, used.get(place + 1).map(|next| &next.head), &known, &mut found, out)?;
+        let next = used.get(place + 1).map(|next| &next.head);
+        match segment::look(&mut files, it, next, &known, &mut found, out) {
+            // The disk's failure costs this segment only.
+            Err(error) if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<MediumError>) => {
+                found.wrong.push(format!("{}: {error}", spool_file_name(Area::Segment(it.segment))));
+            }
+            looked => looked?,
+        }
     }
     Ok(found)
 }
@@ -77,7 +87,8 @@ fn look_at_checkpoints(
             Ok(None) => writeln!(out, "{name}: not written yet")?,
             Ok(Some(head)) => {
                 writeln!(out, "{name}: valid, {}", checkpoint(&head))?;
-                newest = newest.filter(|(_, other)| other.generation > head.generation).or(Some((slot, head)));
+                newest =
+                    newest.filter(|(_, other)| other.generation > head.generation).or(Some((slot, head)));
             }
             Err(flaw) => {
                 writeln!(out, "{name}: not valid")?;
@@ -126,7 +137,7 @@ fn list_partitions(
         }
         done.insert((topic.clone(), it.partition), it.done);
     }
-    Ok(Known { head: Some(head), done })
+    Ok(Known { head: Some(head), done, ..Known::default() })
 }
 
 /// A segment that holds frames that may not be done.
@@ -142,15 +153,17 @@ fn begin_of(
     let head = match inspect::segment(files, segment) {
         Ok(Some(head)) => Some(head),
         read => {
-            let by_frames = known.numbers().find_map(|(spool, number)| {
-                inspect::segment_by_frames(files, segment, bytes, spool, number)
-            });
+            let by_frames = known
+                .numbers()
+                .find_map(|(spool, number)| inspect::segment_by_frames(files, segment, bytes, spool, number));
             match (read, by_frames) {
                 (Ok(_), None) => writeln!(out, "{name}: not used yet")?,
                 (Err(Flaw::Version(version)), None) => {
-                    found.wrong.push(format!("{name}, bytes 8-9: version {version}, which is not known here"));
+                    found
+                        .wrong
+                        .push(format!("{name}, bytes 8-9: version {version}, which is not known here"));
                 }
-                (_, by_frames) => found.wrong.push(format!("{name}, bytes 0-63: its head is damaged")),
+                _ => found.wrong.push(format!("{name}, bytes 0-63: its head is damaged")),
             }
             by_frames
         }
@@ -166,10 +179,11 @@ fn begin_of(
 impl Known {
     /// The numbers that a segment may have whose head is damaged.
     fn numbers(&self) -> impl Iterator<Item = (SpoolId, u64)> {
-        /// Segments that may have been begun since the checkpoint.
-        const BEGUN_SINCE: u64 = 1 << 16;
-        self.head.into_iter().flat_map(|head| {
-            (head.oldest_number..head.next_number + BEGUN_SINCE).map(move |number| (head.id, number))
+        // So many more may have been begun since the checkpoint.
+        let more = self.segments;
+        self.head.into_iter().flat_map(move |head| {
+            let numbers = head.oldest_number..head.next_number.saturating_add(more);
+            numbers.map(move |number| (head.id, number))
         })
     }
 }

@@ -34,7 +34,13 @@ pub(super) fn look(
         let payload = inspect::payload(files, segment, offset, &frame).map_err(failed)?;
         list(scan.topic(), &frame, offset, payload, known, found, out)?;
         let first = offset + frame.payload_at();
-        let records = format!("frame {}, {} records of {}-{}", frame.number, frame.records, scan.topic(), frame.partition);
+        let records = format!(
+            "frame {}, {} records of {}-{}",
+            frame.number,
+            frame.records,
+            scan.topic(),
+            frame.partition
+        );
         match payload {
             Payload::Whole => found.wrong.append(&mut torn),
             Payload::Damaged { byte: Some(byte) } => {
@@ -46,7 +52,9 @@ pub(super) fn look(
                 torn.push(format!("{name}, bytes {first}-{last}: damaged; {records}"));
             }
             Payload::NotRecords => {
-                found.wrong.push(format!("{name}, from byte {first} on: not as many records as the head says; {records}"));
+                found.wrong.push(format!(
+                    "{name}, from byte {first} on: not as many records as the head says; {records}"
+                ));
             }
         }
         (end, number) = (offset + frame.bytes(), frame.number + 1);
@@ -63,7 +71,9 @@ pub(super) fn look(
         found.wrong.push(format!("{name}, {damaged}"));
     } else if let Some(next) = next.filter(|next| next.first_frame > number) {
         let last = next.first_frame - 1;
-        found.wrong.push(format!("{name}, from byte {end} on: frames {number}-{last} are damaged, or were never durable"));
+        found.wrong.push(format!(
+            "{name}, from byte {end} on: frames {number}-{last} are damaged, or were never durable"
+        ));
     }
     Ok(())
 }
@@ -80,7 +90,8 @@ fn list(
     let key = (topic.to_owned(), frame.partition);
     let done = known.done.get(&key).copied().unwrap_or_default();
     let pending = frame.end() > done;
-    let FrameHead { number, sequence, records, payload_bytes, base_timestamp, max_timestamp, life, .. } = frame;
+    let FrameHead { number, sequence, records, payload_bytes, base_timestamp, max_timestamp, life, .. } =
+        frame;
     writeln!(
         out,
         "  frame {number}: {topic}-{}, at byte {offset}, record {sequence}, {records} records, {payload_bytes} bytes, timestamps {base_timestamp}..{max_timestamp}, life {life}, {}, crc {}",
