@@ -8,10 +8,10 @@ use crate::id::{TopicId, TopicPartition};
 use crate::memory::Storage;
 
 const MAGIC: [u8; 8] = *b"FLSPCKP\n";
+const HEAD: u32 = 3 * HEAD_BYTES;
 /// Of the head, its own checksum not included.
-const HEAD_END: usize = 124;
-const HEAD: u32 = 2 * HEAD_BYTES;
-const PARTITION_BYTES: u32 = 52;
+const HEAD_END: usize = HEAD as usize - 4;
+const PARTITION_BYTES: u32 = 68;
 
 /// How long an area for a checkpoint must be.
 #[must_use]
@@ -28,6 +28,10 @@ pub struct CheckpointHead {
     pub id: SpoolId,
     /// What tells this machine and this copy from others.
     pub machine: u64,
+    /// Which boot of the machine it was.
+    pub boot: u64,
+    /// The first life in it.
+    pub boot_life: u32,
     /// The life that wrote it.
     pub life: u32,
     /// Segments with a smaller number are done.
@@ -48,7 +52,7 @@ pub struct CheckpointHead {
 
 impl CheckpointHead {
     fn encode(&self) -> [u8; HEAD as usize] {
-        let Counts { dropped, damaged, found_stored, copies } = self.counts;
+        let Counts { dropped, expired, damaged, found_stored, copies } = self.counts;
         let mut bytes: [u8; HEAD as usize] = join(&[
             &MAGIC,
             &VERSION.to_le_bytes(),
@@ -61,9 +65,12 @@ impl CheckpointHead {
             &self.next_number.to_le_bytes(),
             &self.next_frame.to_le_bytes(),
             &dropped.to_le_bytes(),
+            &expired.to_le_bytes(),
             &damaged.to_le_bytes(),
             &found_stored.to_le_bytes(),
             &copies.to_le_bytes(),
+            &self.boot.to_le_bytes(),
+            &self.boot_life.to_le_bytes(),
             &self.life.to_le_bytes(),
             &self.body_bytes.to_le_bytes(),
             &self.body_crc.to_le_bytes(),
@@ -107,13 +114,22 @@ impl CheckpointHead {
         let mut word = || u64::from_le_bytes(at.get());
         let (generation, machine, oldest_number) = (word(), word(), word());
         let (next_number, next_frame) = (word(), word());
-        let counts = Counts { dropped: word(), damaged: word(), found_stored: word(), copies: word() };
+        let counts = Counts {
+            dropped: word(),
+            expired: word(),
+            damaged: word(),
+            found_stored: word(),
+            copies: word(),
+        };
+        let boot = word();
         let mut word = || u32::from_le_bytes(at.get());
-        let (life, body_bytes, body_crc) = (word(), word(), word());
+        let (boot_life, life, body_bytes, body_crc) = (word(), word(), word(), word());
         Ok(Self {
             generation,
             id,
             machine,
+            boot,
+            boot_life,
             life,
             oldest_number,
             next_number,
@@ -151,6 +167,10 @@ pub struct CheckpointPartition {
     pub last_frame: u64,
     /// The last numbering that it was sent under.
     pub stamp: Option<Stamp>,
+    /// Records that were dropped.
+    pub dropped: u64,
+    /// One behind the last of those.
+    pub dropped_end: u64,
 }
 
 impl CheckpointBody {
@@ -207,6 +227,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             generation: self.generation + 1,
             id: self.id,
             machine: self.config.machine,
+            boot: self.config.boot,
+            boot_life: self.boot_life,
             life: self.life,
             oldest_number: self.segments.oldest_number(),
             next_number: self.segments.next_number,
@@ -241,7 +263,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
         for _ in 0..head.partitions {
             let restored = body.next_partition(&mut self.medium)?;
-            let CheckpointPartition { topic, partition, written, done, last_frame, stamp } = restored;
+            let CheckpointPartition { topic, partition, written, done, .. } = restored;
             let key = TopicPartition { topic: TopicId(topic), partition };
             let slot = self.partitions.find_or_take(key, 0)?;
             let next = written.max(done);
@@ -251,8 +273,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 read: done,
                 done,
                 former: next,
-                stamp: stamp.filter(|_| keep_stamps),
-                last_frame,
+                stamp: restored.stamp.filter(|_| keep_stamps),
+                last_frame: restored.last_frame,
+                dropped: restored.dropped,
+                dropped_end: restored.dropped_end,
                 ..PartitionSlot::EMPTY
             };
         }
@@ -273,6 +297,8 @@ fn encode(partition: &PartitionSlot) -> [u8; PARTITION_BYTES as usize] {
         &stamp.producer_id.to_le_bytes(),
         &stamp.base.to_le_bytes(),
         &stamp.life.to_le_bytes(),
+        &partition.dropped.to_le_bytes(),
+        &partition.dropped_end.to_le_bytes(),
     ])
 }
 
@@ -285,5 +311,6 @@ fn decode(bytes: &[u8; PARTITION_BYTES as usize]) -> CheckpointPartition {
     let (producer_id, base) = (i64::from_le_bytes(at.get()), u64::from_le_bytes(at.get()));
     let stamp = Stamp { producer_id, producer_epoch, base, life: u32::from_le_bytes(at.get()) };
     let stamp = (producer_id >= 0).then_some(stamp);
-    CheckpointPartition { topic, partition, written, done, last_frame, stamp }
+    let (dropped, dropped_end) = (u64::from_le_bytes(at.get()), u64::from_le_bytes(at.get()));
+    CheckpointPartition { topic, partition, written, done, last_frame, stamp, dropped, dropped_end }
 }

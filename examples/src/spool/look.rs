@@ -101,10 +101,10 @@ fn look_at_checkpoints(
         return Ok(Known::default());
     };
     writeln!(out, "spool {}, life {}", hex(&head.id), head.life)?;
-    let Counts { dropped, damaged, found_stored, copies, .. } = head.counts;
+    let Counts { dropped, expired, damaged, found_stored, copies } = head.counts;
     writeln!(
         out,
-        "records dropped: {dropped}; frames damaged: {damaged}; records that a broker had: {found_stored}; found to be a copy: {copies}"
+        "records dropped: {dropped}, by their age: {expired}; frames damaged: {damaged}; records that a broker had: {found_stored}; found to be a copy: {copies}"
     )?;
     list_partitions(files, slot, head, out)
 }
@@ -127,6 +127,9 @@ fn list_partitions(
         let it = body.next_partition(files).ok_or_else(changed)?;
         let topic = topics.get(usize::from(it.topic)).ok_or_else(changed)?;
         write!(out, "partition {topic}-{}: {} records written, {} done", it.partition, it.written, it.done)?;
+        if it.dropped > 0 {
+            write!(out, ", {} dropped, the last before {}", it.dropped, it.dropped_end)?;
+        }
         match it.stamp {
             Some(stamp) => writeln!(
                 out,

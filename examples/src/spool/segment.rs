@@ -94,8 +94,9 @@ fn list(
         frame;
     writeln!(
         out,
-        "  frame {number}: {topic}-{}, at byte {offset}, record {sequence}, {records} records, {payload_bytes} bytes, timestamps {base_timestamp}..{max_timestamp}, life {life}, {}, crc {}",
+        "  frame {number}: {topic}-{}, at byte {offset}, record {sequence}, {records} records, {payload_bytes} bytes, timestamps {base_timestamp}..{max_timestamp}{}, life {life}, {}, crc {}",
         frame.partition,
+        if frame.since_boot { " since the machine's start" } else { "" },
         if pending { "pending" } else { "done" },
         if matches!(payload, Payload::Damaged { .. }) { "wrong" } else { "ok" },
     )?;
