@@ -106,8 +106,8 @@ fn a_flipped_byte_is_named() {
     }
     for (file, byte, what) in [
         (segment, 20, "bytes 0-63: its head is damaged"),
-        ("checkpoint-1", 3, "bytes 0-127: its head is damaged"),
-        ("checkpoint-0", 130, "from byte 128 on: it is damaged"),
+        ("checkpoint-1", 3, "bytes 0-191: its head is damaged"),
+        ("checkpoint-0", 194, "from byte 192 on: it is damaged"),
     ] {
         flip(directory.path(), file, byte);
         let verified = look("--verify", directory.path(), 1);

@@ -8,7 +8,7 @@ use crate::id::{TopicId, TopicPartition};
 use crate::memory::Storage;
 
 const MAGIC: [u8; 8] = *b"FLSPCKP\n";
-const HEAD: u32 = 3 * HEAD_BYTES;
+pub(super) const HEAD: u32 = 3 * HEAD_BYTES;
 /// Of the head, its own checksum not included.
 const HEAD_END: usize = HEAD as usize - 4;
 const PARTITION_BYTES: u32 = 68;

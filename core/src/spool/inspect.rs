@@ -53,6 +53,8 @@ pub const fn frames(segment: u16, segment_bytes: u32, head: &SegmentHead) -> Sca
 
 /// Where a segment's first frame begins.
 pub const FIRST_FRAME: u32 = HEAD_BYTES;
+/// Bytes of a checkpoint before its topics.
+pub const CHECKPOINT_HEAD_BYTES: u32 = super::checkpoint::HEAD;
 
 /// A frame's head that is not what was written, but for one byte.
 #[derive(Clone, Copy, Debug)]

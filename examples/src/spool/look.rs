@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
-use felice_core::spool::inspect::{self, CheckpointBody, CheckpointHead, Flaw, SegmentHead};
+use felice_core::spool::inspect::{
+    self, CHECKPOINT_HEAD_BYTES, CheckpointBody, CheckpointHead, Flaw, SegmentHead,
+};
 use felice_core::spool::{Area, Counts, MediumError, SpoolId};
 use felice_host::{SpoolFiles, spool_file_name};
 
@@ -199,11 +201,12 @@ fn checkpoint(head: &CheckpointHead) -> String {
 }
 
 fn of_checkpoint(flaw: Flaw) -> String {
+    let head = CHECKPOINT_HEAD_BYTES;
     match flaw {
-        Flaw::Unreadable => "bytes 0-127: cannot be read, or is too short".into(),
-        Flaw::Head => "bytes 0-127: its head is damaged".into(),
+        Flaw::Unreadable => format!("bytes 0-{}: cannot be read, or is too short", head - 1),
+        Flaw::Head => format!("bytes 0-{}: its head is damaged", head - 1),
         Flaw::Version(version) => format!("bytes 8-9: version {version}, which is not known here"),
-        Flaw::Body => "from byte 128 on: it is damaged, or its writing was cut off".into(),
+        Flaw::Body => format!("from byte {head} on: it is damaged, or its writing was cut off"),
     }
 }
 

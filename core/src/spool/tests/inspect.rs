@@ -121,14 +121,15 @@ fn a_damaged_byte_is_named() {
         let head = segment_by_frames(&mut medium, 1, SEGMENT_BYTES, [7; 16], 1).unwrap();
         assert_eq!((head.number, head.first_frame), (1, 4));
     }
-    for (byte, flaw) in [(0, Flaw::Head), (40, Flaw::Head), (127, Flaw::Head), (128, Flaw::Body)] {
+    let head = CHECKPOINT_HEAD_BYTES as usize;
+    for (byte, flaw) in [(0, Flaw::Head), (40, Flaw::Head), (head - 1, Flaw::Head), (head, Flaw::Body)] {
         let mut medium = good.clone();
         *medium.bytes().nth(byte).unwrap() ^= 0x10;
         assert_eq!(checkpoint(&mut medium, 0, 4096).unwrap_err(), flaw);
         assert!(checkpoint(&mut medium, 1, 4096).unwrap().is_some());
     }
     assert_eq!(checkpoint(&mut good.clone(), 0, 100).unwrap_err(), Flaw::Unreadable);
-    assert_eq!(checkpoint(&mut good.clone(), 0, 130).unwrap_err(), Flaw::Body);
+    assert_eq!(checkpoint(&mut good.clone(), 0, CHECKPOINT_HEAD_BYTES + 2).unwrap_err(), Flaw::Body);
 }
 
 /// Bytes that were written as they are, and are none the less not what they should be.
