@@ -2,6 +2,8 @@
 //! a spool is, and every byte of it, is `felice_core::spool`.
 
 mod files;
+#[cfg(test)]
+mod files_tests;
 mod link;
 mod thread;
 
