@@ -31,6 +31,9 @@ pub(crate) use thread::Writer;
 
 /// Batches that were read from the spool and are with the sender, at the most.
 pub(crate) const BATCHES: usize = 64;
+/// What is read is a quarter of `buffer.memory` at a time, two batches of the largest at the least, and so many at the most: one
+/// more than a broker has in flight.
+const READ_MAX: usize = 6;
 /// The largest segment: a spool of some size has several.
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments that a spool is divided into, where they are not too short for that.
@@ -99,7 +102,7 @@ pub(crate) struct SpoolPlan {
     clock: Clock,
     topics: usize,
     partitions: usize,
-    /// Blocks to read into: two batches of the largest.
+    /// Blocks to read into.
     blocks: usize,
     block_bytes: usize,
 }
@@ -110,7 +113,7 @@ impl SpoolSettings {
         &self,
         (topics, partitions): (usize, usize),
         request_bytes_max: u32,
-        block_bytes: usize,
+        (buffer_memory, block_bytes): (usize, usize),
         idempotence: bool,
         clock: Clock,
     ) -> Result<Option<SpoolPlan>, ConfigError> {
@@ -131,7 +134,9 @@ impl SpoolSettings {
         let segment_bytes = (self.bytes / SEGMENTS).clamp(least / 4, SEGMENT_BYTES_MAX.max(least / 4));
         let segment_bytes = segment_bytes.next_multiple_of(8).max(spool::SEGMENT_BYTES_MIN.into());
         let segments = (self.bytes / segment_bytes).clamp(2, u64::from(u16::MAX));
-        let blocks = (2 * request_bytes_max as usize).max(4 * BATCHES * 1024).div_ceil(block_bytes).max(2);
+        let largest = request_bytes_max as usize;
+        let read = (buffer_memory / 4).clamp(2 * largest, READ_MAX * largest).max(4 * BATCHES * 1024);
+        let blocks = read.div_ceil(block_bytes).max(2);
         Ok(Some(SpoolPlan {
             directory,
             segments: segments as u16,
