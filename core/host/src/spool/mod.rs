@@ -30,10 +30,10 @@ pub(crate) use link::{Job, Link, Loaded, Word};
 pub(crate) use thread::Writer;
 
 /// Batches that were read from the spool and are with the sender, at the most.
-pub(crate) const BATCHES: usize = 64;
-/// What is read is a quarter of `buffer.memory` at a time, two batches of the largest at the least, and so many at the most: one
-/// more than a broker has in flight.
-const READ_MAX: usize = 6;
+pub(crate) const BATCHES: usize = 128;
+/// What is read is a quarter of `buffer.memory` at a time, two batches of the largest at the least, and so many at the most: a
+/// broker's half is one more than it has in flight.
+const READ_MAX: usize = 12;
 /// The largest segment: a spool of some size has several.
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments that a spool is divided into, where they are not too short for that.
@@ -190,6 +190,8 @@ pub(crate) struct Begun {
     pub(crate) topics: Vec<(Arc<str>, i32)>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) overflow: Option<Duration>,
+    /// How many blocks there are to read into.
+    pub(crate) blocks: u32,
     /// Partitions that something is left of.
     pub(crate) undone: Vec<(Arc<str>, i32)>,
     pub(crate) clock: Clock,
@@ -248,6 +250,7 @@ impl SpoolPlan {
         let name = |(topic, partition): (&str, i32)| (topic.into(), partition);
         Ok(Ok(Begun {
             overflow: self.overflow,
+            blocks: pool.total(),
             undone: spool.undone().map(|partition| name(spool.partition(partition))).collect(),
             topics: spool.topics().map(|(name, partitions)| (name.into(), partitions)).collect(),
             warnings: warnings(&recovered),

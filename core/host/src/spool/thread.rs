@@ -47,7 +47,8 @@ pub(crate) struct Writer {
     /// Batches that wait to be written.
     batches: VecDeque<(Batch<HeapBlock>, Arc<str>)>,
     notes: Vec<Numbering>,
-    parked: Vec<(SpoolPartition, Instant)>,
+    /// Partitions of which nothing is read, and until when; without end until they are released.
+    parked: Vec<(SpoolPartition, Option<Instant>)>,
     /// Partitions with frames, of which is told when none is left. In mode `overflow`.
     watched: Option<Vec<SpoolPartition>>,
     /// When what was written is to be made durable, and how far each partition is done to be written down.
@@ -142,11 +143,19 @@ impl Writer {
             Job::Again { frame, stored, blocks, wait } => {
                 self.pool.recycle(blocks);
                 if wait {
-                    self.spool.park(frame.partition);
-                    self.parked.push((frame.partition, Instant::now() + RETRY));
+                    self.park(frame.partition, Some(Instant::now() + RETRY));
                 }
                 self.spool.put_back(&frame, stored);
             }
+            Job::Unread { frame, blocks } => {
+                self.pool.recycle(blocks);
+                self.spool.unread(&frame);
+            }
+            Job::Hold(partition) => {
+                self.park(partition, None);
+                self.words.push_back(Word::Held(partition));
+            }
+            Job::Release(partition) => self.unpark(|parked, at| parked == partition && at.is_none()),
             Job::Note { partition, base, numbering } => {
                 self.spool.note(partition, numbering.producer_id, numbering.producer_epoch, base);
                 self.notes.push(numbering);
@@ -165,7 +174,7 @@ impl Writer {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
-        self.unpark(now);
+        self.unpark(|_, until| until.is_some_and(|until| until <= now));
         self.read_clock();
         self.append(now);
         self.write_notes();
@@ -192,21 +201,21 @@ impl Writer {
     }
 
     fn due(&self) -> Option<Instant> {
-        let parked = self.parked.iter().map(|(_, at)| *at).min();
+        let parked = self.parked.iter().filter_map(|(_, until)| *until).min();
         // Nobody tells when the clock is set.
         let clock = self.spool.waits_for_clock().then(|| Instant::now() + RETRY);
         [self.sync_at, self.checkpoint_at, self.retry_at, parked, clock].into_iter().flatten().min()
     }
 
-    fn unpark(&mut self, now: Instant) {
+    fn park(&mut self, partition: SpoolPartition, until: Option<Instant>) {
+        self.spool.park(partition);
+        self.parked.push((partition, until));
+    }
+
+    fn unpark(&mut self, which: impl Fn(SpoolPartition, Option<Instant>) -> bool) {
         let spool = &mut self.spool;
-        self.parked.retain(|&(partition, at)| {
-            let waits = at > now;
-            if !waits {
-                spool.unpark(partition);
-            }
-            waits
-        });
+        let unparked = self.parked.extract_if(.., |&mut (partition, until)| which(partition, until));
+        unparked.for_each(|(partition, _)| spool.unpark(partition));
         // One may have been parked twice.
         self.parked.iter().for_each(|(partition, _)| spool.park(*partition));
     }
@@ -287,6 +296,7 @@ impl Writer {
                         self.loaded(frame, blocks);
                     }
                     Err(TakeError::NoMemory) => break,
+                    Err(TakeError::Wait) => {}
                     Err(TakeError::Damaged | TakeError::TooOld) => self.tell_lost(),
                     Err(TakeError::Medium(error)) => self.read_failed(&error.to_string()),
                 },
