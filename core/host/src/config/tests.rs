@@ -163,13 +163,13 @@ fn shown(settings: Settings) -> String {
     let mut checked = settings.check().unwrap();
     (checked.accumulator.seed, checked.sender.seed) = (0, 0);
     let Settings { client_id, max_block, ignore_keys, topics_max, partitions_max, .. } = &checked.settings;
-    let Settings { partitions_known_max, brokers_max, drop_timeout, .. } = &checked.settings;
+    let Settings { partitions_known_max, brokers_max, drop_timeout, clock_unset_before, .. } =
+        &checked.settings;
     let planes = (&checked.accumulator, &checked.sender, checked.blocks, &checked.codecs);
     let tables = (topics_max, partitions_max, partitions_known_max, brokers_max);
+    let times = (max_block, drop_timeout, clock_unset_before);
     let security_protocol = checked.settings.security_protocol;
-    format!(
-        "{planes:?} {tables:?} {client_id} {security_protocol:?} {max_block:?} {ignore_keys} {drop_timeout:?}"
-    )
+    format!("{planes:?} {tables:?} {client_id} {security_protocol:?} {ignore_keys} {times:?}")
 }
 
 /// Each default that the README tells is the one that counts where nobody sets anything.
@@ -181,7 +181,7 @@ fn the_readmes_defaults_are_the_builders() {
         .take_while(|line| line.starts_with('|'))
         .map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
         .collect();
-    assert_eq!(rows.len(), 32);
+    assert_eq!(rows.len(), 33);
     let connected = || Settings { bootstrap_servers: vec!["a:1".into()], ..Settings::default() };
     let defaults = shown(connected());
     for row in rows.iter().filter(|row| row[1] != "bootstrap.servers") {
