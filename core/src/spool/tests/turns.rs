@@ -116,8 +116,7 @@ fn one_that_has_the_memory_holds_up_no_other() {
     (0..4).for_each(|_| turns.pool.add(BoxBlock::new(4)).unwrap());
     let mut held = Vec::new();
     let mut finished = 0;
-    loop {
-        let Ok(Next::Frame { partition, .. }) = turns.spool.poll_next() else { break };
+    while let Ok(Next::Frame { partition, .. }) = turns.spool.poll_next() {
         match turns.spool.take(&mut turns.pool) {
             Ok((frame, blocks)) if partition.0 == 1 => held.push((frame, blocks)),
             Ok((frame, blocks)) => {
