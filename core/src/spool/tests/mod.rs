@@ -3,6 +3,7 @@
 mod clock;
 mod copies;
 mod faults;
+mod inspect;
 mod life;
 mod loss;
 mod medium;
