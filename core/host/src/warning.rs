@@ -48,8 +48,9 @@ pub enum Warning {
         /// How many records since the spool was made.
         records: u64,
     },
-    /// Brokers know nothing of what a former life of the producer may have sent: it was long ago by the times of the records
-    /// (`producer.id.expiration.ms`), or the topic was made anew. It is sent again. Told whenever there is more of it.
+    /// Brokers know nothing of what a former life of the producer may have sent. They never had it, or have forgotten it, since it
+    /// was long ago by the times of the records (`producer.id.expiration.ms`), or the topic was made anew. It is sent again.
+    /// Told whenever there is more of it.
     SpoolForgotten {
         /// How many records since the producer began; so many may be stored twice, at most.
         records: u64,
@@ -90,7 +91,8 @@ impl fmt::Display for Warning {
             }
             Self::SpoolForgotten { records } => write!(
                 f,
-                "brokers have forgotten what was under way when the producer ended: up to {records} records may be stored twice"
+                "brokers know nothing of up to {records} records that were perhaps under way when the producer ended: they are \
+                 sent again, and stored twice where brokers have forgotten them"
             ),
             Self::SpoolExpired { records } => {
                 write!(f, "the spool has dropped {records} records for their age (spool.max.age.ms)")
