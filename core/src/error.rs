@@ -6,6 +6,7 @@ mod tls;
 
 use core::fmt;
 
+use crate::spool::Loss;
 pub use code::{Class, ErrorCode};
 pub use tls::{StoreFault, TlsFailure, UtcSeconds};
 
@@ -345,6 +346,8 @@ pub enum ErrorKind {
     TooManyPartitions,
     /// The producer was closed, and the record stays in the spool: the next producer there sends it.
     Spooled,
+    /// The spool has lost the record: it was dropped, as the settings say, or damaged on the disk.
+    SpoolLost(Loss),
 }
 
 /// The failure of an accepted record, and all that is known about it.
@@ -371,7 +374,8 @@ impl Failure {
             | ErrorKind::Closed
             | ErrorKind::UnknownPartition
             | ErrorKind::TooManyPartitions
-            | ErrorKind::Spooled => false,
+            | ErrorKind::Spooled
+            | ErrorKind::SpoolLost(_) => false,
         }
     }
 }
@@ -390,6 +394,7 @@ impl fmt::Display for Failure {
             ErrorKind::Spooled => {
                 write!(f, "not acknowledged yet, and kept in the spool: the next producer there sends it")?;
             }
+            ErrorKind::SpoolLost(why) => write!(f, "the spool has lost it: {why}")?,
             ErrorKind::TooManyPartitions => {
                 write!(f, "the topic has more partitions than partitions.known.max leaves room for")?;
             }

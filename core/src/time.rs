@@ -45,7 +45,15 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// Far from any time of a wall clock: [`Timestamp::since_boot`] counts from here.
+const BOOT: i64 = -(1 << 62);
+/// Whatever is before this counts from there.
+const BOOT_END: i64 = -(1 << 61);
+
 /// The wall clock as Kafka writes it: milliseconds since 1970-01-01T00:00Z. Only records carry it.
+///
+/// Where the wall clock is not set yet, it is the time since the machine began ([`since_boot`](Self::since_boot)), and must be
+/// [settled](Self::settled) before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -60,6 +68,36 @@ impl Timestamp {
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// The time `millis` milliseconds after this machine began, while nobody knows when that was.
+    ///
+    /// ```
+    /// use felice_core::time::Timestamp;
+    ///
+    /// let (captured, began) = (Timestamp::since_boot(5_000), Timestamp::from_millis(1_700_000_000_000));
+    /// assert_eq!(captured.as_since_boot(), Some(5_000));
+    /// assert_eq!(captured.settled(began), Timestamp::from_millis(1_700_000_005_000));
+    /// assert_eq!(began.settled(began), began);
+    /// ```
+    #[must_use]
+    pub const fn since_boot(millis: i64) -> Self {
+        Self(BOOT + millis)
+    }
+
+    /// Milliseconds since the machine began; `None` for a time of the wall clock.
+    #[must_use]
+    pub const fn as_since_boot(self) -> Option<i64> {
+        if self.0 < BOOT_END { Some(self.0 - BOOT) } else { None }
+    }
+
+    /// The same time by the wall clock, of a machine that began at `boot`.
+    #[must_use]
+    pub const fn settled(self, boot: Self) -> Self {
+        match self.as_since_boot() {
+            Some(millis) => Self(boot.0.saturating_add(millis)),
+            None => self,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use felice_host::surface::{ErrorCode as Code, ErrorKind, Header, ProducerRecord, Warning};
+use felice_host::surface::{ErrorCode as Code, ErrorKind, Header, ProducerRecord, SpoolMode, Warning};
 use felice_host::{BuildError, Builder, ConfigError};
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, wait_until};
 use felice_tests::cluster::{Broker, Fault};
@@ -25,6 +25,12 @@ const NOWHERE: &str = "127.0.0.1:1";
 fn builder<F: FrontEnd>(bootstrap: &str, directory: &Directory) -> Builder<F> {
     let builder = Builder::<F>::new().bootstrap_servers(bootstrap).linger(Duration::ZERO);
     builder.spool_dir(directory.path()).spool_sync(Duration::from_millis(10))
+}
+
+/// Only what is not sent after this long is spooled.
+fn overflowing<F: FrontEnd>(bootstrap: &str, directory: &Directory) -> Builder<F> {
+    let builder = builder::<F>(bootstrap, directory).spool_mode(SpoolMode::Overflow);
+    builder.spool_overflow_after(Duration::from_millis(200))
 }
 
 fn send<F: FrontEnd>(producer: &F, topic: &str, number: usize) -> F::Handle {
@@ -60,11 +66,19 @@ fn real_kafka_delivers<F: FrontEnd>() {
     delivers::<F>(&Target::real());
 }
 
-/// More than memory holds, and nobody there: it is accepted, durable, and sent by the next life.
 fn what_was_accepted_without_a_cluster_is_sent_by_the_next_life<F: FrontEnd>() {
+    begin_without_a_cluster(builder::<F>);
+}
+
+fn what_overflowed_without_a_cluster_is_sent_by_the_next_life<F: FrontEnd>() {
+    begin_without_a_cluster(overflowing::<F>);
+}
+
+/// More than memory holds, and nobody there: it is accepted, durable, and sent by the next life.
+fn begin_without_a_cluster<F: FrontEnd>(builder: fn(&str, &Directory) -> Builder<F>) {
     let (target, directory) = (Target::simulated(), Directory::new());
     target.create_topic("offline", PARTITIONS);
-    let producer = builder::<F>(NOWHERE, &directory).build().expect("the settings fit");
+    let producer = builder(NOWHERE, &directory).build().expect("the settings fit");
     let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
     let mut handles = Vec::new();
     for number in 0..5000 {
@@ -82,7 +96,7 @@ fn what_was_accepted_without_a_cluster_is_sent_by_the_next_life<F: FrontEnd>() {
         let Err(NoMetadata::Failed(error)) = handle.get() else { panic!("nobody was there") };
         assert_eq!(error.kind(), ErrorKind::Spooled);
     }
-    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    let producer = builder(&target.bootstrap(), &directory).build().expect("the settings fit");
     producer.close(PATIENCE).expect("nothing failed");
     assert_eq!(check(&target.read("offline"), &BTreeMap::from([("run".to_owned(), 5000)])), 5000);
 }
@@ -115,6 +129,58 @@ fn what_is_in_flight_is_durable_all_the_same<F: FrontEnd>() {
     assert!(matches!(spooled, Ok(Ok(()))), "{spooled:?}");
     waiting.join().expect("it does not panic").get().expect("it is stored");
     producer.close(PATIENCE).expect("nothing failed");
+}
+
+/// While brokers answer nothing is written. What they do not take in time is; it is sent in its order when they are back,
+/// and then again nothing is written.
+fn only_what_waits_overflows<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("overflow", PARTITIONS);
+    let builder = overflowing::<F>(&target.bootstrap(), &directory).batch_size(1024);
+    let producer = builder.build().expect("the settings fit");
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        send(&producer, "overflow", number - 1)
+    };
+    for _ in 0..20 {
+        let handles: Vec<_> = (0..50).map(|_| next()).collect();
+        handles.into_iter().for_each(|handle| assert!(handle.get().is_ok()));
+    }
+    assert!(segments(&directory).is_empty(), "nothing is written");
+    for _ in 0..3 {
+        let brokers: Vec<i32> =
+            target.cluster().with(|cluster| cluster.brokers().iter().map(Broker::id).collect());
+        brokers.iter().for_each(|broker| target.cluster().stop_broker(*broker));
+        let mut handles: Vec<_> = (0..2000).map(|_| next()).collect();
+        for handle in &mut handles[1000..] {
+            handle.spooled().expect("the disk works");
+        }
+        brokers.iter().for_each(|broker| target.cluster().start_broker(*broker));
+        // Some are accepted while the others are on their way.
+        handles.extend((0..500).map(|_| next()));
+        handles.into_iter().for_each(|handle| assert!(handle.get().is_ok()));
+        wait_until("nothing is written again", || {
+            let before = segments(&directory);
+            let handles: Vec<_> = (0..50).map(|_| next()).collect();
+            handles.into_iter().for_each(|handle| assert!(handle.get().is_ok()));
+            segments(&directory) == before
+        });
+    }
+    producer.close(PATIENCE).expect("nothing failed");
+    let sent = BTreeMap::from([("run".to_owned(), number)]);
+    assert_eq!(check(&target.read("overflow"), &sent), number);
+}
+
+/// What is in the segments.
+fn segments(directory: &Directory) -> Vec<Vec<u8>> {
+    let files =
+        fs::read_dir(directory.path()).expect("it is there").map(|file| file.expect("it can be read"));
+    let mut segments: Vec<_> = files.map(|file| file.path()).collect();
+    segments
+        .retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment")));
+    segments.sort();
+    segments.iter().map(|path| fs::read(path).expect("it can be read")).collect()
 }
 
 /// What the last life knew of a topic is enough to choose partitions.
@@ -306,6 +372,8 @@ for_each_front_end! {
     a_cluster_delivers
     real_kafka_delivers
     what_was_accepted_without_a_cluster_is_sent_by_the_next_life
+    what_overflowed_without_a_cluster_is_sent_by_the_next_life
+    only_what_waits_overflows
     what_is_in_flight_is_durable_all_the_same
     without_a_cluster_records_have_their_partitions
     a_directory_is_used_by_one_producer

@@ -11,6 +11,7 @@ use felice_core::time::Timestamp;
 
 use crate::RecordMetadata;
 use crate::cell::{Cell, Outcome};
+use crate::clock::Clock;
 use crate::delivery::Sizes;
 use crate::error::ProduceError;
 use crate::lock::lock;
@@ -166,7 +167,7 @@ pub(crate) fn result(
             Arc::clone(topic),
             outcome.partition,
             if base_offset < 0 { -1 } else { base_offset + i64::from(index.wrapping_sub(outcome.first)) },
-            log_append_time.unwrap_or(timestamp),
+            log_append_time.unwrap_or_else(|| Clock::new().settled(timestamp)),
             sizes.key(),
             sizes.value(),
         )),

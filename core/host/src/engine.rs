@@ -51,6 +51,16 @@ pub enum Action {
     Transmit(ConnectionId),
 }
 
+/// What was found in the accumulator.
+enum Look {
+    /// A batch for the sender.
+    Batch(Batch<HeapBlock>),
+    /// Nothing for it here; there may be more.
+    On,
+    /// No more is ready.
+    Done,
+}
+
 /// How many batches leave the accumulator, and how many records change their batch, in one holding of the lock.
 const TAKEN_AT_ONCE: usize = 16;
 const REASSIGNED_AT_ONCE: usize = 64;
@@ -107,6 +117,10 @@ impl Engine {
             let carried = more || !self.taken.is_empty();
             for mut batch in self.taken.drain(..) {
                 batch.seal();
+                if batch.base_timestamp.as_since_boot().is_some() {
+                    // The clock was set since.
+                    batch.settle(self.shared.clock().boot());
+                }
                 self.sender.enqueue(now, batch);
             }
             self.feed_spool(now);
@@ -295,7 +309,8 @@ impl Engine {
         }
         let more =
             moved == REASSIGNED_AT_ONCE || !self.take_batches(now, &mut state) || !self.carry.is_empty();
-        self.timeout = state.accumulator.poll_timeout();
+        let late = self.spooling.as_ref().and_then(|spooling| spooling.late(&state, self.deadline));
+        self.timeout = earliest(state.accumulator.poll_timeout(), late.map(|(_, at)| at));
         self.deadline = state.deadline;
         let wanted = self.spooling.as_ref().is_some_and(Spooling::is_wanted);
         self.sender.demand(wanted || !state.accumulator.is_empty());
@@ -307,29 +322,36 @@ impl Engine {
         let mut looks = LOOKS_AT_ONCE;
         while self.taken.len() < TAKEN_AT_ONCE && looks > 0 {
             looks -= 1;
-            let batch = if let Some(batch) = state.accumulator.poll_expired(now) {
-                Some(batch)
-            } else if let Some(spooling) = &mut self.spooling {
-                if !spooling.has_room() {
-                    return true;
-                }
-                let Some(partition) = state.accumulator.poll_ready(now) else { return true };
-                let Some(batch) = state.accumulator.take(partition) else { continue };
-                fly(&mut self.flying, &mut state.deliveries, &batch);
-                self.out += 1;
-                spooling.take(batch);
-                continue;
-            } else if let Some(partition) = state.accumulator.poll_ready(now) {
-                if self.sender.reserve(now, partition) { state.accumulator.take(partition) } else { None }
-            } else {
-                return true;
+            let found = match state.accumulator.poll_expired(now) {
+                Some(batch) => Look::Batch(batch),
+                None => self.look(now, state),
             };
-            let Some(batch) = batch else { continue };
+            let batch = match found {
+                Look::Batch(batch) => batch,
+                Look::On => continue,
+                Look::Done => return true,
+            };
             fly(&mut self.flying, &mut state.deliveries, &batch);
             self.out += 1;
             self.taken.push(batch);
         }
         false
+    }
+
+    /// The next batch for the sender, where all go there.
+    fn look_for_ready(&mut self, now: Instant, state: &mut State) -> Look {
+        match state.accumulator.poll_ready(now) {
+            Some(partition) => self.take_direct(now, state, partition),
+            None => Look::Done,
+        }
+    }
+
+    /// Takes a partition's batch for the sender, if that has room for it.
+    fn take_direct(&mut self, now: Instant, state: &mut State, partition: TopicPartition) -> Look {
+        if !self.sender.reserve(now, partition) {
+            return Look::On;
+        }
+        state.accumulator.take(partition).map_or(Look::On, Look::Batch)
     }
 
     /// The sender must know a topic before it is asked for room for its partitions.

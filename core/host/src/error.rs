@@ -16,6 +16,9 @@ const FORKED: &str = "the producer was built in another process; after fork() bu
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
+    /// This machine's clock is not set yet (`clock.unset.before.ms`), the record has no time of its own, and there is no spool
+    /// to keep it until the clock is set. With a time of 1970 the broker would acknowledge the record, and delete it.
+    ClockNotSet,
     /// The producer is closed, or its I/O thread has died.
     Closed,
     /// The producer was built in another process: after `fork` it works in the parent only. Looked for where a `send`
@@ -65,7 +68,10 @@ impl SendError {
     /// Whether sending the record again, later, can succeed without any change to it or to the settings.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
-        matches!(self, Self::NoMemory { .. } | Self::WouldBlock | Self::TooManyPartitions { .. })
+        matches!(
+            self,
+            Self::NoMemory { .. } | Self::WouldBlock | Self::TooManyPartitions { .. } | Self::ClockNotSet
+        )
     }
 }
 
@@ -73,6 +79,9 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("record not accepted: ")?;
         match self {
+            Self::ClockNotSet => f.write_str(
+                "the machine's clock is not set (clock.unset.before.ms), and without a spool nothing can wait for it",
+            ),
             Self::Closed => f.write_str("the producer is closed"),
             Self::Forked => f.write_str(FORKED),
             Self::InvalidTopic => TopicError::InvalidName.fmt(f),

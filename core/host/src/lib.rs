@@ -30,6 +30,8 @@ mod error;
 mod fork;
 mod io_thread;
 mod lock;
+#[cfg(feature = "spool")]
+mod mark;
 mod memory_queue;
 mod network;
 mod observers;

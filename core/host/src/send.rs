@@ -86,7 +86,9 @@ impl<'p> Sending<'p> {
             Ok(bytes) => bytes,
             Err(error) => return Poll::Ready(Err(error.into())),
         };
-        let timestamp = record.timestamp.unwrap_or_else(|| self.shared.clock.timestamp());
+        let Some(timestamp) = self.shared.clock.stamp(record.timestamp) else {
+            return Poll::Ready(Err(SendError::ClockNotSet));
+        };
         let placement = self.shared.placement(record.partition, record.topic, key);
         let (topic, headers) = (record.topic, record.headers);
         let record = Prepared { topic, placement, key, value, headers, timestamp };

@@ -24,6 +24,8 @@ use crate::dispatcher::Dispatcher;
 use crate::error::SendError;
 use crate::fork::Home;
 use crate::lock::lock;
+#[cfg(feature = "spool")]
+use crate::mark::Mark;
 use crate::memory_queue::{MemoryQueue, Place, Shortage};
 use crate::storage::Heap;
 use crate::waiters::Waiters;
@@ -78,9 +80,13 @@ pub(crate) struct State {
     pub(crate) failed_before: u64,
     pub(crate) close_waiters: Waiters<()>,
     pub(crate) topic_waiters: Waiters<()>,
+    /// The header that every record gets.
+    #[cfg(feature = "spool")]
+    pub(crate) mark: Option<Mark>,
 }
 
 /// A record whose user code has run: bytes, and a hash.
+#[derive(Clone, Copy)]
 pub(crate) struct Prepared<'r> {
     pub(crate) topic: &'r str,
     pub(crate) placement: Placement,
@@ -114,12 +120,12 @@ thread_local! {
 }
 
 impl Shared {
-    pub(crate) fn new(state: State, driver: Waker, settings: crate::config::Settings) -> Self {
+    pub(crate) fn new(state: State, driver: Waker, clock: Clock, settings: crate::config::Settings) -> Self {
         Self {
             state: Mutex::new(state),
             home: Home::here(),
             driver,
-            clock: Clock::new(),
+            clock,
             partitioner: settings.partitioner,
             ignore_keys: settings.ignore_keys,
             max_block: settings.max_block,
@@ -222,6 +228,44 @@ impl State {
     /// takes none, and nothing from those who wait.
     #[inline]
     pub(crate) fn accept(
+        &mut self,
+        clock: Clock,
+        record: &Prepared<'_>,
+        interest: &mut Option<Interest>,
+        place: Option<&Place>,
+    ) -> Result<(Option<Handle>, bool), Refusal> {
+        #[cfg(feature = "spool")]
+        if self.mark.is_some() {
+            return self.accept_marked(clock, record, interest, place);
+        }
+        self.accept_as_it_is(clock, record, interest, place)
+    }
+
+    /// The same, with one more header.
+    #[cfg(feature = "spool")]
+    #[cold]
+    fn accept_marked(
+        &mut self,
+        clock: Clock,
+        record: &Prepared<'_>,
+        interest: &mut Option<Interest>,
+        place: Option<&Place>,
+    ) -> Result<(Option<Handle>, bool), Refusal> {
+        let Some(mut mark) = self.mark.take() else {
+            return self.accept_as_it_is(clock, record, interest, place);
+        };
+        let result = mark.with(record.headers, |headers| {
+            self.accept_as_it_is(clock, &Prepared { headers, ..*record }, interest, place)
+        });
+        if result.is_ok() {
+            mark.used();
+        }
+        self.mark = Some(mark);
+        result
+    }
+
+    #[inline]
+    fn accept_as_it_is(
         &mut self,
         clock: Clock,
         record: &Prepared<'_>,

@@ -11,7 +11,7 @@ pub use felice_core::record::{Header, ProducerRecord};
 pub use felice_core::serializer::Json;
 pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
 #[cfg(feature = "spool")]
-pub use felice_core::spool::WhenFull;
+pub use felice_core::spool::{Loss, WhenFull};
 pub use felice_core::time::Timestamp;
 
 pub use crate::RecordMetadata;
@@ -20,5 +20,7 @@ pub use crate::aws::AwsCredentials;
 pub use crate::callback::Callback;
 pub use crate::config::{ConfigError, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+#[cfg(feature = "spool")]
+pub use crate::spool::SpoolMode;
 pub use crate::token::{BearerToken, TokenError};
 pub use crate::warning::Warning;

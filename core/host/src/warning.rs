@@ -48,6 +48,14 @@ pub enum Warning {
         /// How many records since the spool was made.
         records: u64,
     },
+    /// Records in a spool were older than `spool.max.age.ms`, and were dropped. Told whenever some are.
+    SpoolExpired {
+        /// How many records since the spool was made.
+        records: u64,
+    },
+    /// This machine's clock is not set (`clock.unset.before.ms`): records wait in the spool until it is. Told whenever some
+    /// begin to.
+    ClockNotSet,
     /// A spool's directory is a copy, or was moved: what was under way when it was copied may be stored twice.
     SpoolCopied,
 }
@@ -74,6 +82,12 @@ impl fmt::Display for Warning {
             Self::SpoolDropped { records } => {
                 write!(f, "the spool was full and has dropped its oldest {records} records")
             }
+            Self::SpoolExpired { records } => {
+                write!(f, "the spool has dropped {records} records for their age (spool.max.age.ms)")
+            }
+            Self::ClockNotSet => f.write_str(
+                "the machine's clock is not set: records wait in the spool until it is (clock.unset.before.ms)",
+            ),
             Self::SpoolCopied => f.write_str(
                 "the spool is a copy of another one, or was moved: what was under way may be stored twice",
             ),

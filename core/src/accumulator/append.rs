@@ -343,7 +343,11 @@ impl<S: Storage> Accumulator<S> {
     }
 }
 
-/// A record's place in an open batch; `None` where the batch would grow beyond `bytes_max`.
+/// Times of the wall clock, and such of a clock that is not set, are further apart than this.
+const CLOCKS_APART: i64 = 1 << 60;
+
+/// A record's place in an open batch; `None` where the batch would grow beyond `bytes_max`, or the record's time is by another
+/// clock than the batch's: these are shifted together.
 #[inline]
 pub(super) fn place<B: Block>(
     batch: &BatchSlot<B>,
@@ -355,7 +359,9 @@ pub(super) fn place<B: Block>(
     let offset_delta = batch.count.cast_signed();
     let bytes = record_bytes(payload, timestamp_delta, offset_delta);
     let total = HEADER_BYTES as u64 + u64::from(batch.chain.bytes()) + bytes;
-    (total <= u64::from(bytes_max)).then_some(Place {
+    let same_clock =
+        timestamp_delta.wrapping_add(CLOCKS_APART).cast_unsigned() <= 2 * CLOCKS_APART.cast_unsigned();
+    (same_clock && total <= u64::from(bytes_max)).then_some(Place {
         payload,
         timestamp_delta,
         offset_delta,

@@ -150,6 +150,12 @@ impl<S: Storage> Batches<S> {
         self.ages.first()
     }
 
+    /// The batches that are held, the oldest first.
+    pub(super) fn by_age(&self) -> impl Iterator<Item = &BatchSlot<S::Block>> {
+        let at = |slot: u32| (slot != NONE).then(|| self.at(slot));
+        core::iter::successors(at(self.oldest()), move |batch| at(batch.age.next()))
+    }
+
     /// A new batch, the youngest. There must be a free slot.
     pub(super) fn create(&mut self, kind: Kind, owner: Owner, timestamp: Timestamp, created: Instant) -> u32 {
         let youngest = self.ages.last();

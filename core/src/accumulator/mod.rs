@@ -46,7 +46,7 @@ use crate::memory::{Pool, Storage};
 use crate::random::Random;
 use crate::spans::Spans;
 use crate::time::Instant;
-use batches::Batches;
+use batches::{Batches, Owner};
 use brokers::Brokers;
 use list::NONE;
 use moving::Cursor;
@@ -216,6 +216,16 @@ impl<S: Storage> Accumulator<S> {
             Some((_, true)) => Some(self.now),
             Some((partition, false)) => Some(expiry.min(self.linger_end(partition))),
         }
+    }
+
+    /// The partition of the oldest batch that is held and has one, and when its first record was accepted:
+    /// [`take`](Self::take) takes it. Looks past those that wait for their partition, however many there are.
+    #[must_use]
+    pub fn oldest(&self) -> Option<(TopicPartition, Instant)> {
+        self.batches.by_age().find_map(|batch| match batch.owner {
+            Owner::Partition(owner) => Some((self.partitions.at(owner).key, batch.created)),
+            Owner::Topic(_) => None,
+        })
     }
 
     /// Whether no record is held here. What is with the sender does not count.

@@ -81,10 +81,11 @@ impl<S: Storage> Sender<S> {
         }
         let comes = match self.next_unsent(state.first) {
             NONE => self.batches.get(state.last).more,
-            next => match self.batches.get(next).stamp {
-                Some(stamp) => stamp.identity == state.identity,
-                None => !state.renumber,
-            },
+            next => {
+                let next = self.batches.get(next);
+                next.stamp
+                    .map_or(!state.renumber && !next.is_apart(), |stamp| stamp.identity == state.identity)
+            }
         };
         if !comes {
             let same_log = self.batches.get(state.first).incarnation == state.incarnation;

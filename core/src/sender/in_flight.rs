@@ -127,6 +127,11 @@ impl<B: Block> InFlightSlot<B> {
         self.batch.as_ref().map_or(0, |batch| batch.count)
     }
 
+    /// Whether it is to begin a numbering.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.batch.as_ref().is_some_and(|batch| batch.apart)
+    }
+
     /// Bytes on the wire, header included.
     pub(crate) fn bytes(&self) -> u32 {
         self.batch.as_ref().map_or(0, Batch::bytes)

@@ -45,6 +45,7 @@ use crate::config::SenderConfig;
 use crate::error::{Disconnect, ErrorCode, ProtocolError};
 use crate::event::{Event, Numbering, Numbers, TopicView};
 use crate::id::{BrokerId, ConnectionId, TopicId, TopicPartition};
+use crate::index::NONE;
 use crate::memory::{Pool, Storage};
 use crate::random::Random;
 use crate::time::Instant;
@@ -155,11 +156,11 @@ impl<S: Storage> Sender<S> {
             codec: tables.codec,
             compression_refused: false,
             plan: plan::Plan::new(),
-            waiting_first: crate::index::NONE,
-            waiting_last: crate::index::NONE,
+            waiting_first: NONE,
+            waiting_last: NONE,
             recheck: false,
             walk_left: 0,
-            backoff_first: crate::index::NONE,
+            backoff_first: NONE,
             backoff_at: None,
             notes_due: 0,
             demand: false,
@@ -275,6 +276,17 @@ impl<S: Storage> Sender<S> {
         self.advance(now);
         batch.seal();
         self.enqueue_sealed(batch, Some(numbers));
+    }
+
+    /// The partition's next batch begins another numbering, as its first one does. False where something of it is here that has
+    /// no outcome yet: nothing changes then, and it is to be asked for again.
+    #[must_use]
+    pub fn renumber(&mut self, partition: TopicPartition) -> bool {
+        let Some(partition) = self.partitions.find(partition) else { return true };
+        let state = self.partitions.get_mut(partition);
+        let is_free = state.first == NONE;
+        state.renumber |= is_free;
+        is_free
     }
 
     /// A numbering that [`Event::Numbering`] told is written down: the partition goes on. One that has been replaced

@@ -20,8 +20,9 @@ impl<S: Storage> Sender<S> {
             return true;
         }
         let state = self.partitions.get(partition);
-        let begins = state.renumber || state.identity == ProducerIdentity::NONE;
-        match self.batches.get(state.cursor).stamp {
+        let entry = self.batches.get(state.cursor);
+        let begins = state.renumber || entry.is_apart() || state.identity == ProducerIdentity::NONE;
+        match entry.stamp {
             Some(stamp) => stamp.identity == state.identity || self.inherit(partition, stamp.identity),
             None => (!begins || self.begin(partition)) && self.is_noted(partition),
         }
@@ -41,6 +42,9 @@ impl<S: Storage> Sender<S> {
         }
         (state.identity, state.next_sequence) = (identity, 0);
         (state.renumber, state.hole, state.note) = (false, false, Note::Missing);
+        if let Some(first) = &mut self.batches.get_mut(state.cursor).batch {
+            first.apart = false;
+        }
         true
     }
 

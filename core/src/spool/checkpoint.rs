@@ -8,10 +8,10 @@ use crate::id::{TopicId, TopicPartition};
 use crate::memory::Storage;
 
 const MAGIC: [u8; 8] = *b"FLSPCKP\n";
+const HEAD: u32 = 3 * HEAD_BYTES;
 /// Of the head, its own checksum not included.
-const HEAD_END: usize = 124;
-const HEAD: u32 = 2 * HEAD_BYTES;
-const PARTITION_BYTES: u32 = 52;
+const HEAD_END: usize = HEAD as usize - 4;
+const PARTITION_BYTES: u32 = 68;
 
 /// How long an area for a checkpoint must be.
 #[must_use]
@@ -25,6 +25,9 @@ pub(super) struct Head {
     pub(super) generation: u64,
     pub(super) id: SpoolId,
     pub(super) machine: u64,
+    /// Which boot of the machine it was, and the first life in it.
+    pub(super) boot: u64,
+    pub(super) boot_life: u32,
     pub(super) life: u32,
     /// Segments before this one are done.
     pub(super) oldest_number: u64,
@@ -39,7 +42,7 @@ pub(super) struct Head {
 
 impl Head {
     fn encode(&self) -> [u8; HEAD as usize] {
-        let Counts { dropped, damaged, found_stored, copies } = self.counts;
+        let Counts { dropped, expired, damaged, found_stored, copies } = self.counts;
         let mut bytes: [u8; HEAD as usize] = join(&[
             &MAGIC,
             &VERSION.to_le_bytes(),
@@ -52,9 +55,12 @@ impl Head {
             &self.next_number.to_le_bytes(),
             &self.next_frame.to_le_bytes(),
             &dropped.to_le_bytes(),
+            &expired.to_le_bytes(),
             &damaged.to_le_bytes(),
             &found_stored.to_le_bytes(),
             &copies.to_le_bytes(),
+            &self.boot.to_le_bytes(),
+            &self.boot_life.to_le_bytes(),
             &self.life.to_le_bytes(),
             &self.body_bytes.to_le_bytes(),
             &self.body_crc.to_le_bytes(),
@@ -79,9 +85,16 @@ impl Head {
         let mut word = || fields.get().map(u64::from_le_bytes);
         let (generation, machine, oldest_number) = (word()?, word()?, word()?);
         let (next_number, next_frame) = (word()?, word()?);
-        let counts = Counts { dropped: word()?, damaged: word()?, found_stored: word()?, copies: word()? };
+        let counts = Counts {
+            dropped: word()?,
+            expired: word()?,
+            damaged: word()?,
+            found_stored: word()?,
+            copies: word()?,
+        };
+        let boot = word()?;
         let mut word = || fields.get().map(u32::from_le_bytes);
-        let (life, body_bytes, body_crc) = (word()?, word()?, word()?);
+        let (boot_life, life, body_bytes, body_crc) = (word()?, word()?, word()?, word()?);
         let mut body = Reader::new(medium, area, HEAD, area_bytes);
         let mut piece = [0; 64];
         let mut left = body_bytes;
@@ -95,6 +108,8 @@ impl Head {
             generation,
             id,
             machine,
+            boot,
+            boot_life,
             life,
             oldest_number,
             next_number,
@@ -134,6 +149,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             generation: self.generation + 1,
             id: self.id,
             machine: self.config.machine,
+            boot: self.config.boot,
+            boot_life: self.boot_life,
             life: self.life,
             oldest_number: self.segments.oldest_number(),
             next_number: self.segments.next_number,
@@ -199,6 +216,8 @@ fn encode(partition: &PartitionSlot) -> [u8; PARTITION_BYTES as usize] {
         &stamp.producer_id.to_le_bytes(),
         &stamp.base.to_le_bytes(),
         &stamp.life.to_le_bytes(),
+        &partition.dropped.to_le_bytes(),
+        &partition.dropped_end.to_le_bytes(),
     ])
 }
 
@@ -210,6 +229,7 @@ fn decode(bytes: &[u8; PARTITION_BYTES as usize]) -> PartitionSlot {
     let last_frame = u64::from_le_bytes(at.get());
     let (producer_id, base) = (i64::from_le_bytes(at.get()), u64::from_le_bytes(at.get()));
     let stamp = Stamp { producer_id, producer_epoch, base, life: u32::from_le_bytes(at.get()) };
+    let (dropped, dropped_end) = (u64::from_le_bytes(at.get()), u64::from_le_bytes(at.get()));
     PartitionSlot {
         key: TopicPartition { topic: TopicId(topic), partition },
         next: next.max(done),
@@ -218,6 +238,8 @@ fn decode(bytes: &[u8; PARTITION_BYTES as usize]) -> PartitionSlot {
         former: next.max(done),
         stamp: (producer_id >= 0).then_some(stamp),
         last_frame,
+        dropped,
+        dropped_end,
         ..PartitionSlot::EMPTY
     }
 }

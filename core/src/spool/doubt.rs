@@ -37,7 +37,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             }
             self.changed = true;
         }
-        self.go_back();
+        self.go_back(partition.0);
     }
 
     /// A frame is acknowledged, or can never be. If it is the one with the cut in it, or at its end, what stands before is done.
@@ -49,7 +49,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         // They are finished when reading passes them again.
         slot.spared = Span { from: before, to: from };
         self.counts.found_stored += from.saturating_sub(before);
-        self.go_back();
+        self.go_back(partition);
     }
 
     /// A numbering begins although the cut is not confirmed: the leader does not know what one has said that it has. What stands
@@ -58,7 +58,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let slot = self.partitions.get_mut(partition);
         if slot.cut.take().is_some() {
             slot.read = slot.done;
-            self.go_back();
+            self.go_back(partition);
         }
     }
 }

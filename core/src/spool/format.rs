@@ -12,6 +12,8 @@ pub(super) const ALIGNMENT: u32 = 8;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"FLSPSEG\n";
 const FRAME_MAGIC: u32 = 0x464c_4652;
+/// A frame's flag.
+const SINCE_BOOT: u8 = 1;
 
 /// The longest name of a topic that Kafka allows.
 pub const TOPIC_BYTES: usize = 249;
@@ -61,6 +63,8 @@ impl SegmentHead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHead {
     pub(super) topic_bytes: u8,
+    /// Its timestamps count from the begin of the boot in which it was written: the clock was not set.
+    pub(super) since_boot: bool,
     pub(super) payload_bytes: u32,
     pub(super) partition: i32,
     pub(super) number: u64,
@@ -92,7 +96,7 @@ impl FrameHead {
     pub(super) fn encode(&self, topic: &str, segment: &SegmentHead) -> [u8; HEAD_BYTES as usize] {
         let mut bytes = join(&[
             &FRAME_MAGIC.to_le_bytes(),
-            &[self.topic_bytes, 0, 0, 0],
+            &[self.topic_bytes, u8::from(self.since_boot) * SINCE_BOOT, 0, 0],
             &self.payload_bytes.to_le_bytes(),
             &self.partition.to_le_bytes(),
             &self.number.to_le_bytes(),
@@ -114,9 +118,10 @@ impl FrameHead {
         if u32::from_le_bytes(at.get()) != FRAME_MAGIC {
             return None;
         }
-        let [topic_bytes, ..]: [u8; 4] = at.get();
+        let [topic_bytes, flags, ..]: [u8; 4] = at.get();
         Some(Self {
             topic_bytes,
+            since_boot: flags & SINCE_BOOT != 0,
             payload_bytes: u32::from_le_bytes(at.get()),
             partition: i32::from_le_bytes(at.get()),
             number: u64::from_le_bytes(at.get()),

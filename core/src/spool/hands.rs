@@ -40,6 +40,15 @@ impl<S: Storage> Hands<S> {
         self.0.as_mut().iter_mut().find(|slot| slot.used && slot.partition == partition && slot.from == from)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().len()
+    }
+
+    /// How many a partition has.
+    pub(super) fn count(&self, partition: u32) -> usize {
+        self.0.as_ref().iter().filter(|slot| slot.used && slot.partition == partition).count()
+    }
+
     pub(super) fn free(&self) -> Option<u16> {
         self.0.as_ref().iter().position(|slot| !slot.used).and_then(|slot| u16::try_from(slot).ok())
     }

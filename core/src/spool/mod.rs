@@ -8,16 +8,19 @@
 //!
 //! A frame is a batch as the accumulator wrote it. Frames are read in the order in which they were written, and a
 //! segment is used again when the last of its frames is done: nothing is freed for another reason, but where the user
-//! wants the oldest to be dropped. `FORMAT.md` beside this file has every byte.
+//! wants what is old to be dropped. `FORMAT.md` beside this file has every byte.
 //!
 //! It does no I/O: it asks a [`Medium`] for writes, syncs and reads, and works as well as that does. So it belongs on a
 //! thread that may wait. It reads no clock: whoever owns it decides when to [`sync`](Spool::sync). It must never
 //! refuse to start for what it finds, and never name a frame durable that a loss of power could take.
 
 mod checkpoint;
+mod clock;
+mod cursors;
 mod doubt;
 mod format;
 mod hands;
+mod loss;
 mod medium;
 mod partitions;
 mod read;
@@ -28,9 +31,11 @@ mod tests;
 mod write;
 
 use crate::memory::Storage;
+use crate::time::Timestamp;
 pub use checkpoint::checkpoint_bytes;
 pub use format::{SpoolId, TOPIC_BYTES};
 pub use hands::FrameSlot;
+pub use loss::{Loss, Lost};
 pub use medium::{Area, Medium, MediumError};
 pub use partitions::{PartitionSlot, Stamp, TopicName};
 pub use read::{Frame, Next, TakeError};
@@ -69,6 +74,8 @@ pub struct SpoolConfig {
     /// What tells this machine, and this copy of the medium, from others. Where it is not what it was, the numberings of
     /// former lives are not used: a copy may be in use elsewhere, under the same producer ids.
     pub machine: u64,
+    /// What tells this boot of the machine from others: times that were written while the clock was not set count from its begin.
+    pub boot: u64,
 }
 
 /// The least length of a segment.
@@ -94,6 +101,8 @@ pub struct SpoolTables<S: Storage> {
 pub struct Counts {
     /// Records that were dropped to make room.
     pub dropped: u64,
+    /// Records that were dropped for their age.
+    pub expired: u64,
     /// Frames that were damaged on the medium, as far as can be told. Their records are lost.
     pub damaged: u64,
     /// Records that a former life had sent, as a broker told.
@@ -107,17 +116,27 @@ pub struct Spool<S: Storage, M> {
     medium: M,
     config: SpoolConfig,
     id: SpoolId,
-    /// How often the spool was opened.
+    /// How often the spool was opened; the first time in this boot of the machine.
     life: u32,
+    boot_life: u32,
+    /// When this boot began, as far as that is known, and how long former ones had lasted when they wrote last.
+    began: Option<Timestamp>,
+    newest_of_former_boots: i64,
+    /// Frames wait until it is known.
+    untimed: bool,
+    /// What is older is dropped.
+    oldest_wanted: Option<Timestamp>,
+    lost: Option<Lost>,
+    /// Of some partition the last frames may be lost.
+    gaps: bool,
     segments: Segments<S>,
     partitions: Partitions<S>,
     hands: Hands<S>,
     counts: Counts,
     next_frame: u64,
-    /// Where reading goes on, and where it goes back to: to the first frame that was passed over.
+    /// Where reading goes on, but for partitions that lag behind.
     cursor: Option<Place>,
-    rewind: Option<Place>,
-    /// The frame at the cursor, as `next` found it.
+    /// The frame at a cursor, as `poll_next` found it.
     found: Option<read::Found>,
     /// Of the last checkpoint that was written.
     generation: u64,
@@ -156,6 +175,31 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames() == 0
+    }
+
+    /// A partition that has frames here, or had.
+    #[must_use]
+    pub fn find(&self, topic: &str, partition: i32) -> Option<SpoolPartition> {
+        self.partitions.find_named(topic, partition).map(SpoolPartition)
+    }
+
+    /// Whether every frame of a partition is done.
+    #[must_use]
+    pub fn is_done(&self, partition: SpoolPartition) -> bool {
+        let slot = self.partitions.get(partition.0);
+        slot.done >= slot.next
+    }
+
+    /// Whether every frame of a partition was read, and none is to be read again.
+    #[must_use]
+    pub fn is_read(&self, partition: SpoolPartition) -> bool {
+        let slot = self.partitions.get(partition.0);
+        slot.read >= slot.next
+    }
+
+    /// The partitions with frames that are not done.
+    pub fn undone(&self) -> impl Iterator<Item = SpoolPartition> {
+        (0..self.partitions.used).map(SpoolPartition).filter(|&partition| !self.is_done(partition))
     }
 
     /// A partition's topic, and its index there.

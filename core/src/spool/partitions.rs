@@ -1,6 +1,8 @@
 //! What the spool knows of each partition: how far it is written, read and done, and its numbering.
 
 use super::TOPIC_BYTES;
+use super::format::FrameHead;
+use super::segments::Place;
 use crate::id::{TopicId, TopicPartition};
 use crate::index::{Index, NONE};
 use crate::memory::Storage;
@@ -58,9 +60,23 @@ pub struct PartitionSlot {
     /// Frames that are done without having been read: their segments do not know it yet.
     pub(super) spared: Span,
     pub(super) last_frame: u64,
+    /// One behind the frame that was read last: what is read next does not follow on it where it does not begin there.
+    pub(super) read_last: u64,
+    /// Records that were dropped, and one behind the last of them.
+    pub(super) dropped: u64,
+    pub(super) dropped_end: u64,
     pub(super) question: Question,
+    /// Its own cursor: it lags behind that of all.
+    pub(super) behind: Option<Place>,
+    /// The first frame that a cut keeps from being read.
+    pub(super) before_cut: Option<Place>,
+    /// It is in the list of those that lag and may be read, before this one.
+    pub(super) listed: bool,
+    pub(super) next_lagging: u32,
     /// Nothing of it is read for now.
     pub(super) parked: bool,
+    /// Nor until the clock is set: a frame's time is not known.
+    pub(super) untimed: bool,
 }
 
 /// Whether the broker was asked how far a former life came.
@@ -83,9 +99,32 @@ impl PartitionSlot {
         cut: None,
         spared: Span { from: 0, to: 0 },
         last_frame: 0,
+        read_last: 0,
+        dropped: 0,
+        dropped_end: 0,
         question: Question::Open,
+        behind: None,
+        before_cut: None,
+        listed: false,
+        next_lagging: NONE,
         parked: false,
+        untimed: false,
     };
+
+    /// Whether nothing of it is read for now, whoever has room.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.parked || self.untimed || self.question == Question::Asked
+    }
+
+    /// Whether a life before `life` may have sent a frame under numbers that are known.
+    pub(super) fn was_perhaps_sent(&self, life: u32, head: &FrameHead) -> bool {
+        self.is_in_doubt(head.life, head.sequence).is_some_and(|stamp| stamp.life < life)
+    }
+
+    /// Whether a leader has said that it has a frame that ends there, and that is not confirmed yet.
+    pub(super) fn stands_before_cut(&self, end: u64) -> bool {
+        end > self.done && self.cut.is_some_and(|cut| end < cut)
+    }
 
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.
@@ -102,6 +141,9 @@ pub(super) struct Partitions<S: Storage> {
     pub(super) used: u32,
     index: Index<S::Table<u32>>,
     hand: u32,
+    /// Those that lag and may be read, in turn.
+    lagging_first: u32,
+    lagging_last: u32,
 }
 
 impl<S: Storage> Partitions<S> {
@@ -110,7 +152,16 @@ impl<S: Storage> Partitions<S> {
         slots: S::Table<PartitionSlot>,
         index: S::Table<u32>,
     ) -> Self {
-        Self { topics, topics_used: 0, slots, used: 0, index: Index::new(index), hand: 0 }
+        Self {
+            topics,
+            topics_used: 0,
+            slots,
+            used: 0,
+            index: Index::new(index),
+            hand: 0,
+            lagging_first: NONE,
+            lagging_last: NONE,
+        }
     }
 
     pub(super) fn get(&self, slot: u32) -> &PartitionSlot {
@@ -184,13 +235,49 @@ impl<S: Storage> Partitions<S> {
         }
         for _ in 0..length {
             self.hand = (self.hand + 1) % length;
-            let PartitionSlot { key, last_frame, .. } = *self.get(self.hand);
-            if last_frame < oldest {
+            let PartitionSlot { key, last_frame, listed, .. } = *self.get(self.hand);
+            if last_frame < oldest && !listed {
                 let slots = self.slots.as_ref();
                 self.index.remove(key, self.hand, |slot| slots[slot as usize].key);
                 return Some(self.hand);
             }
         }
         None
+    }
+
+    /// The next one that lags and may be read.
+    pub(super) fn first_lagging(&self) -> Option<u32> {
+        (self.lagging_first != NONE).then_some(self.lagging_first)
+    }
+
+    /// It lags, and may be read.
+    pub(super) fn list(&mut self, partition: u32) {
+        if core::mem::replace(&mut self.get_mut(partition).listed, true) {
+            return;
+        }
+        self.get_mut(partition).next_lagging = NONE;
+        match core::mem::replace(&mut self.lagging_last, partition) {
+            NONE => self.lagging_first = partition,
+            last => self.get_mut(last).next_lagging = partition,
+        }
+    }
+
+    /// The next one has caught up, or cannot be read now.
+    pub(super) fn unlist(&mut self) {
+        let Some(first) = self.first_lagging() else { return };
+        let slot = self.get_mut(first);
+        slot.listed = false;
+        self.lagging_first = slot.next_lagging;
+        if self.lagging_first == NONE {
+            self.lagging_last = NONE;
+        }
+    }
+
+    /// It is another one's turn.
+    pub(super) fn rotate(&mut self) {
+        if let Some(first) = self.first_lagging() {
+            self.unlist();
+            self.list(first);
+        }
     }
 }

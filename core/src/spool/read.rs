@@ -1,10 +1,9 @@
-//! Reading: which frame is next, its records into blocks, and what became of them.
+//! Reading: a frame's records into blocks, and what became of them.
 
 use super::doubt::SEQUENCES;
 use super::format::FrameHead;
 use super::hands::FrameSlot;
-use super::partitions::Question;
-use super::recovery::Scan;
+use super::loss::Loss;
 use super::segments::Place;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition};
 use crate::event::Numbers;
@@ -52,6 +51,8 @@ pub struct Frame {
     pub max_timestamp: Timestamp,
     /// What a former life may have sent it under, from the first record on that is not to be skipped.
     pub numbers: Option<Numbers>,
+    /// It does not follow on the frame that was read before: it [begins a numbering](crate::batch::Batch::apart).
+    pub apart: bool,
     hand: u16,
 }
 
@@ -62,6 +63,8 @@ pub enum TakeError {
     NoMemory,
     /// It was damaged on the medium: its records are lost, and counted. Another one is next.
     Damaged,
+    /// It was older than what is [wanted](Spool::drop_older): its records are dropped, and counted. Another one is next.
+    TooOld,
     /// The medium failed. It is still the next one: try again, or [`abandon`](Spool::abandon) it.
     Medium(MediumError),
 }
@@ -70,121 +73,24 @@ pub enum TakeError {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
-    head: FrameHead,
-    partition: u32,
+    pub(super) head: FrameHead,
+    pub(super) partition: u32,
 }
 
 impl<S: Storage, M: Medium> Spool<S, M> {
-    /// What is to be read next. Partitions that are [parked](Self::park) are passed over.
-    ///
-    /// # Errors
-    /// [`MediumError`]: try again, or [`abandon`](Self::abandon) what cannot be read.
-    pub fn poll_next(&mut self) -> Result<Next, MediumError> {
-        loop {
-            if let Some(Found { head, partition, .. }) = self.found {
-                return Ok(Next::Frame { partition: SpoolPartition(partition), bytes: head.payload_bytes });
-            }
-            let Some(place) = self.settle_cursor() else { return Ok(Next::Nothing) };
-            let used = self.segments.get(place.segment).used;
-            let Some(segment) = self.segments.head(place.segment) else { return Ok(Next::Nothing) };
-            let mut scan = Scan::new(Area::Segment(place.segment), segment, place.offset, used);
-            let Some((offset, head)) = scan.next(&mut self.medium)? else {
-                self.cursor = Some(Place { offset: used, ..place });
-                continue;
-            };
-            let place = Place { offset, ..place };
-            let behind = Some(Place { offset: offset + head.bytes(), ..place });
-            let Some(partition) = self.partitions.find_named(scan.topic(), head.partition) else {
-                self.cursor = behind;
-                continue;
-            };
-            match self.judge(partition, &head, place) {
-                Verdict::Take => {
-                    if self.hands.free().is_none() {
-                        self.cursor = Some(place);
-                        return Ok(Next::Nothing);
-                    }
-                    self.cursor = behind;
-                    self.found = Some(Found { place, head, partition });
-                }
-                Verdict::Pass => self.cursor = behind,
-                Verdict::Later => {
-                    self.cursor = behind;
-                    self.pass_over(place);
-                }
-                Verdict::Ask(producer_id) => {
-                    return Ok(Next::Ask { partition: SpoolPartition(partition), producer_id });
-                }
-            }
-        }
-    }
-
-    /// Where reading goes on. `None` at the end.
-    fn settle_cursor(&mut self) -> Option<Place> {
-        let at = match self.cursor {
-            Some(place) if self.segments.is_at(place) => {
-                let segment = self.segments.get(place.segment);
-                if place.offset < segment.used {
-                    Some(place)
-                } else if self.segments.active == Some(place.segment) {
-                    return None;
-                } else {
-                    self.segments.begin_of(place.number + 1)
-                }
-            }
-            Some(place) => self.segments.begin_of(place.number),
-            None => self.segments.begin_of(0),
-        };
-        if at.is_some() {
-            self.cursor = at;
-        }
-        at.filter(|place| place.offset < self.segments.get(place.segment).used)
-    }
-
-    /// What to do with a frame at the cursor.
-    fn judge(&mut self, partition: u32, head: &FrameHead, place: Place) -> Verdict {
-        let slot = self.partitions.get_mut(partition);
-        if slot.spared.has_end(head.end()) {
-            slot.spared.from = head.end();
-            self.segments.finish_frame(place.segment);
-            return Verdict::Pass;
-        }
-        // What stands before the cut waits until that is confirmed.
-        if slot.cut.is_some_and(|cut| head.end() < cut && head.end() > slot.done) {
-            return Verdict::Later;
-        }
-        if head.end() <= slot.read {
-            return Verdict::Pass;
-        }
-        // What is new waits as well: nothing overtakes.
-        if slot.parked || slot.question == Question::Asked {
-            return Verdict::Later;
-        }
-        if let Some(stamp) = slot.is_in_doubt(head.life, head.sequence)
-            && slot.question == Question::Open
-        {
-            self.partitions.get_mut(partition).question = Question::Asked;
-            return Verdict::Ask(stamp.producer_id);
-        }
-        if self.hands.find(partition, head.sequence).is_some() {
-            self.partitions.get_mut(partition).read = head.end();
-            self.advance_done(partition);
-            return Verdict::Pass;
-        }
-        if head.end() <= self.partitions.get(partition).done {
-            self.partitions.get_mut(partition).read = head.end();
-            self.segments.finish_frame(place.segment);
-            return Verdict::Pass;
-        }
-        Verdict::Take
-    }
-
     /// Reads the frame that [`poll_next`](Self::poll_next) has told of, into blocks of the pool.
     ///
     /// # Errors
     /// [`TakeError`].
     pub fn take(&mut self, pool: &mut Pool<S::Block>) -> Result<(Frame, Chain<S::Block>), TakeError> {
         let (Some(Found { place, head, partition }), Some(hand)) = (self.found, self.hands.free()) else {
+            return Err(TakeError::NoMemory);
+        };
+        if self.is_too_old(partition, &head) {
+            self.lose_found(Loss::Age);
+            return Err(TakeError::TooOld);
+        }
+        let Some((base_timestamp, max_timestamp)) = self.times(&head) else {
             return Err(TakeError::NoMemory);
         };
         let blocks = head.payload_bytes.div_ceil(pool.block_bytes().max(1)).max(1);
@@ -198,7 +104,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return Err(match read {
                 Err(error) => TakeError::Medium(error),
                 Ok(_) => {
-                    self.pass_damaged();
+                    self.lose_found(Loss::Damaged);
                     TakeError::Damaged
                 }
             });
@@ -206,24 +112,28 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.found = None;
         let slot = self.partitions.get_mut(partition);
         slot.read = head.end();
+        let apart = core::mem::replace(&mut slot.read_last, head.end()) != head.sequence;
         // The leader may have a part of a frame that went out in parts.
         let stored = slot.cut.filter(|cut| *cut < head.end()).unwrap_or(0).max(slot.done);
         let skip = stored.saturating_sub(head.sequence);
+        // What this life has not sent yet has no numbers of its own numbering behind a gap.
         let stamp = slot.is_in_doubt(head.life, head.sequence);
+        let stamp = stamp.filter(|stamp| !apart || stamp.life < self.life);
         let frame = Frame {
             partition: SpoolPartition(partition),
             number: head.number,
             sequence: head.sequence,
             records: head.records,
             skip: skip as u32,
-            base_timestamp: Timestamp::from_millis(head.base_timestamp),
-            max_timestamp: Timestamp::from_millis(head.max_timestamp),
+            base_timestamp,
+            max_timestamp,
             numbers: stamp.map(|stamp| Numbers {
                 producer_id: stamp.producer_id,
                 producer_epoch: stamp.producer_epoch,
                 base_sequence: ((head.sequence + skip - stamp.base) % SEQUENCES) as i32,
                 more: head.end() < slot.former,
             }),
+            apart,
             hand,
         };
         self.hands.put(
@@ -267,24 +177,18 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     /// segment.
     pub fn abandon(&mut self) {
         if self.found.is_some() {
-            self.pass_damaged();
-        } else if let Some(place) = self.cursor {
-            self.counts.damaged += 1;
-            self.changed = true;
-            let slot = self.segments.get_mut(place.segment);
-            slot.set_aside();
-            self.cursor = Some(Place { offset: slot.used, ..place });
+            self.lose_found(Loss::Damaged);
+        } else {
+            let reader = self.partitions.first_lagging();
+            if let Some(place) = self.settle(reader) {
+                self.counts.damaged += 1;
+                self.changed = true;
+                let slot = self.segments.get_mut(place.segment);
+                slot.set_aside();
+                let end = Place { offset: slot.used, ..place };
+                self.go_on(reader, end);
+            }
         }
-    }
-
-    fn pass_damaged(&mut self) {
-        let Some(Found { place, head, partition }) = self.found.take() else { return };
-        self.counts.damaged += 1;
-        self.changed = true;
-        self.partitions.get_mut(partition).read = head.end();
-        self.segments.finish_frame(place.segment);
-        self.confirm_cut(partition, head.sequence, head.end());
-        self.advance_done(partition);
     }
 
     /// Every record of the frame has its outcome.
@@ -299,6 +203,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.finish_frame(place.segment);
         self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
         self.advance_done(partition);
+        self.catch_up(partition);
     }
 
     /// The frame is to be sent again, but for its first `stored` records: it is read once more.
@@ -320,36 +225,22 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             slot.done = slot.done.max(from + u64::from(stored));
         }
         slot.read = slot.read.min(from);
-        self.pass_over(place);
-        self.go_back();
+        self.lag(partition, place);
+        self.catch_up(partition);
     }
 
     /// Nothing of the partition is read until it is [unparked](Self::unpark).
     pub fn park(&mut self, partition: SpoolPartition) {
         self.partitions.get_mut(partition.0).parked = true;
-        if let Some(found) = self.found.take_if(|found| found.partition == partition.0) {
-            self.cursor = Some(found.place);
+        if let Some(found) = self.found.filter(|found| found.partition == partition.0) {
+            self.lag(partition.0, found.place);
         }
     }
 
     /// The partition is read again, from where it was left.
     pub fn unpark(&mut self, partition: SpoolPartition) {
-        if core::mem::take(&mut self.partitions.get_mut(partition.0).parked) {
-            self.go_back();
-        }
-    }
-
-    /// A frame is left for later.
-    fn pass_over(&mut self, place: Place) {
-        self.rewind = Some(self.rewind.map_or(place, |before| before.min(place)));
-    }
-
-    /// Reads on from the first frame that was passed over. What can be read only now stands before what follows it.
-    pub(super) fn go_back(&mut self) {
-        let Some(place) = self.rewind.take() else { return };
-        let found = self.found.take().map(|found| found.place);
-        let at = found.or(self.cursor).map_or(place, |cursor| cursor.min(place));
-        self.cursor = Some(at);
+        self.partitions.get_mut(partition.0).parked = false;
+        self.catch_up(partition.0);
     }
 
     /// All before the first record that is with the sender, or is not read, is done. What is done behind that is kept in
@@ -364,16 +255,4 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.hands.forget(partition, slot.done);
         self.changed = true;
     }
-}
-
-/// What to do with a frame.
-enum Verdict {
-    /// It is the next one.
-    Take,
-    /// It is done, or with the sender.
-    Pass,
-    /// Not now.
-    Later,
-    /// A broker is to be asked first.
-    Ask(i64),
 }

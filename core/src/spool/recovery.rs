@@ -82,13 +82,19 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             config,
             id: config.new_id,
             life: 0,
+            boot_life: 0,
+            began: None,
+            newest_of_former_boots: 0,
+            untimed: false,
+            oldest_wanted: None,
+            lost: None,
+            gaps: true,
             segments,
             partitions: Partitions::new(tables.topics, tables.partitions, tables.index),
             hands: Hands::new(tables.frames),
             counts: Counts::default(),
             next_frame: 0,
             cursor: None,
-            rewind: None,
             found: None,
             generation: 0,
             changed: true,
@@ -96,8 +102,11 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         };
         let mut recovered = Recovered::default();
         let checkpoint = spool.recover_checkpoint(area_bytes, &mut recovered);
+        let same_boot = checkpoint.filter(|head| head.boot == config.boot && !recovered.copied);
+        spool.boot_life = same_boot.map_or(u32::MAX, |head| head.boot_life);
         spool.recover_segments(checkpoint, &mut recovered);
         spool.life += 1;
+        spool.boot_life = spool.boot_life.min(spool.life);
         recovered.write_error = spool.checkpoint().err();
         Ok((spool, recovered))
     }
@@ -217,6 +226,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             self.segments.get_mut(segment).used = offset + frame.bytes();
             self.next_frame = self.next_frame.max(frame.number + 1);
             self.life = self.life.max(frame.life);
+            self.recover_time(&frame);
             let topic = self.partitions.intern(scan.topic());
             let key = topic.map(|topic| TopicPartition { topic, partition: frame.partition });
             let Some(slot) = key.and_then(|key| self.partitions.find_or_take(key, 0)) else {

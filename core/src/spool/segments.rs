@@ -124,6 +124,11 @@ impl<S: Storage> Segments<S> {
         self.get(segment).aside
     }
 
+    /// Whether any is left as it is in this life.
+    pub(super) fn any_aside(&self) -> bool {
+        self.slots.as_ref().iter().any(|slot| slot.aside)
+    }
+
     /// Whether nothing is known of it.
     pub(super) fn is_unknown(&self, segment: u16) -> bool {
         self.get(segment).state == State::Free && !self.is_aside(segment)

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::format::{FrameHead, HEAD_BYTES, SegmentHead, Writer, frame_bytes};
+use super::loss::Loss;
 use super::partitions::Stamp;
-use super::recovery::Scan;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition, WhenFull};
 use crate::id::TopicPartition;
 use crate::memory::Storage;
@@ -89,16 +89,19 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let key = TopicPartition { topic, partition: frame.partition };
         let oldest = self.segments.oldest_frame().unwrap_or(self.next_frame);
         let slot = self.partitions.find_or_take(key, oldest).ok_or(AppendError::TooManyPartitions)?;
+        let since_boot = frame.base_timestamp.as_since_boot();
+        let millis = |time: Timestamp| time.as_since_boot().unwrap_or(time.as_millis());
         let head = FrameHead {
             topic_bytes: frame.topic.len() as u8,
+            since_boot: since_boot.is_some(),
             payload_bytes,
             partition: frame.partition,
             number: self.next_frame,
             sequence: self.partitions.get(slot).next,
             records: frame.records,
             life: self.life,
-            base_timestamp: frame.base_timestamp.as_millis(),
-            max_timestamp: frame.max_timestamp.as_millis(),
+            base_timestamp: millis(frame.base_timestamp),
+            max_timestamp: millis(frame.max_timestamp),
             payload_crc: crc.finalize(),
         };
         let written = self.write(segment, &head, frame.topic, payload);
@@ -179,6 +182,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if self.segments.free().is_none() && self.segments.has_done() {
             self.checkpoint()?;
         }
+        if self.segments.free().is_none() && self.drop_expired()? {
+            self.checkpoint()?;
+        }
         if self.segments.free().is_none() && self.config.when_full == WhenFull::DropOldest {
             self.drop_oldest()?;
         }
@@ -187,30 +193,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     fn drop_oldest(&mut self) -> Result<(), AppendError> {
         let segment = self.segments.droppable().ok_or(AppendError::Full)?;
-        self.drop_segment(segment)?;
+        self.drop_segment(segment, Loss::Full)?;
         Ok(self.checkpoint()?)
-    }
-
-    /// Drops a segment of which nothing is with the sender: all frames in it that are not done.
-    fn drop_segment(&mut self, segment: u16) -> Result<(), MediumError> {
-        let (Some(head), used) = (self.segments.head(segment), self.segments.get(segment).used) else {
-            return Ok(());
-        };
-        let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, used);
-        while let Some((_, frame)) = scan.next(&mut self.medium)? {
-            let Some(partition) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
-            let slot = self.partitions.get_mut(partition);
-            if frame.end() > slot.read {
-                self.counts.dropped += frame.end() - slot.done.max(frame.sequence);
-                slot.read = frame.end();
-                self.confirm_cut(partition, frame.sequence, frame.end());
-                self.advance_done(partition);
-            }
-        }
-        self.found = self.found.filter(|found| found.place.segment != segment);
-        self.segments.get_mut(segment).live = 0;
-        self.segments.finish(segment);
-        Ok(())
     }
 
     /// Makes everything that was written so far last: the number of the first frame that is not durable.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use felice_core::compression::Compression;
 use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
+use felice_core::time::Timestamp;
 
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, file, properties};
 use crate::callback::{Callback, Failures};
@@ -166,6 +167,12 @@ settings! {
     /// How long dropping the last clone of the producer may take to send what is held. Default 5 s; zero fails what
     /// is held at once.
     drop_timeout: Duration => |s| s.drop_timeout = drop_timeout;
+    /// `clock.unset.before.ms`: a wall clock that says an earlier time is not set. Records that are sent meanwhile, without a
+    /// time of their own or with one before 2000, are kept by a [spool](Self::spool_dir) until it is, and then have the
+    /// time at which they were sent; without a spool they are refused
+    /// ([`SendError::ClockNotSet`](crate::SendError::ClockNotSet)). Default 2024-01-01; the date of your program is better.
+    /// From 0, where every clock is set, to 2100-01-01.
+    clock_unset_before: Timestamp => |s| s.clock_unset_before = clock_unset_before;
 }
 
 #[cfg(feature = "spool")]
@@ -174,6 +181,20 @@ settings! {
     /// broker has it, also when the process ends or the power fails; the next producer on the directory goes on with
     /// it. Then no record fails by `delivery.timeout.ms`. Default: none, and records are in memory only.
     spool_dir: impl Into<std::path::PathBuf> => |s| s.spool.directory = Some(spool_dir.into());
+    /// `spool.mode`: which records are written there. Default
+    /// [`SpoolMode::Always`](crate::surface::SpoolMode::Always).
+    spool_mode: crate::surface::SpoolMode => |s| s.spool.mode = spool_mode;
+    /// `spool.overflow.ms`: in mode `overflow`, how long after its linger a batch may wait in memory to be sent until it is
+    /// written. Default 2 s.
+    spool_overflow_after: Duration => |s| s.spool.overflow_after = spool_overflow_after;
+    /// `spool.max.age.ms`: records that are older when they are about to be read from the spool, or when it is full, are
+    /// dropped: by their time, batch by batch (the newest record of a batch counts), counted and told to `on_warning`. Not what is with a broker, or may be since a
+    /// former life. Default: none are; from 1 ms to 100 years.
+    spool_max_age: Duration => |s| s.spool.max_age = Some(spool_max_age);
+    /// `spool.dedup.header`: the name of one more header that every record gets. Its 16 bytes are the same however often the
+    /// record is stored, and no other record's: 8 of this producer's life, then how many records were accepted before, both big-endian. Default: none; 1 to 255 bytes. Only with
+    /// [`spool_dir`](Self::spool_dir).
+    spool_dedup_header: &str => |s| s.spool.dedup_header = Some(spool_dedup_header.to_owned());
     /// `spool.max.bytes`: how much of the file system the spool may take. Default 64 MiB; from four times
     /// `max.request.size` on. What is written once must have been made room for at first: 16 segments or more.
     spool_max_bytes: u64 => |s| s.spool.bytes = spool_max_bytes;

@@ -22,6 +22,7 @@ use felice_core::compression::Compression;
 use felice_core::config::{AccumulatorConfig, Acks, IN_FLIGHT_MAX, SenderConfig, Spread};
 use felice_core::id::BatchId;
 use felice_core::partitioner::Murmur2;
+use felice_core::time::Timestamp;
 
 pub use self::bootstrap::Server;
 pub use self::builder::{Builder, Start, StartWithDriver};
@@ -31,6 +32,7 @@ pub use self::security::SecurityProtocol;
 
 use crate::callback::Callbacks;
 use crate::checksum;
+use crate::clock::{self, Clock};
 use crate::compression::{self, GZIP_LEVEL, Wanted, ZSTD_LEVEL};
 use crate::spool::{SpoolPlan, SpoolSettings};
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
@@ -78,6 +80,7 @@ pub struct Settings {
     pub(crate) gzip_level: i32,
     pub(crate) zstd_level: i32,
     pub(crate) drop_timeout: Duration,
+    pub(crate) clock_unset_before: Timestamp,
     pub(crate) spool: SpoolSettings,
     pub(crate) callbacks: Callbacks,
     pub(crate) origins: file::Origins,
@@ -124,6 +127,7 @@ impl Default for Settings {
             gzip_level: GZIP_LEVEL,
             zstd_level: ZSTD_LEVEL,
             drop_timeout: Duration::from_secs(5),
+            clock_unset_before: clock::UNSET_BEFORE,
             spool: SpoolSettings::default(),
             callbacks: Callbacks::default(),
             origins: file::Origins::default(),
@@ -135,6 +139,8 @@ impl Default for Settings {
 const BUFFER_MEMORY_MIN: usize = 16 * 1024;
 /// More blocks than these cannot be told apart: 1 GiB.
 const BUFFER_MEMORY_MAX: usize = BatchId::SLOTS_MAX * BLOCK_BYTES_MIN;
+/// A clock that says 2100-01-01T00:00Z is set.
+const CLOCK_UNSET_MAX: i64 = 4_102_444_800_000;
 /// The smallest batch and request that hold a record at all.
 const REQUEST_BYTES_MIN: usize = 512;
 
@@ -148,6 +154,7 @@ pub(crate) struct Checked {
     pub(crate) codecs: Wanted,
     pub(crate) tls: Option<Tls>,
     pub(crate) spool: Option<SpoolPlan>,
+    pub(crate) clock: Clock,
     pub(crate) blocks: usize,
     pub(crate) block_bytes: usize,
 }
@@ -199,7 +206,8 @@ impl Settings {
         let block_bytes = block_bytes(self.buffer_memory, batch_bytes as usize, self.partitions_max);
         let blocks = self.buffer_memory / block_bytes;
         let tables = (self.topics_max, self.partitions_max);
-        let spool = self.spool.plan(tables, request_bytes_max, block_bytes, idempotence)?;
+        let clock = Clock::new().unset_before(self.clock_unset_before);
+        let spool = self.spool.plan(tables, request_bytes_max, block_bytes, idempotence, clock)?;
         // Last, since it reads files.
         let tls = self.check_tls()?;
         #[cfg(feature = "oidc")]
@@ -214,6 +222,7 @@ impl Settings {
             codecs,
             tls,
             spool,
+            clock,
             blocks,
             block_bytes,
         })
@@ -241,6 +250,11 @@ impl Settings {
                 format!("{} addresses", self.bootstrap_servers.len()),
                 format!("at most brokers.max = {}", self.brokers_max),
             ));
+        }
+        let unset_before = self.clock_unset_before.as_millis();
+        if !(0..=CLOCK_UNSET_MAX).contains(&unset_before) {
+            let range = format!("0 to {CLOCK_UNSET_MAX} (2100-01-01)");
+            return Err(ConfigError::invalid("clock.unset.before.ms", unset_before.to_string(), range));
         }
         let longest = felice_core::sender::CLIENT_ID_BYTES;
         if self.client_id.len() > longest {

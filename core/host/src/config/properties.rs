@@ -11,9 +11,12 @@ use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::{Crc32, Murmur2};
 #[cfg(feature = "spool")]
 use felice_core::spool::WhenFull;
+use felice_core::time::Timestamp;
 
 use super::sasl::secret;
 use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
+#[cfg(feature = "spool")]
+use crate::spool::SpoolMode;
 #[cfg(feature = "__tls")]
 use crate::tls::{PEM_ONLY, Pem};
 
@@ -51,6 +54,10 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("buffer.memory", |s, v| number(v).map(|n| s.buffer_memory = n)),
     ("client.id", |s, v| {
         v.clone_into(&mut s.client_id);
+        Ok(())
+    }),
+    ("clock.unset.before.ms", |s, v| {
+        s.clock_unset_before = Timestamp::from_millis(whole(v).ok_or(MILLIS)?.try_into().unwrap_or(i64::MAX));
         Ok(())
     }),
     ("compression.gzip.level", |s, v| level(v).map(|n| s.gzip_level = n)),
@@ -133,14 +140,25 @@ const PROPERTIES: &[(&str, Set)] = &[
     }),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
     #[cfg(feature = "spool")]
+    ("spool.dedup.header", |s, v| {
+        s.spool.dedup_header = (!v.is_empty()).then(|| v.to_owned());
+        Ok(())
+    }),
+    #[cfg(feature = "spool")]
     ("spool.dir", |s, v| {
         s.spool.directory = (!v.is_empty()).then(|| v.into());
         Ok(())
     }),
     #[cfg(feature = "spool")]
+    ("spool.max.age.ms", |s, v| millis(v).map(|d| s.spool.max_age = Some(d))),
+    #[cfg(feature = "spool")]
     ("spool.max.bytes", |s, v| whole(v).map(|n| s.spool.bytes = n).ok_or(NUMBER)),
     #[cfg(feature = "spool")]
     ("spool.min.free.bytes", |s, v| whole(v).map(|n| s.spool.free_bytes_min = n).ok_or(NUMBER)),
+    #[cfg(feature = "spool")]
+    ("spool.mode", spool_mode),
+    #[cfg(feature = "spool")]
+    ("spool.overflow.ms", |s, v| millis(v).map(|d| s.spool.overflow_after = d)),
     #[cfg(feature = "spool")]
     ("spool.sync.ms", |s, v| millis(v).map(|d| s.spool.sync = d)),
     #[cfg(feature = "spool")]
@@ -268,6 +286,16 @@ fn topic_compression(settings: &mut Settings, value: &str) -> Result<(), &'stati
         let (topic, name) = pair.split_once(':').ok_or("topic:type, several with commas between")?;
         settings.topic_compression.push((topic.trim().to_owned(), compression(name.trim())?));
     }
+    Ok(())
+}
+
+#[cfg(feature = "spool")]
+fn spool_mode(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
+    settings.spool.mode = match value {
+        "always" => SpoolMode::Always,
+        "overflow" => SpoolMode::Overflow,
+        _ => return Err("always or overflow"),
+    };
     Ok(())
 }
 

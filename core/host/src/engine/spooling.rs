@@ -3,16 +3,21 @@
 //!
 //! A batch that was read has a slot of its own behind those of the accumulator, so that the two never meet.
 
+mod detours;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use felice_core::batch::Batch;
+use felice_core::error::Persisted;
 use felice_core::event::{Numbering, ProducerState, TopicView};
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::spool::{Frame, SpoolPartition};
+use felice_core::time::Instant;
 
+use crate::clock::Clock;
 use crate::config::ConfigError;
 use crate::delivery::Entry;
 use crate::epochs::Epoch;
@@ -20,6 +25,7 @@ use crate::shared::State;
 use crate::spool::{BATCHES, Begun, Job, Link, Loaded, Word};
 use crate::storage::HeapBlock;
 use crate::warning::Warning;
+use detours::{Detours, Way};
 
 /// Batches that may be on their way to the medium: what else is ready waits, and grows.
 const BACKLOG_MAX: usize = 32;
@@ -27,6 +33,7 @@ const BACKLOG_MAX: usize = 32;
 /// What is between the planes and the spool's thread.
 pub(super) struct Spooling {
     link: Arc<Link>,
+    clock: Clock,
     /// The first slot of those for batches that were read.
     base: usize,
     hands: Box<[Option<InHand>]>,
@@ -41,18 +48,30 @@ pub(super) struct Spooling {
     /// Partitions that the sender has no room for.
     stuck: Vec<TopicPartition>,
     questions: Vec<Question>,
-    /// Numberings that begin: told to the thread behind the ends of what was before them.
+    /// Numberings that begin: told to the thread behind the ends of what was before them. Those of what is not spooled are
+    /// told to nobody.
     numberings: Vec<Numbering>,
+    unspooled: Vec<Numbering>,
     /// How many batches were given to the sender.
     turns: u64,
     /// Whoever waits for records that are on the medium, by frame.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Waiting>,
     /// What flushes wait for: frames that are not durable yet, and those that never will be before they are acknowledged.
     epochs: BTreeMap<u64, Epoch>,
     late: BTreeMap<u64, Epoch>,
+    /// Which partitions are spooled, where not all are; and those that nothing is left of.
+    detours: Option<Detours>,
+    cleaned: Vec<(Arc<str>, i32)>,
     drained: bool,
     closing: bool,
     closed: bool,
+}
+
+/// Whoever waits for records that are on the medium, and whether they may be in the log: a broker may have taken them, and
+/// was not heard.
+struct Waiting {
+    entry: Entry,
+    persisted: Persisted,
 }
 
 /// A batch that was read from the spool, and is with the sender or about to be.
@@ -61,7 +80,7 @@ struct InHand {
     /// Its first records, those that are stored.
     stored: u32,
     /// Some of it has failed in a way that may pass.
-    again: bool,
+    again: Option<Persisted>,
     /// How many were given to the sender before it; none, while it waits for room there.
     turn: Option<u64>,
 }
@@ -83,6 +102,7 @@ impl Spooling {
         begun: Begun,
         state: &mut State,
         base: usize,
+        linger: Duration,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, ConfigError> {
         warnings.extend(begun.warnings);
@@ -92,6 +112,11 @@ impl Spooling {
             state.accumulator.handle_topic(topic, view);
             state.topics[usize::from(topic.0)].view = view;
         }
+        let mut detours = begun.overflow.map(|after| Detours::new(linger + after));
+        for (name, partition) in begun.undone {
+            let Ok((topic, _)) = state.topic(&name) else { break };
+            detours.iter_mut().for_each(|detours| detours.begin(TopicPartition { topic, partition }));
+        }
         begun.writer.spawn().map_err(|error| {
             ConfigError::invalid(
                 "spool.dir",
@@ -99,12 +124,13 @@ impl Spooling {
                 format!("the system has none: {error}"),
             )
         })?;
-        Ok(Self::new(begun.link, base, begun.empty))
+        Ok(Self::new(begun.link, begun.clock, base, detours, begun.empty))
     }
 
-    fn new(link: Arc<Link>, base: usize, empty: bool) -> Self {
+    fn new(link: Arc<Link>, clock: Clock, base: usize, detours: Option<Detours>, empty: bool) -> Self {
         Self {
             link,
+            clock,
             base,
             hands: (0..BATCHES).map(|_| None).collect(),
             taken: Vec::with_capacity(BACKLOG_MAX),
@@ -115,25 +141,68 @@ impl Spooling {
             stuck: Vec::new(),
             questions: Vec::new(),
             numberings: Vec::new(),
+            unspooled: Vec::new(),
             turns: 0,
             entries: BTreeMap::new(),
             epochs: BTreeMap::new(),
             late: BTreeMap::new(),
+            detours,
+            cleaned: Vec::new(),
             drained: empty,
             closing: false,
             closed: false,
         }
     }
 
-    /// Whether another batch may leave the accumulator.
-    pub(super) const fn has_room(&self) -> bool {
+    /// Whether another batch may go to the medium.
+    const fn has_room(&self) -> bool {
         self.backlog < BACKLOG_MAX
     }
 
     /// A batch that has left the accumulator.
-    pub(super) fn take(&mut self, batch: Batch<HeapBlock>) {
+    fn take(&mut self, batch: Batch<HeapBlock>) {
         self.backlog += 1;
+        if let Some(detours) = &mut self.detours {
+            detours.took(batch.partition);
+        }
         self.taken.push(batch);
+    }
+
+    /// Whether it is to be looked for what is ready: where all of it goes to the medium, there must be room on the way.
+    const fn takes_ready(&self) -> bool {
+        self.detours.is_some() || self.has_room()
+    }
+
+    /// Where a batch goes that is ready.
+    fn way(&mut self, partition: TopicPartition) -> Way {
+        let room = self.has_room();
+        let Some(detours) = &mut self.detours else { return Way::Detour };
+        if detours.way(partition) == Way::Direct && self.clock.boot_time().is_none() {
+            // Only on the medium can a record wait for its time.
+            detours.begin(partition);
+        }
+        let way = detours.way(partition);
+        if way == Way::Detour && !room {
+            detours.set_aside(partition);
+            return Way::Wait;
+        }
+        way
+    }
+
+    /// The next partition that takes the detour, and when: its oldest batch is late then.
+    pub(super) fn late(&self, state: &State, deadline: Option<Instant>) -> Option<(TopicPartition, Instant)> {
+        let detours = self.detours.as_ref().filter(|_| self.has_room())?;
+        let (partition, created) = state.accumulator.oldest()?;
+        Some((partition, detours.late_at(created, deadline)))
+    }
+
+    /// It has arrived at the medium, or was refused.
+    fn arrived(&mut self, partition: TopicPartition, written: bool) {
+        self.backlog -= 1;
+        self.drained &= !written;
+        if let Some(detours) = &mut self.detours {
+            detours.arrived(partition, written);
+        }
     }
 
     /// Whether anything waits for a broker.
@@ -161,7 +230,10 @@ impl Spooling {
     pub(super) fn tell_numberings(&mut self) {
         let mut numberings = std::mem::take(&mut self.numberings);
         numberings.retain(|&numbering| {
-            let Some(in_hand) = self.in_hand(numbering.first) else { return false };
+            let Some(in_hand) = self.in_hand(numbering.first) else {
+                self.unspooled.extend((numbering.first.slot() < self.base).then_some(numbering));
+                return false;
+            };
             let Frame { partition, sequence, skip, .. } = in_hand.frame;
             // What was put back and read again stands behind it, wherever it stood before.
             let before = |other: &InHand| {
@@ -191,13 +263,28 @@ impl Spooling {
                 question.key = Some(TopicPartition { topic, partition: question.index });
             }
         }
+        self.name_frames(state);
+        let room = self.has_room();
+        let Some(detours) = &mut self.detours else { return };
+        for (name, partition) in self.cleaned.drain(..) {
+            if let Ok((topic, _)) = state.topic(&name) {
+                detours.cleaned(TopicPartition { topic, partition });
+            }
+        }
+        detours.take_ready(room).for_each(|partition| state.accumulator.allow(partition));
+    }
+
+    fn name_frames(&mut self, state: &mut State) {
         while let Some(loaded) = self.unnamed.front() {
             let Ok((topic, _)) = state.topic(&loaded.topic) else { return };
             let Some(slot) = self.hands.iter().position(Option::is_none) else { return };
-            let Some(Loaded { frame, mut batch, .. }) = self.unnamed.pop_front() else { return };
+            let Some(Loaded { frame, mut batch, last, .. }) = self.unnamed.pop_front() else { return };
             batch.id = BatchId::new(self.base + slot, 0);
             batch.partition.topic = topic;
-            self.hands[slot] = Some(InHand { frame, stored: 0, again: false, turn: None });
+            if let Some(detours) = &mut self.detours {
+                detours.read(batch.partition, last);
+            }
+            self.hands[slot] = Some(InHand { frame, stored: 0, again: None, turn: None });
             self.ready.push_back(batch);
         }
     }
@@ -230,7 +317,7 @@ impl Spooling {
 
     /// The handles and callbacks of records that stay in the spool.
     pub(super) fn take_entries(&mut self) -> impl Iterator<Item = Entry> {
-        std::mem::take(&mut self.entries).into_values()
+        std::mem::take(&mut self.entries).into_values().map(|waiting| waiting.entry)
     }
 }
 

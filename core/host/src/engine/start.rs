@@ -70,6 +70,8 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         failed_before: 0,
         close_waiters: Waiters::default(),
         topic_waiters: Waiters::default(),
+        #[cfg(feature = "spool")]
+        mark: checked.settings.spool.mark(spool.as_ref()),
     };
     let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
@@ -79,9 +81,11 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         // The tables are as long as they must be.
         let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
     }
-    let spooling =
-        spool.map(|begun| Spooling::begin(begun, &mut state, batches, &mut warnings)).transpose()?;
-    let shared = Arc::new(Shared::new(state, driver, checked.settings));
+    let linger = checked.accumulator.linger;
+    let begin = |begun| Spooling::begin(begun, &mut state, batches, linger, &mut warnings);
+    let spooling = spool.map(begin).transpose()?;
+    let clock = checked.clock.kept(spooling.is_some());
+    let shared = Arc::new(Shared::new(state, driver, clock, checked.settings));
     for warning in warnings {
         if shared.callbacks.warning.is_some() {
             shared.dispatcher.push(&shared, Job::Warning(warning));

@@ -2,6 +2,7 @@
 
 use std::task::Waker;
 
+use crate::clock::Clock;
 use crate::config::ConfigError;
 use crate::warning::Warning;
 
@@ -23,6 +24,7 @@ impl SpoolSettings {
         _: u32,
         _: usize,
         _: bool,
+        _: Clock,
     ) -> Result<Option<SpoolPlan>, ConfigError> {
         Ok(None)
     }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use felice_core::spool::{Area, Medium, MediumError};
 
+use crate::checksum;
+
 /// Bytes that are gathered before they are written, and read at once.
 const GATHERED: usize = 256 * 1024;
 const READ_AT_ONCE: usize = 64 * 1024;
@@ -83,6 +85,14 @@ impl Files {
             hash.add(&lock.ino().to_le_bytes());
             hash.add(&lock.dev().to_le_bytes());
         }
+        hash.0
+    }
+
+    /// What tells this boot of the machine from others; where nothing does each life has its own.
+    pub(crate) fn boot() -> u64 {
+        let Ok(id) = fs::read("/proc/sys/kernel/random/boot_id") else { return checksum::seed() };
+        let mut hash = Fnv::default();
+        hash.add(&id);
         hash.0
     }
 

@@ -11,7 +11,7 @@ use felice_core::error::ErrorKind;
 use felice_core::event::{Numbering, ProducerState};
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
-use felice_core::spool::{Frame, SpoolPartition};
+use felice_core::spool::{Frame, Lost, SpoolPartition};
 
 use crate::storage::HeapBlock;
 use crate::warning::Warning;
@@ -46,12 +46,16 @@ pub(crate) enum Word {
     NeverDurable,
     /// A frame, read.
     Loaded(Loaded),
+    /// Frames are lost.
+    Lost(Lost),
     /// A broker is to be asked how far it has a former life's records.
     Ask { partition: SpoolPartition, topic: Arc<str>, index: i32, producer_id: i64 },
     /// A numbering is written down.
     Noted(Numbering),
     /// Something is not as it should be.
     Warning(Warning),
+    /// No frame of a partition is left, and that is written down. In mode `overflow` only.
+    Clean { topic: Arc<str>, index: i32 },
     /// No frame is left.
     Drained,
     /// It has ended, and everything lasts.
@@ -63,6 +67,8 @@ pub(crate) struct Loaded {
     pub(crate) frame: Frame,
     pub(crate) topic: Arc<str>,
     pub(crate) batch: Batch<HeapBlock>,
+    /// All that was written of the partition is read with it.
+    pub(crate) last: bool,
 }
 
 /// The two queues between the driver and the thread.

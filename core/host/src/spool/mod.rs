@@ -17,7 +17,9 @@ use felice_core::spool::{
 };
 
 use crate::checksum;
+use crate::clock::Clock;
 use crate::config::ConfigError;
+use crate::mark::Mark;
 use crate::storage::{HeapBlock, table};
 use crate::warning::Warning;
 use files::{Files, LockError};
@@ -30,16 +32,36 @@ pub(crate) const BATCHES: usize = 64;
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments that a spool is divided into, where they are not too short for that.
 const SEGMENTS: u64 = 16;
+/// The longest `spool.max.age.ms`.
+const AGE_MAX: Duration = Duration::from_hours(24 * 36_525);
+/// The longest `spool.dedup.header`.
+const HEADER_BYTES_MAX: usize = 255;
 /// Room in a segment besides the records of a largest batch.
 const FRAME_OVERHEAD: u64 = 512;
+
+/// Which records are written to the spool: `spool.mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpoolMode {
+    /// All of them, before they are sent: each may be [durable](crate::Delivery::poll_spooled) long before a broker has it.
+    #[default]
+    Always,
+    /// Those that could not be sent for [`spool.overflow.ms`](crate::Builder::spool_overflow_after), and what follows them in
+    /// their partition until all of it is acknowledged. While brokers answer nothing is written. What was on its way
+    /// to a broker when it ceased to answer stays in memory: as many batches of a partition as may be in flight.
+    Overflow,
+}
 
 /// What the builder was told of the spool.
 #[derive(Clone, Debug)]
 pub(crate) struct SpoolSettings {
     pub(crate) directory: Option<PathBuf>,
+    pub(crate) mode: SpoolMode,
+    pub(crate) overflow_after: Duration,
     pub(crate) bytes: u64,
     pub(crate) sync: Duration,
     pub(crate) when_full: WhenFull,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) dedup_header: Option<String>,
     pub(crate) free_bytes_min: u64,
 }
 
@@ -47,9 +69,13 @@ impl Default for SpoolSettings {
     fn default() -> Self {
         Self {
             directory: None,
+            mode: SpoolMode::Always,
+            overflow_after: Duration::from_secs(2),
             bytes: 64 * 1024 * 1024,
             sync: Duration::from_millis(500),
             when_full: WhenFull::RefuseNewest,
+            max_age: None,
+            dedup_header: None,
             free_bytes_min: 16 * 1024 * 1024,
         }
     }
@@ -62,8 +88,12 @@ pub(crate) struct SpoolPlan {
     segments: u16,
     segment_bytes: u32,
     sync: Duration,
+    /// After this long what was not sent is written; without it everything is.
+    overflow: Option<Duration>,
     when_full: WhenFull,
+    max_age: Option<Duration>,
     free_bytes_min: u64,
+    clock: Clock,
     topics: usize,
     partitions: usize,
     /// Blocks to read into: two batches of the largest.
@@ -79,7 +109,9 @@ impl SpoolSettings {
         request_bytes_max: u32,
         block_bytes: usize,
         idempotence: bool,
+        clock: Clock,
     ) -> Result<Option<SpoolPlan>, ConfigError> {
+        self.check_age_and_header()?;
         let Some(directory) = self.directory.clone() else { return Ok(None) };
         if !idempotence {
             return Err(ConfigError::invalid(
@@ -102,13 +134,43 @@ impl SpoolSettings {
             segments: segments as u16,
             segment_bytes: segment_bytes as u32,
             sync: self.sync,
+            overflow: (self.mode == SpoolMode::Overflow).then_some(self.overflow_after),
             when_full: self.when_full,
+            max_age: self.max_age,
             free_bytes_min: self.free_bytes_min,
+            clock,
             topics,
             partitions,
             blocks,
             block_bytes,
         }))
+    }
+
+    fn check_age_and_header(&self) -> Result<(), ConfigError> {
+        let age = self.max_age.map(|age| ("spool.max.age.ms", age.as_millis().to_string()));
+        let header = self.dedup_header.as_ref().map(|name| ("spool.dedup.header", format!("{name:?}")));
+        if let (None, Some((name, value))) = (&self.directory, age.clone().or(header.clone())) {
+            return Err(ConfigError::invalid(name, value, "nothing without spool.dir".into()));
+        }
+        if let Some((name, value)) =
+            age.filter(|_| self.max_age.is_some_and(|age| age < Duration::from_millis(1) || age > AGE_MAX))
+        {
+            let range = format!("1 to {} (100 years)", AGE_MAX.as_millis());
+            return Err(ConfigError::invalid(name, value, range));
+        }
+        let length = self.dedup_header.as_ref().map_or(1, String::len);
+        match header.filter(|_| !(1..=HEADER_BYTES_MAX).contains(&length)) {
+            Some((name, value)) => {
+                Err(ConfigError::invalid(name, value, format!("1 to {HEADER_BYTES_MAX} bytes")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The header that every record gets. Where the spool cannot be used the producer has a number of its own.
+    pub(crate) fn mark(&self, begun: Option<&Begun>) -> Option<Mark> {
+        let life = begun.map_or_else(checksum::seed, |begun| begun.life);
+        self.dedup_header.as_ref().map(|name| Mark::new(name, life))
     }
 }
 
@@ -119,6 +181,12 @@ pub(crate) struct Begun {
     /// Topics, and how many partitions they had; 0 where nobody knew.
     pub(crate) topics: Vec<(Arc<str>, i32)>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) overflow: Option<Duration>,
+    /// Partitions that something is left of.
+    pub(crate) undone: Vec<(Arc<str>, i32)>,
+    pub(crate) clock: Clock,
+    /// A number of this spool and this life.
+    life: u64,
     /// Nothing is held.
     pub(crate) empty: bool,
 }
@@ -146,6 +214,7 @@ impl SpoolPlan {
             when_full: self.when_full,
             new_id: new_id(),
             machine: files.identity(),
+            boot: Files::boot(),
         };
         let tables = SpoolTables {
             segments: table(self.segments.into(), SegmentSlot::default),
@@ -164,11 +233,16 @@ impl SpoolPlan {
             let _ = pool.add(block);
         }
         let link = Arc::new(Link::new(driver));
+        let name = |(topic, partition): (&str, i32)| (topic.into(), partition);
         Ok(Ok(Begun {
+            overflow: self.overflow,
+            undone: spool.undone().map(|partition| name(spool.partition(partition))).collect(),
             topics: spool.topics().map(|(name, partitions)| (name.into(), partitions)).collect(),
             warnings: warnings(&recovered),
+            clock: self.clock,
+            life: life(&spool.id(), spool.life()),
             empty: spool.is_empty(),
-            writer: Writer::new(spool, Arc::clone(&link), pool, self.sync),
+            writer: Writer::new(spool, Arc::clone(&link), pool, self),
             link,
         }))
     }
@@ -203,6 +277,12 @@ fn warnings(recovered: &Recovered) -> Vec<Warning> {
         warnings.push(Warning::SpoolCopied);
     }
     warnings
+}
+
+/// What names a life of a spool: those of one spool count up.
+fn life(id: &spool::SpoolId, life: u32) -> u64 {
+    let begin = id.first_chunk().copied().map_or(0, u64::from_be_bytes);
+    begin.wrapping_add(life.into())
 }
 
 /// Sixteen bytes that no other spool has.

@@ -12,10 +12,13 @@ use felice_core::error::ErrorKind;
 use felice_core::event::Numbering;
 use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::{Chain, Pool};
-use felice_core::spool::{AppendError, Frame, NewFrame, Next, Spool, SpoolPartition, TakeError};
+use felice_core::spool::{AppendError, Frame, MediumError, NewFrame, Next, Spool, SpoolPartition, TakeError};
+use felice_core::time::Timestamp;
 
+use super::SpoolPlan;
 use super::files::Files;
 use super::link::{Job, Link, Loaded, Word};
+use crate::clock::Clock;
 use crate::storage::{Heap, HeapBlock};
 use crate::warning::Warning;
 
@@ -24,6 +27,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How far each partition is done is written down at least this often. What is done and not written down is asked about, or
 /// sent once more, after a crash.
 const CHECKPOINT: Duration = Duration::from_secs(5);
+/// It is written down as soon as this where records wait for it.
+const SOON: Duration = Duration::from_millis(100);
 /// A frame that cannot be read is given up after so many tries.
 const READ_ATTEMPTS: u32 = 10;
 
@@ -36,11 +41,15 @@ pub(crate) struct Writer {
     /// Where frames are read into.
     pool: Pool<HeapBlock>,
     sync: Duration,
+    clock: Clock,
+    max_age: Option<Duration>,
     words: VecDeque<Word>,
     /// Batches that wait to be written.
     batches: VecDeque<(Batch<HeapBlock>, Arc<str>)>,
     notes: Vec<Numbering>,
     parked: Vec<(SpoolPartition, Instant)>,
+    /// Partitions with frames, of which is told when none is left. In mode `overflow`.
+    watched: Option<Vec<SpoolPartition>>,
     /// When what was written is to be made durable, and how far each partition is done to be written down.
     sync_at: Option<Instant>,
     checkpoint_at: Option<Instant>,
@@ -50,6 +59,9 @@ pub(crate) struct Writer {
     told: Option<String>,
     damaged: u64,
     dropped: u64,
+    expired: u64,
+    /// Records wait until the machine's clock is set.
+    waits_for_clock: bool,
     drained: bool,
     closing: bool,
 }
@@ -59,15 +71,19 @@ impl Writer {
         spool: Spool<Heap, Files>,
         link: Arc<Link>,
         pool: Pool<HeapBlock>,
-        sync: Duration,
+        plan: &SpoolPlan,
     ) -> Self {
         let counts = spool.counts();
+        let watched = plan.overflow.is_some().then(|| spool.undone().collect());
         Self {
             spool,
+            watched,
             link,
             names: Vec::new(),
             pool,
-            sync,
+            sync: plan.sync,
+            clock: plan.clock,
+            max_age: plan.max_age,
             words: VecDeque::new(),
             batches: VecDeque::new(),
             notes: Vec::new(),
@@ -79,6 +95,8 @@ impl Writer {
             told: None,
             damaged: counts.damaged,
             dropped: counts.dropped,
+            expired: counts.expired,
+            waits_for_clock: false,
             drained: false,
             closing: false,
         }
@@ -148,6 +166,7 @@ impl Writer {
             self.retry_at = None;
         }
         self.unpark(now);
+        self.read_clock();
         self.append(now);
         self.write_notes();
         if self.sync_at.is_some_and(|at| at <= now) {
@@ -163,9 +182,20 @@ impl Writer {
         self.drained = drained;
     }
 
+    /// What time it is decides when frames were captured whose times count from the machine's begin, and which are too old.
+    fn read_clock(&mut self) {
+        let began = self.clock.boot_time();
+        self.spool.set_boot_time(began);
+        let now = began.map(|_| self.clock.timestamp().as_millis());
+        let oldest = now.zip(self.max_age).map(|(now, age)| now.saturating_sub(age.as_millis() as i64));
+        self.spool.drop_older(oldest.map(Timestamp::from_millis));
+    }
+
     fn due(&self) -> Option<Instant> {
         let parked = self.parked.iter().map(|(_, at)| *at).min();
-        [self.sync_at, self.checkpoint_at, self.retry_at, parked].into_iter().flatten().min()
+        // Nobody tells when the clock is set.
+        let clock = self.spool.waits_for_clock().then(|| Instant::now() + RETRY);
+        [self.sync_at, self.checkpoint_at, self.retry_at, parked, clock].into_iter().flatten().min()
     }
 
     fn unpark(&mut self, now: Instant) {
@@ -194,9 +224,11 @@ impl Writer {
             };
             let pieces = batch.chain().into_iter().flat_map(Chain::pieces);
             let result = self.spool.append(&new, pieces);
+            self.tell_lost();
             let (id, partition) = (batch.id, batch.partition);
             match result {
                 Ok(number) => {
+                    self.watch(&topic, partition.partition);
                     let blocks = batch.into_chain();
                     self.words.push_back(Word::Appended { batch: id, partition, number, blocks });
                     self.sync_at.get_or_insert(now + self.sync);
@@ -222,7 +254,7 @@ impl Writer {
         if self.notes.is_empty() {
             return;
         }
-        if let Err(error) = self.spool.checkpoint() {
+        if let Err(error) = self.checkpoint() {
             // Records that wait for ever are worse than records that are sent twice after a crash, and it is told.
             self.warn(error.to_string());
         }
@@ -255,7 +287,7 @@ impl Writer {
                         self.loaded(frame, blocks);
                     }
                     Err(TakeError::NoMemory) => break,
-                    Err(TakeError::Damaged) => {}
+                    Err(TakeError::Damaged | TakeError::TooOld) => self.tell_lost(),
                     Err(TakeError::Medium(error)) => self.read_failed(&error.to_string()),
                 },
                 Err(error) => self.read_failed(&error.to_string()),
@@ -264,18 +296,14 @@ impl Writer {
     }
 
     fn loaded(&mut self, mut frame: Frame, blocks: Chain<HeapBlock>) {
-        let (topic, index) = self.spool.partition(frame.partition);
-        let known = self.names.iter().find(|name| ***name == *topic).map(Arc::clone);
-        let topic = known.unwrap_or_else(|| {
-            self.names.push(topic.into());
-            Arc::clone(&self.names[self.names.len() - 1])
-        });
+        let (topic, index) = self.name(frame.partition);
         let id = BatchId::new(0, 0);
         let partition = TopicPartition { topic: TopicId(0), partition: index };
         let (base, max) = (frame.base_timestamp, frame.max_timestamp);
         // The sender does not end it by its age.
         let created = felice_core::time::Instant::ZERO;
         let mut batch = Batch::restore(id, partition, created, blocks, frame.records, base, max);
+        batch = batch.apart(frame.apart);
         if frame.skip > 0 && !batch.skip_first(frame.skip, &mut self.pool) {
             // No block is free to begin with: all of it goes once more, and a broker that has a part of it says so.
             let skipped = mem::take(&mut frame.skip);
@@ -283,7 +311,42 @@ impl Writer {
                 numbers.base_sequence = numbers.base_sequence.wrapping_sub_unsigned(skipped) & i32::MAX;
             }
         }
-        self.words.push_back(Word::Loaded(Loaded { frame, topic, batch }));
+        let last = self.spool.is_read(frame.partition);
+        self.words.push_back(Word::Loaded(Loaded { frame, topic, batch, last }));
+    }
+
+    /// A partition's topic, and its index there.
+    fn name(&mut self, partition: SpoolPartition) -> (Arc<str>, i32) {
+        let (topic, index) = self.spool.partition(partition);
+        let known = self.names.iter().find(|name| ***name == *topic).map(Arc::clone);
+        let topic = known.unwrap_or_else(|| {
+            self.names.push(topic.into());
+            Arc::clone(&self.names[self.names.len() - 1])
+        });
+        (topic, index)
+    }
+
+    /// Something of a partition was written.
+    fn watch(&mut self, topic: &str, index: i32) {
+        let Some(watched) = &mut self.watched else { return };
+        let partition = self.spool.find(topic, index);
+        watched.extend(partition.filter(|partition| !watched.contains(partition)));
+    }
+
+    /// Writes down how far each partition is, and tells of which nothing is left.
+    fn checkpoint(&mut self) -> Result<(), MediumError> {
+        self.spool.checkpoint()?;
+        let spool = &self.spool;
+        let clean = self
+            .watched
+            .iter_mut()
+            .flat_map(|watched| watched.extract_if(.., |&mut partition| spool.is_done(partition)));
+        let clean: Vec<SpoolPartition> = clean.collect();
+        for partition in clean {
+            let (topic, index) = self.name(partition);
+            self.words.push_back(Word::Clean { topic, index });
+        }
+        Ok(())
     }
 
     fn read_failed(&mut self, error: &str) {
@@ -292,9 +355,14 @@ impl Writer {
         if self.read_attempts == READ_ATTEMPTS {
             self.read_attempts = 0;
             self.spool.abandon();
+            self.tell_lost();
         } else {
             self.retry_at = Some(Instant::now() + RETRY);
         }
+    }
+
+    fn tell_lost(&mut self) {
+        self.words.extend(self.spool.poll_lost().map(Word::Lost));
     }
 
     fn tell_counts(&mut self) {
@@ -305,15 +373,28 @@ impl Writer {
         if counts.dropped > mem::replace(&mut self.dropped, counts.dropped) {
             self.words.push_back(Word::Warning(Warning::SpoolDropped { records: counts.dropped }));
         }
+        if counts.expired > mem::replace(&mut self.expired, counts.expired) {
+            self.words.push_back(Word::Warning(Warning::SpoolExpired { records: counts.expired }));
+        }
+        let waits = self.spool.waits_for_clock();
+        if waits && !mem::replace(&mut self.waits_for_clock, waits) {
+            self.words.push_back(Word::Warning(Warning::ClockNotSet));
+        }
+        self.waits_for_clock = waits;
     }
 
     fn keep_checkpoint(&mut self, now: Instant) {
+        let clean = self.watched.iter().flatten().any(|&partition| self.spool.is_done(partition));
+        if clean {
+            // Records wait for it.
+            self.checkpoint_at = Some(self.checkpoint_at.map_or(now, |at| at.min(now + SOON)));
+        }
         match self.checkpoint_at {
             None if self.spool.has_changed() => self.checkpoint_at = Some(now + CHECKPOINT),
             Some(at) if at <= now => {
                 self.checkpoint_at = None;
-                if self.spool.has_changed()
-                    && let Err(error) = self.spool.checkpoint()
+                if (clean || self.spool.has_changed())
+                    && let Err(error) = self.checkpoint()
                 {
                     self.warn(error.to_string());
                     self.checkpoint_at = Some(now + CHECKPOINT);

@@ -172,12 +172,12 @@ fn check(accumulator: &mut Accumulator<Boxes>) {
             held_blocks += batch.chain.blocks();
         }
         match batch.owner {
-            batches::Owner::Partition(owner) => {
+            Owner::Partition(owner) => {
                 let (sum, outs) = by_partition.entry(owner).or_insert((0, 0));
                 *sum += blocks;
                 *outs += u32::from(is_out);
             }
-            batches::Owner::Topic(topic) => *by_topic.entry(topic).or_insert(0) += blocks,
+            Owner::Topic(topic) => *by_topic.entry(topic).or_insert(0) += blocks,
         }
     }
     assert_eq!((accumulator.held_batches(), accumulator.out_batches()), (held, out));

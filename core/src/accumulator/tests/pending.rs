@@ -45,6 +45,23 @@ fn keyed_records_move_to_their_partitions_when_these_are_known() {
 }
 
 #[test]
+fn the_oldest_with_a_partition_is_named() {
+    let (mut accumulator, topic) = unknown();
+    append(&mut accumulator, 100, &record(topic, Placement::Hash(0), b"pending"));
+    assert_eq!(accumulator.oldest(), None);
+    let other = accumulator.topic("other").unwrap();
+    append(&mut accumulator, 200, &record(other, Placement::Partition(1), b"older"));
+    append(&mut accumulator, 300, &record(other, Placement::Partition(0), b"younger"));
+    let (older, younger) =
+        (TopicPartition { topic: other, partition: 1 }, TopicPartition { topic: other, partition: 0 });
+    assert_eq!(accumulator.oldest(), Some((older, at(200))));
+    assert_eq!(accumulator.take(older).unwrap().created, at(200));
+    assert_eq!(accumulator.oldest(), Some((younger, at(300))));
+    assert!(accumulator.take(younger).is_some());
+    assert_eq!(accumulator.oldest(), None);
+}
+
+#[test]
 fn a_moved_record_keeps_its_delivery_deadline() {
     let (mut accumulator, topic) = unknown();
     append(&mut accumulator, 100, &record(topic, Placement::Hash(0), b"moved"));

@@ -285,3 +285,21 @@ fn a_delivery_timeout_without_end_is_never_over() {
     assert!(accumulator.poll_expired(end_of_time).is_none());
     assert_eq!(take_all(&mut accumulator, end_of_time).len(), 1);
 }
+
+/// A batch has one first timestamp, which may be shifted when the clock is set: not with it records that had a clock.
+#[test]
+fn times_of_a_clock_that_is_not_set_have_batches_of_their_own() {
+    let (mut accumulator, topic) = known(1);
+    let (wall, boot) = (Timestamp::from_millis(1_800_000_000_000), Timestamp::since_boot(5));
+    let early = Timestamp::from_millis(0);
+    for timestamp in [boot, Timestamp::since_boot(90_000_000), wall, early, boot] {
+        let record = Record { timestamp, ..record(topic, Placement::Partition(0), b"a") };
+        append(&mut accumulator, 0, &record);
+    }
+    let mut batches = Vec::new();
+    while let Some(batch) = accumulator.poll_ready(at(500)).and_then(|key| accumulator.take(key)) {
+        batches.push((batch.count, batch.base_timestamp));
+        accumulator.recycle(batch.id, batch.partition, batch.into_chain());
+    }
+    assert_eq!(batches, [(2, boot), (2, wall), (1, boot)]);
+}

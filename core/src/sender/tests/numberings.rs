@@ -6,7 +6,7 @@ use super::faults::reconnect;
 use super::rig::{Rig, TOPIC, numbering};
 use crate::config::SenderConfig;
 use crate::error::Persisted;
-use crate::event::Numbering;
+use crate::event::{Numbering, Numbers};
 use crate::id::{BatchId, TopicPartition};
 use core::time::Duration;
 use std::vec::Vec;
@@ -98,6 +98,56 @@ fn a_numbering_that_starts_anew_is_noted_anew() {
         rig.advance(Duration::from_secs(2));
     }
     assert_eq!(rig.outcomes().len(), 2);
+}
+
+/// Who notes numberings counts records. Where some of them never come, the next ones begin another numbering.
+#[test]
+fn what_stands_behind_a_gap_begins_a_numbering_once_nothing_is_before_it() {
+    let mut rig = noted_and_confirmed();
+    assert!(rig.offer(0, 2) && rig.offer_apart(0, 3, true));
+    let (request, sent) = rig.produced(0);
+    assert_eq!((sent.len(), numbering(&sent[0].1)), (1, (0, 1)));
+    assert_eq!(rig.next_request(0), None, "something is before it");
+    rig.answer(0, &request, &answers::produce(&[(0, 0, 1)]));
+    note(&mut rig, of(7, 1, 2));
+    answer_next(&mut rig, (1, 0), 0, 3);
+    assert!(rig.offer(0, 1));
+    answer_next(&mut rig, (1, 3), 0, 6);
+    assert_eq!(told(&mut rig), [], "what follows on it goes on with its numbers");
+    assert_eq!(rig.outcomes().len(), 3);
+}
+
+/// What a broker does not know waits for the next one of its numbering. A batch behind a gap is none, and waits itself until
+/// nothing is before it.
+#[test]
+fn what_is_not_known_does_not_wait_for_what_stands_behind_a_gap() {
+    let mut rig = noted_and_confirmed();
+    let numbers = Numbers { producer_id: 7, producer_epoch: 0, base_sequence: 5, more: true };
+    assert!(rig.resume(0, 1, numbers));
+    answer_next(&mut rig, (0, 5), 45, -1);
+    rig.advance(Duration::from_secs(2));
+    assert_eq!(rig.next_request(0), None, "more may come");
+    assert!(rig.offer_apart(0, 1, true));
+    note(&mut rig, of(7, 1, 1));
+    answer_next(&mut rig, (1, 0), 0, 1);
+    note(&mut rig, of(7, 2, 2));
+    answer_next(&mut rig, (2, 0), 0, 2);
+    assert_eq!(rig.outcomes().len(), 2);
+}
+
+#[test]
+fn a_numbering_begins_when_it_is_asked_for_and_nothing_is_held() {
+    let mut rig = noted_and_confirmed();
+    assert!(rig.offer(0, 1) && !rig.sender.renumber(KEY));
+    answer_next(&mut rig, (0, 1), 0, 1);
+    assert_eq!(rig.outcomes().len(), 1);
+    assert!(rig.sender.renumber(KEY) && rig.sender.renumber(KEY));
+    assert!(rig.offer(0, 2));
+    note(&mut rig, of(7, 1, 2));
+    answer_next(&mut rig, (1, 0), 0, 2);
+    assert!(rig.offer(0, 1));
+    answer_next(&mut rig, (1, 2), 0, 4);
+    assert_eq!(told(&mut rig), [], "one numbering");
 }
 
 #[test]

@@ -273,12 +273,17 @@ impl Rig {
 
     /// Offers a batch of `count` records to the sender, as the driver does. False when it must wait.
     pub(super) fn offer(&mut self, partition: i32, count: u32) -> bool {
+        self.offer_apart(partition, count, false)
+    }
+
+    /// The same, of a batch before which records are missing, or not.
+    pub(super) fn offer_apart(&mut self, partition: i32, count: u32, apart: bool) -> bool {
         let key = TopicPartition { topic: TOPIC, partition };
         if !self.sender.reserve(self.now, key) {
             self.turn();
             return false;
         }
-        let batch = self.batch(key, count);
+        let batch = self.batch(key, count).apart(apart);
         self.sender.enqueue(self.now, batch);
         self.turn();
         true
@@ -331,6 +336,7 @@ impl Rig {
             records: Records::Open(chain),
             part: None,
             compressed: None,
+            apart: false,
         }
     }
 

@@ -87,8 +87,8 @@ fn a_write_may_be_torn_at_every_byte() {
             topic: "readings",
             partition: 0,
             records: 1,
-            base_timestamp: crate::time::Timestamp::from_millis(0),
-            max_timestamp: crate::time::Timestamp::from_millis(0),
+            base_timestamp: Timestamp::from_millis(0),
+            max_timestamp: Timestamp::from_millis(0),
         };
         let held = spool.frames();
         spool.append(&frame, [&b"more"[..]].into_iter()).unwrap();

@@ -117,20 +117,21 @@ fn every_byte_is_where_the_page_says() {
 
     spool.note(SpoolPartition(0), 4000, 3, 0);
     spool.checkpoint().unwrap();
-    let mut bytes = [0; 190];
+    let mut bytes = [0; 270];
     spool.medium().read(Area::Checkpoint(0), 0, &mut bytes).unwrap();
     let body = [
         &b"\x05topic\0\0\0\0\x03\0\0\0\0\0\x03\0"[..],
         &[2_u64, 0, 0, 4000, 0].map(u64::to_le_bytes).concat(),
         &[1, 0, 0, 0],
+        &[0; 16],
     ]
     .concat();
     let mut expected = b"FLSPCKP\n\x01\0\x01\0\x01\0\0\0".to_vec();
     expected.extend([7; 16]);
-    // Generation, machine, oldest and next segment, next frame, four counts.
-    expected.extend([2_u64, 1, 0, 1, 1, 0, 0, 0, 0].map(u64::to_le_bytes).concat());
-    expected.extend([1, 62_u32, crc32fast::hash(&body)].map(u32::to_le_bytes).concat());
-    expected.extend([0; 8]);
+    // Generation, machine, oldest and next segment, next frame, five counts, boot and its first life.
+    expected.extend([2_u64, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1].map(u64::to_le_bytes).concat());
+    expected.extend([1, 1, 78_u32, crc32fast::hash(&body)].map(u32::to_le_bytes).concat());
+    expected.extend([0; 52]);
     expected.extend(crc32fast::hash(&expected).to_le_bytes());
     expected.extend(body);
     assert_eq!(bytes[..], expected);

@@ -26,6 +26,7 @@ pub(super) const CONFIG: SpoolConfig = SpoolConfig {
     when_full: WhenFull::RefuseNewest,
     new_id: [7; 16],
     machine: 1,
+    boot: 1,
 };
 
 pub(super) fn open_with(medium: Ram, config: SpoolConfig) -> (TestSpool, Recovered) {
@@ -34,7 +35,7 @@ pub(super) fn open_with(medium: Ram, config: SpoolConfig) -> (TestSpool, Recover
         topics: table(3, TopicName::default),
         partitions: table(8, || PartitionSlot::EMPTY),
         index: table(16, || 0),
-        frames: table(12, || FrameSlot::EMPTY),
+        frames: table(24, || FrameSlot::EMPTY),
     };
     Spool::open(medium, config, tables).unwrap()
 }
@@ -183,6 +184,7 @@ impl Model {
                 }
                 Err(TakeError::NoMemory) => false,
                 Err(TakeError::Medium(_)) => true,
+                Err(TakeError::TooOld) => true,
                 Err(TakeError::Damaged) => {
                     self.damaged += 1;
                     true

@@ -1,14 +1,14 @@
 //! Without the feature `spool`: what leaves the accumulator goes to the sender.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use felice_core::batch::Batch;
 use felice_core::event::{Completed, Numbering, ProducerState, TopicView};
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
 use felice_core::time::Instant;
 
-use super::Engine;
+use super::{Engine, Look};
 use crate::config::ConfigError;
 use crate::delivery::Entry;
 use crate::shared::State;
@@ -23,16 +23,13 @@ impl Spooling {
         begun: Begun,
         _: &mut State,
         _: usize,
+        _: Duration,
         _: &mut Vec<Warning>,
     ) -> Result<Self, ConfigError> {
         match begun {}
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        match *self {}
-    }
-
-    pub(super) fn take(&mut self, _: Batch<HeapBlock>) {
+    pub(super) fn late(&self, _: &State, _: Option<Instant>) -> Option<(TopicPartition, Instant)> {
         match *self {}
     }
 
@@ -78,6 +75,10 @@ impl Spooling {
 }
 
 impl Engine {
+    pub(super) fn look(&mut self, now: Instant, state: &mut State) -> Look {
+        self.look_for_ready(now, state)
+    }
+
     pub(super) fn hear_spool(&mut self, _: Instant) {}
 
     pub(super) fn feed_spool(&mut self, _: Instant) {}

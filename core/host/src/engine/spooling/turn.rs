@@ -1,24 +1,29 @@
 //! What the engine does with the spool in each turn: it hears the thread, feeds it and the sender, and sorts what comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use felice_core::error::{ErrorCode, ErrorKind, Failure, Persisted};
 use felice_core::event::Completed;
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
+use felice_core::spool::Lost;
 use felice_core::time::Instant;
 
-use super::super::Engine;
 use super::super::carry::Carry;
 use super::super::outcome::complete;
-use super::{InHand, Question, take_hand};
+use super::super::{Engine, Look, fly};
+use super::detours::Way;
+use super::{InHand, Question, Waiting, take_hand};
 use crate::callback;
 use crate::cell::Outcome;
 use crate::delivery::Entry;
 use crate::dispatcher::{self, Done};
+use crate::shared::State;
 use crate::spool::{Job, Word};
 use crate::storage::HeapBlock;
+
 impl Engine {
     /// What the spool's thread has to say.
     pub(in crate::engine) fn hear_spool(&mut self, now: Instant) {
@@ -47,7 +52,8 @@ impl Engine {
                     let in_hand = |hand: &Option<InHand>| {
                         hand.as_ref().is_some_and(|in_hand| in_hand.frame.number == number)
                     };
-                    let entry = spooling.entries.get(&number).or_else(|| {
+                    let waiting = spooling.entries.get(&number).map(|waiting| &waiting.entry);
+                    let entry = waiting.or_else(|| {
                         self.flying.get(spooling.base + spooling.hands.iter().position(in_hand)?)
                     });
                     if let Some(entry) = entry {
@@ -57,6 +63,7 @@ impl Engine {
                 }
             }
             Word::NeverDurable => spooling.late.append(&mut spooling.epochs),
+            Word::Lost(lost) => self.lost(lost),
             Word::Loaded(loaded) => spooling.unnamed.push_back(loaded),
             Word::Ask { partition, topic, index, producer_id } => spooling.questions.push(Question {
                 partition,
@@ -67,6 +74,7 @@ impl Engine {
                 asked: false,
             }),
             Word::Noted(numbering) => self.sender.handle_noted(now, numbering),
+            Word::Clean { topic, index } => spooling.cleaned.push((topic, index)),
             Word::Warning(warning) => self.warn(warning),
             Word::Drained => spooling.drained = true,
             Word::Closed => spooling.closed = true,
@@ -76,15 +84,14 @@ impl Engine {
     /// A batch is written, and its memory free again.
     fn appended(&mut self, batch: BatchId, partition: TopicPartition, number: u64, blocks: Chain<HeapBlock>) {
         let Some(spooling) = &mut self.spooling else { return };
-        spooling.backlog -= 1;
-        spooling.drained = false;
+        spooling.arrived(partition, true);
         self.out = self.out.saturating_sub(1);
         let mut entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
         if let Some(epoch) = entry.epoch.take() {
             spooling.epochs.insert(number, epoch);
         }
         if let Some(awaited) = entry.take_awaited() {
-            spooling.entries.insert(number, awaited);
+            spooling.entries.insert(number, Waiting { entry: awaited, persisted: Persisted::No });
         }
         self.carry.push_back(Carry::Done(Done { batch, partition, blocks, entry }));
     }
@@ -97,7 +104,7 @@ impl Engine {
         blocks: Chain<HeapBlock>,
     ) {
         if let Some(spooling) = &mut self.spooling {
-            spooling.backlog -= 1;
+            spooling.arrived(partition, false);
         }
         let records = self.flying.get(batch.slot()).map_or(0, |entry| entry.records);
         let failure = Failure { kind, persisted: Persisted::No, attempts: 0, last_cause: None };
@@ -106,9 +113,43 @@ impl Engine {
         self.give_back(batch, partition, blocks);
     }
 
+    /// Looks for the next batch that leaves the accumulator; what goes to the spool is taken at once.
+    pub(in crate::engine) fn look(&mut self, now: Instant, state: &mut State) -> Look {
+        let Some(spooling) = &mut self.spooling else { return self.look_for_ready(now, state) };
+        let late = spooling.late(state, self.deadline).filter(|(_, at)| *at <= now);
+        let partition = match late {
+            // Nobody may have looked for as long.
+            Some((partition, _)) if spooling.way(partition) == Way::Direct => {
+                match self.take_direct(now, state, partition) {
+                    Look::Batch(batch) => return Look::Batch(batch),
+                    _ => partition,
+                }
+            }
+            Some((partition, _)) => partition,
+            None if !spooling.takes_ready() => return Look::Done,
+            None => {
+                let Some(partition) = state.accumulator.poll_ready(now) else { return Look::Done };
+                match spooling.way(partition) {
+                    Way::Direct => return self.take_direct(now, state, partition),
+                    Way::Detour => partition,
+                    Way::Wait => return Look::On,
+                }
+            }
+        };
+        if let (Some(spooling), Some(batch)) = (&mut self.spooling, state.accumulator.take(partition)) {
+            fly(&mut self.flying, &mut state.deliveries, &batch);
+            self.out += 1;
+            spooling.take(batch);
+        }
+        Look::On
+    }
+
     /// Gives what was taken to the thread, and what was read to the sender.
     pub(in crate::engine) fn feed_spool(&mut self, now: Instant) {
         let Some(spooling) = &mut self.spooling else { return };
+        for numbering in spooling.unspooled.drain(..) {
+            self.sender.handle_noted(now, numbering);
+        }
         for mut batch in spooling.taken.drain(..) {
             batch.seal();
             let topic = self.topics.get(usize::from(batch.partition.topic.0)).map(Arc::clone);
@@ -122,6 +163,12 @@ impl Engine {
         for _ in 0..spooling.ready.len() {
             let Some(batch) = spooling.ready.pop_front() else { return };
             let partition = batch.partition;
+            if let Some(detours) = &mut spooling.detours
+                && !detours.may_send(partition, |partition| self.sender.renumber(partition))
+            {
+                spooling.ready.push_back(batch);
+                continue;
+            }
             if spooling.stuck.contains(&partition) || !self.sender.reserve(now, partition) {
                 if !spooling.stuck.contains(&partition) {
                     spooling.stuck.push(partition);
@@ -135,8 +182,8 @@ impl Engine {
                 in_hand.turn = Some(turn);
                 in_hand.frame
             });
-            let mut entry =
-                frame.and_then(|frame| spooling.entries.remove(&frame.number)).unwrap_or_default();
+            let waiting = frame.and_then(|frame| spooling.entries.remove(&frame.number));
+            let mut entry = waiting.map(|waiting| waiting.entry).unwrap_or_default();
             (entry.records, entry.topic) = (batch.first + batch.count, partition.topic.0);
             if let Some(place) = self.flying.get_mut(batch.id.slot()) {
                 *place = entry;
@@ -156,16 +203,19 @@ impl Engine {
         };
         match completed.result {
             Ok(_) => in_hand.stored = completed.first + completed.count,
-            Err(failure) if may_pass(&failure) => in_hand.again = true,
+            Err(failure) if may_pass(&failure) => {
+                in_hand.again =
+                    in_hand.again.filter(|_| failure.persisted == Persisted::No).or(Some(failure.persisted));
+            }
             Err(failure) => {
-                let is_final = !in_hand.again;
+                let is_final = in_hand.again.is_none();
                 if is_final {
                     self.report_unheard(completed, failure);
                 }
                 return is_final;
             }
         }
-        !in_hand.again
+        in_hand.again.is_none()
     }
 
     /// Records failed for good, and whoever sent them has gone, in a former life perhaps.
@@ -191,9 +241,9 @@ impl Engine {
         let Some(InHand { frame, stored, again, .. }) = hand else { return false };
         let blocks = std::mem::take(blocks);
         let mut entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
-        if again {
-            if let Some(awaited) = entry.take_awaited() {
-                spooling.entries.insert(frame.number, awaited);
+        if let Some(persisted) = again {
+            if let Some(entry) = entry.take_awaited() {
+                spooling.entries.insert(frame.number, Waiting { entry, persisted });
             }
             spooling.link.push(Job::Again { frame, stored, blocks, wait: !self.gave_up });
         } else {
@@ -214,14 +264,30 @@ impl Engine {
             last_cause: None,
         };
         let entries: Vec<Entry> = spooling.take_entries().collect();
-        for mut entry in entries {
-            let count = entry.records;
-            let outcome = Outcome { partition: -1, first: 0, count, result: Err(failure) };
-            if let Some(topic) = self.topics.get(usize::from(entry.topic)) {
-                complete(&self.shared, topic, &mut entry, outcome, &mut self.wakers);
-            }
-        }
+        entries.into_iter().for_each(|entry| self.tell_failed(entry, failure));
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Whoever waits for records that the spool has lost is told so.
+    fn lost(&mut self, Lost { first, end, records, why }: Lost) {
+        let Some(spooling) = &mut self.spooling else { return };
+        self.shared.failed.fetch_add(records, Ordering::Relaxed);
+        let epochs = spooling.epochs.extract_if(first..end, |_, _| true);
+        let epochs = epochs.chain(spooling.late.extract_if(first..end, |_, _| true));
+        self.carry.extend(epochs.map(|(_, epoch)| Carry::Leave(epoch)));
+        let waiting: Vec<Waiting> =
+            spooling.entries.extract_if(first..end, |_, _| true).map(|(_, waiting)| waiting).collect();
+        for Waiting { entry, persisted } in waiting {
+            let kind = ErrorKind::SpoolLost(why);
+            self.tell_failed(entry, Failure { kind, persisted, attempts: 0, last_cause: None });
+        }
+    }
+
+    fn tell_failed(&mut self, mut entry: Entry, failure: Failure) {
+        let outcome = Outcome { partition: -1, first: 0, count: entry.records, result: Err(failure) };
+        if let Some(topic) = self.topics.get(usize::from(entry.topic)) {
+            complete(&self.shared, topic, &mut entry, outcome, &mut self.wakers);
+        }
     }
 }
 
