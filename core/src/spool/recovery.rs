@@ -158,11 +158,13 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if let Some(last) = last {
             self.recover_tail(last, recovered);
         }
-        // Written on where the last life ended, if it was this spool's.
+        // Written on where the last life ended, if it was this spool's, and nothing of it was torn.
         self.segments.active = last.filter(|&last| {
             self.segments.head(last).is_some_and(|head| head.spool == self.id)
                 && !self.segments.is_aside(last)
+                && !recovered.torn
         });
+        self.segments.skip_numbers();
         for slot in self.partitions.all() {
             slot.former = slot.next;
         }
@@ -279,15 +281,17 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         payload.crc() == frame.payload_crc
     }
 
+    /// Torn frames must not come back between those that are written now: their heads are wiped, and in case that this does
+    /// not last, their places in the partition's count are not given out again.
     fn forget_from(&mut self, segment: u16, offset: u32, recovered: &mut Recovered) {
         let Some(head) = self.segments.head(segment) else { return };
         let used = core::mem::replace(&mut self.segments.get_mut(segment).used, offset);
         let mut scan = Scan::new(Area::Segment(segment), head, offset, used);
-        while let Ok(Some((_, frame))) = patiently(|| scan.next(&mut self.medium)) {
+        while let Ok(Some((at, frame))) = patiently(|| scan.next(&mut self.medium)) {
+            let _ = self.medium.write(Area::Segment(segment), at, &[0; HEAD_BYTES as usize]);
+            self.segments.get_mut(segment).dirty = true;
             let Some(slot) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
-            let slot = self.partitions.get_mut(slot);
-            slot.next = slot.next.min(frame.sequence.max(slot.done));
-            if frame.end() > slot.done {
+            if frame.end() > self.partitions.get(slot).done {
                 recovered.frames -= 1;
                 recovered.records -= u64::from(frame.records);
                 let segment = self.segments.get_mut(segment);

@@ -151,6 +151,12 @@ impl<S: Storage> Segments<S> {
         self.next_number = self.next_number.max(head.number + 1);
     }
 
+    /// A life may have begun as many segments as there are since its last checkpoint, and all traces of that may be lost but
+    /// for some frames: their numbers are not used again, or these frames would be taken for new ones.
+    pub(super) fn skip_numbers(&mut self) {
+        self.next_number += u64::from(self.len());
+    }
+
     /// A frame is done. Whether its segment is, too.
     pub(super) fn finish_frame(&mut self, segment: u16) -> bool {
         let slot = self.get_mut(segment);

@@ -71,6 +71,7 @@ fn open(plan: &Plan, disk: &Rc<RefCell<Disk>>) -> (Spool<SimStorage, Files>, Rec
         when_full: plan.when_full,
         new_id: [7; 16],
         machine: 1,
+        boot: 1,
     };
     let tables = SpoolTables {
         segments: table(plan.segments, SegmentSlot::default),
@@ -108,7 +109,7 @@ impl Life {
         }
         assert!(sender.add_topic(Instant::from_micros(world.now_us), TopicId(0), TOPIC));
         let spooling = Spooling::new(plan.hands, spool.is_empty());
-        let writer = Writer::new(spool, pool, plan.sync_us);
+        let writer = Writer::new(spool, pool, plan);
         let disk = Rc::clone(disk);
         Self { dice, sender, sockets, spooling, writer, disk, padding: plan.padding, gave_up: false }
     }
@@ -161,7 +162,7 @@ impl Life {
 
     fn make_trouble(&mut self, world: &mut World) {
         let mut dice = self.dice.clone();
-        for broker in world.trouble(&mut dice) {
+        if let Some(broker) = world.trouble(&mut dice) {
             self.stopped(world, broker);
         }
         self.dice = dice;
@@ -178,7 +179,8 @@ impl Life {
         if self.spooling.has_room() {
             let partition = self.dice.below(PARTITIONS as u64) as usize;
             let padding = self.dice.magnitude(1, self.padding) as usize;
-            let batch = world.oracle.accept(partition, self.dice.between(1, 4), padding);
+            let time = world.wall();
+            let batch = world.oracle.accept(partition, self.dice.between(1, 4), padding, time);
             world.say(format_args!("batch {batch} is accepted, for partition {partition}"));
             self.spooling.take();
             self.writer.jobs.push_back(Job::Append(batch));
@@ -195,8 +197,6 @@ impl Life {
         self.writer.run(world, jobs);
         if self.is_over() {
             self.writer.words.clear();
-        } else {
-            world.oracle.dropped = world.oracle.dropped.max(self.writer.spool().counts().dropped);
         }
     }
 

@@ -23,6 +23,7 @@ use std::fmt::Arguments;
 use std::rc::Rc;
 
 use felice_core::spool::{SEGMENT_BYTES_MIN, WhenFull};
+use felice_core::time::Timestamp;
 
 use crate::cluster::{Cluster, ClusterConfig, TopicConfig};
 use crate::protocol::ApiKey;
@@ -72,7 +73,7 @@ pub struct Report {
     pub put_back: u64,
     /// Batches that failed for good.
     pub failed: u64,
-    /// Records that the spool dropped to make room.
+    /// Records that the spool dropped to make room, or for their age.
     pub dropped: u64,
     /// How often a batch found no room.
     pub full: u64,
@@ -114,6 +115,7 @@ struct Plan {
     segment_bytes: u32,
     when_full: WhenFull,
     sync_us: u64,
+    max_age_us: Option<u64>,
     /// Frames that are with the sender, at the most, and blocks for their records.
     hands: usize,
     blocks: u32,
@@ -130,6 +132,7 @@ impl Plan {
             segment_bytes: SEGMENT_BYTES_MIN,
             when_full: *dice.pick(&[WhenFull::RefuseNewest, WhenFull::RefuseNewest, WhenFull::DropOldest]),
             sync_us: *dice.pick(&[0, 1_000, 50_000, 500_000]),
+            max_age_us: dice.one_in(6).then(|| dice.magnitude(1_000_000, 30_000_000)),
             hands: dice.magnitude(2, 64) as usize,
             blocks: dice.magnitude(64, 512) as u32,
             padding: dice.magnitude(1, 800),
@@ -162,7 +165,6 @@ pub fn run(seed: u64, way: Way, trace: Trace) -> (Report, Trace) {
     }
     assert_eq!(frames_left(&plan, &disk), 0, "everything was done, and that was written down");
     world.oracle.judge(&world.cluster);
-    world.oracle.report.dropped = world.oracle.dropped;
     world.oracle.report.disk_failed = disk.borrow().failed;
     (world.oracle.report, world.trace)
 }
@@ -239,6 +241,10 @@ impl World {
 
     fn wall_us(&self) -> u64 {
         EPOCH_US + self.now_us
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis((self.wall_us() / 1_000) as i64)
     }
 
     fn say(&mut self, line: Arguments<'_>) {

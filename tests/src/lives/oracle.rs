@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use felice_core::spool::{Loss, Lost};
+use felice_core::time::Timestamp;
+
 use super::{PARTITIONS, Report, TOPIC};
 use crate::cluster::{Cluster, StoredBatch};
 use crate::protocol::batch_builder::BatchBuilder;
@@ -19,7 +22,8 @@ pub(super) struct Accepted {
     durable: bool,
     /// Where its records are, as was told; -1 where the broker did not tell.
     told: Vec<Option<i64>>,
-    /// It failed for good, as was told.
+    pub(super) timestamp: Timestamp,
+    /// It failed for good, or was dropped, as was told.
     failed: bool,
     /// It was put back for what may pass: those behind it may overtake it.
     put_back: bool,
@@ -34,17 +38,16 @@ type Name = (u64, usize);
 pub(super) struct Oracle {
     batches: Vec<Accepted>,
     by_records: HashMap<Vec<u8>, usize>,
+    by_frame: BTreeMap<u64, usize>,
     counts: [u64; PARTITIONS],
     /// What the brokers have lost.
     gone: [BTreeSet<Name>; PARTITIONS],
-    /// Records that the spool dropped to make room, as it counts.
-    pub(super) dropped: u64,
     pub(super) report: Report,
 }
 
 impl Oracle {
     /// A batch comes, with records that are like no other's.
-    pub(super) fn accept(&mut self, partition: usize, count: u64, padding: usize) -> usize {
+    pub(super) fn accept(&mut self, partition: usize, count: u64, padding: usize, timestamp: Timestamp) -> usize {
         let number = self.counts[partition];
         self.counts[partition] += 1;
         let padding = "x".repeat(padding);
@@ -55,7 +58,18 @@ impl Oracle {
         self.by_records.insert(records.clone(), id);
         let told = vec![None; values.len()];
         let (durable, failed, put_back, loose) = (false, false, false, false);
-        self.batches.push(Accepted { partition, number, values, records, durable, told, failed, put_back, loose });
+        self.batches.push(Accepted {
+            partition,
+            number,
+            values,
+            records,
+            durable,
+            told,
+            timestamp,
+            failed,
+            put_back,
+            loose,
+        });
         self.report.batches += 1;
         id
     }
@@ -69,6 +83,18 @@ impl Oracle {
         let id = self.by_records.get(records).copied().expect("what comes back was written");
         assert_eq!(self.batches[id].partition, partition as usize, "it comes back in another partition");
         id
+    }
+
+    pub(super) fn written(&mut self, id: usize, frame: u64) {
+        self.by_frame.insert(frame, id);
+    }
+
+    /// The spool has dropped these.
+    pub(super) fn lost(&mut self, lost: &Lost) {
+        for id in self.by_frame.range(lost.first..lost.end).map(|(_, id)| *id) {
+            self.batches[id].failed |= lost.why != Loss::Damaged;
+        }
+        self.report.dropped += lost.records;
     }
 
     pub(super) fn durable(&mut self, id: usize) {
@@ -118,20 +144,17 @@ impl Oracle {
 
     /// Nothing is lost, nothing is there twice, everything is in order, and where it was told to be.
     pub(super) fn judge(&self, cluster: &Cluster) {
-        let mut missing = 0;
         for partition in 0..PARTITIONS {
             let log: Vec<Name> = cluster
                 .log(TOPIC, partition as i32)
                 .batches()
                 .flat_map(|batch| names(partition, batch))
                 .collect();
-            missing += self.judge_log(partition, &log);
+            self.judge_log(partition, &log);
         }
-        assert!(missing <= self.dropped, "{missing} durable records are missing, {} were dropped", self.dropped);
     }
 
-    /// How many records are missing that were durable.
-    fn judge_log(&self, partition: usize, log: &[Name]) -> u64 {
+    fn judge_log(&self, partition: usize, log: &[Name]) {
         let batches: BTreeMap<u64, &Accepted> = self
             .batches
             .iter()
@@ -149,7 +172,6 @@ impl Oracle {
                 last = Some(name);
             }
         }
-        let mut missing = 0;
         for batch in batches.values() {
             for (index, told) in batch.told.iter().enumerate() {
                 let name = (batch.number, index);
@@ -159,10 +181,10 @@ impl Oracle {
                     let there = place.is_some_and(|place| *told < 0 || *told == *place as i64);
                     assert!(there, "{partition}: {name:?} was told at {told}, and is at {place:?}");
                 }
-                missing += u64::from(place.is_none() && batch.durable && !batch.failed && !gone);
+                let missing = place.is_none() && batch.durable && !batch.failed && !gone;
+                assert!(!missing, "{partition}: {name:?} was durable, and is nowhere");
             }
         }
-        missing
     }
 }
 

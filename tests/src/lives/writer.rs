@@ -10,7 +10,7 @@ use felice_core::spool::{AppendError, Frame, MediumError, NewFrame, Next, Spool,
 use felice_core::time::{Instant, Timestamp};
 
 use super::disk::Files;
-use super::{TOPIC, World};
+use super::{Plan, TOPIC, World};
 use crate::simulation::storage::{SimBlock, SimStorage};
 
 /// What failed is tried again after this long, in microseconds, as in the host.
@@ -55,6 +55,7 @@ pub(super) struct Writer {
     spool: Spool<SimStorage, Files>,
     pool: Pool<SimBlock>,
     sync_us: u64,
+    max_age_us: Option<u64>,
     pub(super) jobs: VecDeque<Job>,
     pub(super) words: VecDeque<Word>,
     batches: VecDeque<usize>,
@@ -64,18 +65,20 @@ pub(super) struct Writer {
     parked: Vec<(SpoolPartition, u64)>,
     sync_at: Option<u64>,
     checkpoint_at: Option<u64>,
-    retry_at: Option<u64>,
+    write_again_at: Option<u64>,
+    read_again_at: Option<u64>,
     read_attempts: u32,
     drained: bool,
     pub(super) closing: bool,
 }
 
 impl Writer {
-    pub(super) fn new(spool: Spool<SimStorage, Files>, pool: Pool<SimBlock>, sync_us: u64) -> Self {
+    pub(super) fn new(spool: Spool<SimStorage, Files>, pool: Pool<SimBlock>, plan: &Plan) -> Self {
         Self {
             spool,
             pool,
-            sync_us,
+            sync_us: plan.sync_us,
+            max_age_us: plan.max_age_us,
             jobs: VecDeque::new(),
             words: VecDeque::new(),
             batches: VecDeque::new(),
@@ -84,7 +87,8 @@ impl Writer {
             parked: Vec::new(),
             sync_at: None,
             checkpoint_at: None,
-            retry_at: None,
+            write_again_at: None,
+            read_again_at: None,
             read_attempts: 0,
             drained: false,
             closing: false,
@@ -161,10 +165,12 @@ impl Writer {
 
     fn work(&mut self, world: &mut World) {
         let now = world.now_us;
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
+        for at in [&mut self.write_again_at, &mut self.read_again_at] {
+            at.take_if(|at| *at <= now);
         }
         self.unpark(now);
+        let oldest = self.max_age_us.map(|age| world.wall().as_millis() - age as i64 / 1_000);
+        self.spool.drop_older(oldest.map(Timestamp::from_millis));
         self.append(world);
         self.write_notes(world);
         if self.sync_at.is_some_and(|at| at <= now) {
@@ -193,7 +199,7 @@ impl Writer {
     }
 
     fn append(&mut self, world: &mut World) {
-        while self.retry_at.is_none()
+        while self.write_again_at.is_none()
             && let Some(batch) = self.batches.pop_front()
         {
             let accepted = world.oracle.batch(batch);
@@ -201,11 +207,14 @@ impl Writer {
                 topic: TOPIC,
                 partition: accepted.partition as i32,
                 records: accepted.values.len() as u32,
-                base_timestamp: Timestamp::from_millis(1),
-                max_timestamp: Timestamp::from_millis(1),
+                base_timestamp: accepted.timestamp,
+                max_timestamp: accepted.timestamp,
             };
-            match self.spool.append(&new, accepted.records.chunks(100)) {
+            let result = self.spool.append(&new, accepted.records.chunks(100));
+            self.tell_lost(world);
+            match result {
                 Ok(number) => {
+                    world.oracle.written(batch, number);
                     world.say(format_args!("spool: batch {batch} is frame {number}"));
                     self.words.push_back(Word::Appended { batch, number });
                     self.sync_at.get_or_insert(world.now_us + self.sync_us);
@@ -214,7 +223,7 @@ impl Writer {
                     world.say(format_args!("spool: batch {batch} waits: {error}"));
                     world.oracle.report.full += u64::from(error == AppendError::Full);
                     self.batches.push_front(batch);
-                    self.retry_at = Some(world.now_us + RETRY_US);
+                    self.write_again_at = Some(world.now_us + RETRY_US);
                 }
                 Err(error) => panic!("batch {batch} can never be written: {error}"),
             }
@@ -250,7 +259,7 @@ impl Writer {
     }
 
     fn read(&mut self, world: &mut World) {
-        while self.retry_at.is_none() {
+        while self.read_again_at.is_none() {
             match self.spool.poll_next() {
                 Ok(Next::Nothing) => break,
                 Ok(Next::Ask { partition, producer_id }) => {
@@ -264,7 +273,7 @@ impl Writer {
                         self.loaded(world, frame, blocks);
                     }
                     Err(TakeError::NoMemory) => break,
-                    Err(TakeError::Damaged) => world.say(format_args!("spool: a frame is damaged")),
+                    Err(TakeError::Damaged | TakeError::TooOld) => self.tell_lost(world),
                     Err(TakeError::Medium(error)) => self.read_failed(world, &error),
                 },
                 Err(error) => self.read_failed(world, &error),
@@ -281,6 +290,7 @@ impl Writer {
         let (base, max) = (frame.base_timestamp, frame.max_timestamp);
         let id = BatchId::new(0, 0);
         let mut batch = Batch::restore(id, partition, Instant::ZERO, blocks, frame.records, base, max);
+        batch = batch.apart(frame.apart);
         if frame.skip > 0 && !batch.skip_first(frame.skip, &mut self.pool) {
             let skipped = std::mem::take(&mut frame.skip);
             if let Some(numbers) = &mut frame.numbers {
@@ -296,8 +306,17 @@ impl Writer {
         if self.read_attempts == READ_ATTEMPTS {
             self.read_attempts = 0;
             self.spool.abandon();
+            self.tell_lost(world);
         } else {
-            self.retry_at = Some(world.now_us + RETRY_US);
+            self.read_again_at = Some(world.now_us + RETRY_US);
+        }
+    }
+
+    /// What the spool has lost is lost, whether or not anybody hears of it.
+    fn tell_lost(&mut self, world: &mut World) {
+        if let Some(lost) = self.spool.poll_lost() {
+            world.say(format_args!("spool: {lost:?}"));
+            world.oracle.lost(&lost);
         }
     }
 

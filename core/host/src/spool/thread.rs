@@ -53,7 +53,10 @@ pub(crate) struct Writer {
     /// When what was written is to be made durable, and how far each partition is done to be written down.
     sync_at: Option<Instant>,
     checkpoint_at: Option<Instant>,
-    retry_at: Option<Instant>,
+    /// When what could not be written, or not be read, is tried again. Neither waits for the other: a full spool has room when what
+    /// is in it was read.
+    write_again_at: Option<Instant>,
+    read_again_at: Option<Instant>,
     read_attempts: u32,
     /// The last thing that failed: it is told once.
     told: Option<String>,
@@ -90,7 +93,8 @@ impl Writer {
             parked: Vec::new(),
             sync_at: None,
             checkpoint_at: None,
-            retry_at: None,
+            write_again_at: None,
+            read_again_at: None,
             read_attempts: 0,
             told: None,
             damaged: counts.damaged,
@@ -162,9 +166,8 @@ impl Writer {
     /// Does everything that can be done now.
     fn work(&mut self) {
         let now = Instant::now();
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
-        }
+        self.write_again_at.take_if(|at| *at <= now);
+        self.read_again_at.take_if(|at| *at <= now);
         self.unpark(now);
         self.read_clock();
         self.append(now);
@@ -195,7 +198,8 @@ impl Writer {
         let parked = self.parked.iter().map(|(_, at)| *at).min();
         // Nobody tells when the clock is set.
         let clock = self.spool.waits_for_clock().then(|| Instant::now() + RETRY);
-        [self.sync_at, self.checkpoint_at, self.retry_at, parked, clock].into_iter().flatten().min()
+        let again = [self.write_again_at, self.read_again_at];
+        [self.sync_at, self.checkpoint_at, parked, clock].into_iter().chain(again).flatten().min()
     }
 
     fn unpark(&mut self, now: Instant) {
@@ -212,7 +216,7 @@ impl Writer {
     }
 
     fn append(&mut self, now: Instant) {
-        while self.retry_at.is_none()
+        while self.write_again_at.is_none()
             && let Some((batch, topic)) = self.batches.pop_front()
         {
             let new = NewFrame {
@@ -236,7 +240,7 @@ impl Writer {
                 Err(AppendError::Full | AppendError::Medium(_)) => {
                     self.warn(result.err().map(|error| error.to_string()).unwrap_or_default());
                     self.batches.push_front((batch, topic));
-                    self.retry_at = Some(now + RETRY);
+                    self.write_again_at = Some(now + RETRY);
                 }
                 Err(AppendError::TooLarge { .. } | AppendError::TooManyPartitions) => {
                     let (kind, blocks) = (ErrorKind::TooManyPartitions, batch.into_chain());
@@ -244,7 +248,7 @@ impl Writer {
                 }
             }
         }
-        if self.retry_at.is_none() {
+        if self.write_again_at.is_none() && self.read_again_at.is_none() {
             self.told = None;
         }
     }
@@ -273,7 +277,7 @@ impl Writer {
     }
 
     fn read(&mut self) {
-        while self.retry_at.is_none() {
+        while self.read_again_at.is_none() {
             match self.spool.poll_next() {
                 Ok(Next::Nothing) => break,
                 Ok(Next::Ask { partition, producer_id }) => {
@@ -357,7 +361,7 @@ impl Writer {
             self.spool.abandon();
             self.tell_lost();
         } else {
-            self.retry_at = Some(Instant::now() + RETRY);
+            self.read_again_at = Some(Instant::now() + RETRY);
         }
     }
 
