@@ -164,7 +164,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if self.has_share(partition) { Verdict::Take } else { Verdict::Wait }
     }
 
-    fn has_share(&self, partition: u32) -> bool {
+    pub(super) fn has_share(&self, partition: u32) -> bool {
         self.hands.count(partition) < (self.hands.len() / SHARE).max(SHARE_MIN)
     }
 

@@ -62,6 +62,8 @@ pub struct PartitionSlot {
     pub(super) last_frame: u64,
     /// One behind the frame that was read last: what is read next does not follow on it where it does not begin there.
     pub(super) read_last: u64,
+    /// One behind the last frame that was read in this life.
+    pub(super) read_most: u64,
     /// Records that were dropped, and one behind the last of them.
     pub(super) dropped: u64,
     pub(super) dropped_end: u64,
@@ -100,6 +102,7 @@ impl PartitionSlot {
         spared: Span { from: 0, to: 0 },
         last_frame: 0,
         read_last: 0,
+        read_most: 0,
         dropped: 0,
         dropped_end: 0,
         question: Question::Open,

@@ -116,9 +116,17 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         // The leader may have a part of a frame that went out in parts.
         let stored = slot.cut.filter(|cut| *cut < head.end()).unwrap_or(0).max(slot.done);
         let skip = stored.saturating_sub(head.sequence);
-        // What this life has not sent yet has no numbers of its own numbering behind a gap.
+        self.hands.put(
+            hand,
+            FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
+        );
+        // One that follows but has no room would be waited for in vain.
+        let room = self.has_share(partition) && self.hands.free().is_some();
+        let slot = self.partitions.get_mut(partition);
+        // What this life has not sent yet has no numbers of its own numbering.
+        let is_new = core::mem::replace(&mut slot.read_most, slot.read_most.max(head.end())) < head.end();
         let stamp = slot.is_in_doubt(head.life, head.sequence);
-        let stamp = stamp.filter(|stamp| !apart || stamp.life < self.life);
+        let stamp = stamp.filter(|stamp| stamp.life < self.life || !(apart || is_new));
         let frame = Frame {
             partition: SpoolPartition(partition),
             number: head.number,
@@ -131,15 +139,11 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 producer_id: stamp.producer_id,
                 producer_epoch: stamp.producer_epoch,
                 base_sequence: ((head.sequence + skip - stamp.base) % SEQUENCES) as i32,
-                more: head.end() < slot.former,
+                more: head.end() < slot.former && room,
             }),
             apart,
             hand,
         };
-        self.hands.put(
-            hand,
-            FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
-        );
         self.segments.get_mut(place.segment).in_hand += 1;
         Ok((frame, chain.seal()))
     }

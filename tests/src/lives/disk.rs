@@ -153,10 +153,12 @@ impl Disk {
         if self.gathered.is_none() {
             return Ok(());
         }
+        let was_dead = self.is_dead;
         let result = self.operate(false);
         let Some(Gathered { area, offset, bytes }) = self.gathered.take() else { return result };
         match result {
             Ok(()) => self.cache(area, offset, &bytes),
+            Err(_) if was_dead => {}
             Err(_) => {
                 let count = self.dice.below(bytes.len() as u64 + 1) as usize;
                 self.cache(area, offset, &bytes[..count]);
@@ -191,6 +193,9 @@ impl Disk {
     fn sync(&mut self, area: usize) -> Result<(), MediumError> {
         self.flush()?;
         let result = self.operate(false);
+        if self.is_dead {
+            return result;
+        }
         for write in std::mem::take(&mut self.unsynced) {
             if write.area != area {
                 self.unsynced.push(write);

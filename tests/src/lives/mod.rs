@@ -38,6 +38,9 @@ use trouble::Troubles;
 /// The wall clock of the brokers at the beginning, in microseconds since 1970.
 const EPOCH_US: u64 = 1_760_000_000_000_000;
 
+/// More frames than the largest spool holds.
+const HANDS_MANY: usize = 512;
+
 const TOPIC: &str = "lives";
 const PARTITIONS: usize = 2;
 
@@ -125,6 +128,12 @@ struct Plan {
 }
 
 impl Plan {
+    /// Whether more may be in doubt than is with the sender at a time. Then nobody can tell which of them a broker has, where it is
+    /// not asked.
+    fn is_narrow(&self) -> bool {
+        self.way == Way::Blind && self.hands < HANDS_MANY
+    }
+
     fn new(dice: &mut Dice, way: Way) -> Self {
         Self {
             way,
@@ -133,8 +142,8 @@ impl Plan {
             when_full: *dice.pick(&[WhenFull::RefuseNewest, WhenFull::RefuseNewest, WhenFull::DropOldest]),
             sync_us: *dice.pick(&[0, 1_000, 50_000, 500_000]),
             max_age_us: dice.one_in(6).then(|| dice.magnitude(1_000_000, 30_000_000)),
-            hands: dice.magnitude(2, 64) as usize,
-            blocks: dice.magnitude(64, 512) as u32,
+            hands: if way == Way::Blind && !dice.one_in(4) { HANDS_MANY } else { dice.magnitude(16, 64) as usize },
+            blocks: dice.magnitude(64, 1_024) as u32,
             padding: dice.magnitude(1, 800),
             gathered_max: *dice.pick(&[1, 300, 4_096, 65_536]),
         }

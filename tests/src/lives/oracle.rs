@@ -166,7 +166,7 @@ impl Oracle {
         for (offset, &name) in log.iter().enumerate() {
             let batch = batches.get(&name.0).unwrap_or_else(|| panic!("{partition}: {name:?} is nobody's"));
             let before = found.insert(name, offset);
-            assert!(before.is_none() || batch.loose, "{partition}: {name:?} is at {before:?} and at {offset}");
+            assert!(before.is_none() || batch.loose || batch.put_back, "{partition}: {name:?} is at {before:?} and at {offset}");
             if !(batch.loose || batch.put_back) {
                 assert!(last.is_none_or(|last| last < name), "{partition}: {name:?} stands behind {last:?}");
                 last = Some(name);
@@ -181,7 +181,8 @@ impl Oracle {
                     let there = place.is_some_and(|place| *told < 0 || *told == *place as i64);
                     assert!(there, "{partition}: {name:?} was told at {told}, and is at {place:?}");
                 }
-                let missing = place.is_none() && batch.durable && !batch.failed && !gone;
+                let excused = batch.failed || batch.put_back || gone;
+                let missing = place.is_none() && batch.durable && !excused;
                 assert!(!missing, "{partition}: {name:?} was durable, and is nowhere");
             }
         }

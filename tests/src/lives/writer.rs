@@ -56,6 +56,7 @@ pub(super) struct Writer {
     pool: Pool<SimBlock>,
     sync_us: u64,
     max_age_us: Option<u64>,
+    is_narrow: bool,
     pub(super) jobs: VecDeque<Job>,
     pub(super) words: VecDeque<Word>,
     batches: VecDeque<usize>,
@@ -79,6 +80,7 @@ impl Writer {
             pool,
             sync_us: plan.sync_us,
             max_age_us: plan.max_age_us,
+            is_narrow: plan.is_narrow(),
             jobs: VecDeque::new(),
             words: VecDeque::new(),
             batches: VecDeque::new(),
@@ -286,6 +288,9 @@ impl Writer {
         let records: Vec<u8> = blocks.pieces().flatten().copied().collect();
         let accepted = world.oracle.identify(index, &records);
         world.say(format_args!("spool: batch {accepted} is read, {frame:?}"));
+        if self.is_narrow && frame.numbers.is_some_and(|numbers| !numbers.more) {
+            world.oracle.loosen(index as usize);
+        }
         let partition = TopicPartition { topic: TopicId(0), partition: index };
         let (base, max) = (frame.base_timestamp, frame.max_timestamp);
         let id = BatchId::new(0, 0);
