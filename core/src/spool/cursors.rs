@@ -145,7 +145,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if slot.is_held_up() {
             return Verdict::Wait;
         }
-        if let Some(stamp) = slot.is_in_doubt(head.life, head.sequence)
+        if let Some(stamp) = slot.was_perhaps_sent(self.life, head)
             && slot.question == Question::Open
         {
             self.partitions.get_mut(partition).question = Question::Asked;

@@ -63,7 +63,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     pub(super) fn is_too_old(&self, partition: u32, head: &FrameHead) -> bool {
         let (Some(wanted), Some((_, newest))) = (self.oldest_wanted, self.times(head)) else { return false };
-        newest < wanted && !self.partitions.get(partition).was_perhaps_sent(self.life, head)
+        newest < wanted && self.partitions.get(partition).was_perhaps_sent(self.life, head).is_none()
     }
 
     /// The frame that was found is lost.

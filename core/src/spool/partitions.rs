@@ -62,8 +62,6 @@ pub struct PartitionSlot {
     pub(super) last_frame: u64,
     /// One behind the frame that was read last: what is read next does not follow on it where it does not begin there.
     pub(super) read_last: u64,
-    /// One behind the last frame that was read in this life.
-    pub(super) read_most: u64,
     /// Records that were dropped, and one behind the last of them.
     pub(super) dropped: u64,
     pub(super) dropped_end: u64,
@@ -102,7 +100,6 @@ impl PartitionSlot {
         spared: Span { from: 0, to: 0 },
         last_frame: 0,
         read_last: 0,
-        read_most: 0,
         dropped: 0,
         dropped_end: 0,
         question: Question::Open,
@@ -119,9 +116,10 @@ impl PartitionSlot {
         self.parked || self.untimed || self.question == Question::Asked
     }
 
-    /// Whether a life before `life` may have sent a frame under numbers that are known.
-    pub(super) fn was_perhaps_sent(&self, life: u32, head: &FrameHead) -> bool {
-        self.is_in_doubt(head.life, head.sequence).is_some_and(|stamp| stamp.life < life)
+    /// Whether a life before `life` may have sent a frame, and under which numbering. Of what it sends itself a life knows the
+    /// outcome.
+    pub(super) fn was_perhaps_sent(&self, life: u32, head: &FrameHead) -> Option<Stamp> {
+        self.is_in_doubt(head.life, head.sequence).filter(|stamp| stamp.life < life)
     }
 
     /// Whether a leader has said that it has a frame that ends there, and that is not confirmed yet.
@@ -131,7 +129,7 @@ impl PartitionSlot {
 
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.
-    pub(super) fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {
+    fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {
         self.stamp.filter(|stamp| life <= stamp.life && sequence >= stamp.base && sequence < self.former)
     }
 }

@@ -121,12 +121,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
         );
         // One that follows but has no room would be waited for in vain.
-        let room = self.has_share(partition) && self.hands.free().is_some();
+        let has_blocks = pool.free() >= self.largest.div_ceil(pool.block_bytes().max(1));
+        let room = self.has_share(partition) && self.hands.free().is_some() && has_blocks;
         let slot = self.partitions.get_mut(partition);
-        // What this life has not sent yet has no numbers of its own numbering.
-        let is_new = core::mem::replace(&mut slot.read_most, slot.read_most.max(head.end())) < head.end();
-        let stamp = slot.is_in_doubt(head.life, head.sequence);
-        let stamp = stamp.filter(|stamp| stamp.life < self.life || !(apart || is_new));
+        let stamp = slot.was_perhaps_sent(self.life, &head);
         let frame = Frame {
             partition: SpoolPartition(partition),
             number: head.number,

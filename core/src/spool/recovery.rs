@@ -94,6 +94,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             hands: Hands::new(tables.frames),
             counts: Counts::default(),
             next_frame: 0,
+            largest: 0,
             cursor: None,
             found: None,
             generation: 0,
@@ -165,7 +166,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 && !recovered.torn
         });
         self.renew_head();
-        self.segments.skip_numbers();
+        if recovered.existed {
+            self.segments.skip_numbers();
+        }
         for slot in self.partitions.all() {
             slot.former = slot.next;
         }
@@ -239,6 +242,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             };
             self.segments.get_mut(segment).used = offset + frame.bytes();
             self.next_frame = self.next_frame.max(frame.number + 1);
+            self.largest = self.largest.max(frame.payload_bytes);
             self.life = self.life.max(frame.life);
             self.recover_time(&frame);
             let topic = self.partitions.intern(scan.topic());

@@ -118,7 +118,8 @@ impl Disk {
             _ => (self.dice.below(length + 1), length),
         };
         let (from, to) = (from as usize, to as usize);
-        self.lasting[write.area][write.offset + from..write.offset + to].copy_from_slice(&write.bytes[from..to]);
+        self.lasting[write.area][write.offset + from..write.offset + to]
+            .copy_from_slice(&write.bytes[from..to]);
     }
 
     fn cache(&mut self, area: usize, offset: usize, bytes: &[u8]) {

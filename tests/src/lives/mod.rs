@@ -142,8 +142,12 @@ impl Plan {
             when_full: *dice.pick(&[WhenFull::RefuseNewest, WhenFull::RefuseNewest, WhenFull::DropOldest]),
             sync_us: *dice.pick(&[0, 1_000, 50_000, 500_000]),
             max_age_us: dice.one_in(6).then(|| dice.magnitude(1_000_000, 30_000_000)),
-            hands: if way == Way::Blind && !dice.one_in(4) { HANDS_MANY } else { dice.magnitude(16, 64) as usize },
-            blocks: dice.magnitude(64, 1_024) as u32,
+            hands: if way == Way::Blind && !dice.one_in(4) {
+                HANDS_MANY
+            } else {
+                dice.magnitude(16, 64) as usize
+            },
+            blocks: if way == Way::Blind { 1_024 } else { dice.magnitude(64, 512) as u32 },
             padding: dice.magnitude(1, 800),
             gathered_max: *dice.pick(&[1, 300, 4_096, 65_536]),
         }

@@ -47,7 +47,13 @@ pub(super) struct Oracle {
 
 impl Oracle {
     /// A batch comes, with records that are like no other's.
-    pub(super) fn accept(&mut self, partition: usize, count: u64, padding: usize, timestamp: Timestamp) -> usize {
+    pub(super) fn accept(
+        &mut self,
+        partition: usize,
+        count: u64,
+        padding: usize,
+        timestamp: Timestamp,
+    ) -> usize {
         let number = self.counts[partition];
         self.counts[partition] += 1;
         let padding = "x".repeat(padding);
@@ -107,7 +113,7 @@ impl Oracle {
         let batch = &mut self.batches[id];
         for (behind, told) in batch.told[first as usize..(first + count) as usize].iter_mut().enumerate() {
             let offset = if base_offset < 0 { -1 } else { base_offset + behind as i64 };
-            if let (Some(before), false) = (*told, batch.loose) {
+            if let (Some(before), false) = (*told, batch.loose || batch.put_back) {
                 assert!(
                     before < 0 || offset < 0 || before == offset,
                     "batch {} of {}: told at {before}, then at {offset}",
@@ -166,7 +172,10 @@ impl Oracle {
         for (offset, &name) in log.iter().enumerate() {
             let batch = batches.get(&name.0).unwrap_or_else(|| panic!("{partition}: {name:?} is nobody's"));
             let before = found.insert(name, offset);
-            assert!(before.is_none() || batch.loose || batch.put_back, "{partition}: {name:?} is at {before:?} and at {offset}");
+            assert!(
+                before.is_none() || batch.loose || batch.put_back,
+                "{partition}: {name:?} is at {before:?} and at {offset}"
+            );
             if !(batch.loose || batch.put_back) {
                 assert!(last.is_none_or(|last| last < name), "{partition}: {name:?} stands behind {last:?}");
                 last = Some(name);
@@ -177,7 +186,7 @@ impl Oracle {
                 let name = (batch.number, index);
                 let place = found.get(&name);
                 let gone = self.gone[partition].contains(&name);
-                if let (Some(told), false) = (told, gone || batch.loose) {
+                if let (Some(told), false) = (told, gone || batch.loose || batch.put_back) {
                     let there = place.is_some_and(|place| *told < 0 || *told == *place as i64);
                     assert!(there, "{partition}: {name:?} was told at {told}, and is at {place:?}");
                 }

@@ -167,8 +167,7 @@ impl Spooling {
         {
             batch.id = BatchId::new(slot, 0);
             let blocks = batch.chain().map_or(0, Chain::blocks);
-            self.hands[slot] =
-                Some(InHand { frame, accepted, blocks, stored: 0, again: false, turn: None });
+            self.hands[slot] = Some(InHand { frame, accepted, blocks, stored: 0, again: false, turn: None });
             self.ready.push_back(batch);
         }
     }

@@ -55,12 +55,7 @@ pub(super) struct Troubles {
 
 impl Troubles {
     pub(super) fn new(dice: &mut Dice) -> Self {
-        Self {
-            errors: dice.one_in(2),
-            losses: dice.one_in(8),
-            forgets: dice.one_in(8),
-            disk: dice.one_in(2),
-        }
+        Self { errors: dice.one_in(2), losses: dice.one_in(8), forgets: dice.one_in(8), disk: dice.one_in(2) }
     }
 }
 
@@ -125,7 +120,8 @@ impl World {
     }
 
     fn answer_wrongly(&mut self, dice: &mut Dice) -> Option<i32> {
-        let api = *dice.pick(&[ApiKey::PRODUCE, ApiKey::PRODUCE, ApiKey::DESCRIBE_PRODUCERS, ApiKey::METADATA]);
+        let api =
+            *dice.pick(&[ApiKey::PRODUCE, ApiKey::PRODUCE, ApiKey::DESCRIBE_PRODUCERS, ApiKey::METADATA]);
         let action = match dice.below(6) {
             0 if api == ApiKey::PRODUCE => Action::Error(*dice.pick(&REFUSALS)),
             1 if api == ApiKey::PRODUCE => Action::ApplyThenError(*dice.pick(&LIES)),

@@ -111,9 +111,7 @@ impl Writer {
             Word::Loaded(loaded) => loaded.batch.chain().map_or(0, Chain::blocks),
             _ => 0,
         };
-        self.pool.free()
-            + self.jobs.iter().map(job).sum::<u32>()
-            + self.words.iter().map(word).sum::<u32>()
+        self.pool.free() + self.jobs.iter().map(job).sum::<u32>() + self.words.iter().map(word).sum::<u32>()
     }
 
     pub(super) fn blocks_given(&self) -> u32 {

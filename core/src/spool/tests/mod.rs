@@ -3,6 +3,7 @@
 mod clock;
 mod copies;
 mod faults;
+mod leftovers;
 mod life;
 mod loss;
 mod medium;
