@@ -45,7 +45,7 @@ fn settings() -> Vec<[String; 4]> {
 #[test]
 fn settings_are_known_and_their_defaults_fit_together() {
     let settings = settings();
-    assert_eq!(settings.len(), 32);
+    assert_eq!(settings.len(), 33);
     let properties = settings.iter().map(|[name, _, default, _]| {
         let value = if name == "bootstrap.servers" { "127.0.0.1:9092" } else { default.as_str() };
         (name.as_str(), value)

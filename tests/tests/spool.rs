@@ -11,7 +11,7 @@ use std::time::Duration;
 use felice_host::surface::{ErrorCode as Code, ErrorKind, Header, ProducerRecord, SpoolMode, Warning};
 use felice_host::{BuildError, Builder, ConfigError};
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, wait_until};
-use felice_tests::cluster::{Broker, Fault};
+use felice_tests::cluster::{Action, Broker, Fault};
 use felice_tests::for_each_front_end;
 use felice_tests::protocol::{ApiKey, ErrorCode};
 use felice_tests::require_kafka;
@@ -270,6 +270,33 @@ fn a_full_spool_refuses_and_recovers<F: FrontEnd>() {
     assert_eq!(check(&target.read("full"), &durable), number as usize);
 }
 
+/// Small frames, of which many are in a segment: more than are read ahead must be acknowledged until there is room.
+fn a_full_spool_is_read_although_nothing_can_be_written<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("small", 1);
+    let brokers: Vec<i32> =
+        target.cluster().with(|cluster| cluster.brokers().iter().map(Broker::id).collect());
+    brokers.iter().for_each(|broker| target.cluster().stop_broker(*broker));
+    let builder = builder::<F>(&target.bootstrap(), &directory).buffer_memory(32 * 1024);
+    let builder = builder.spool_max_bytes(64 * 1024).spool_sync(Duration::ZERO).max_block(Duration::ZERO);
+    let producer = builder.build().expect("the settings fit");
+    let value = "x".repeat(200);
+    let send = || producer.send(&ProducerRecord::new("small", &*value).partition(0));
+    let mut handles = Vec::new();
+    // Each in a frame of its own, but for the last ones.
+    while let Ok(mut handle) = send() {
+        if handles.len() < 150 {
+            handle.spooled().expect("the disk works");
+        }
+        handles.push(handle);
+    }
+    brokers.iter().for_each(|broker| target.cluster().start_broker(*broker));
+    for mut handle in handles {
+        handle.get_timeout(PATIENCE).expect("the cluster is back");
+    }
+    producer.close(PATIENCE).expect("nothing failed");
+}
+
 /// What may pass is tried again; what never will fails, and what stands behind it goes on.
 fn what_may_pass_is_tried_again_and_what_may_not_fails<F: FrontEnd>() {
     let (target, directory) = (Target::simulated(), Directory::new());
@@ -295,6 +322,49 @@ fn what_may_pass_is_tried_again_and_what_may_not_fails<F: FrontEnd>() {
     assert_eq!(send("goes on").get().expect("it is stored").offset(), 1);
     producer.close(PATIENCE).expect("nothing failed since");
     assert_eq!(target.read("refused").len(), 2);
+}
+
+/// A broker that is away has a part of what is read from the spool, and no more: the others' records go on.
+fn a_broker_that_is_away_holds_up_only_its_own<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("apart", PARTITIONS);
+    let builder = builder::<F>(&target.bootstrap(), &directory).batch_size(1024).buffer_memory(1 << 20);
+    let builder = builder.request_timeout(Duration::from_secs(2));
+    let producer = builder.build().expect("the settings fit");
+    let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
+    let mut number = 0;
+    let mut send_all = |count| -> Vec<F::Handle> {
+        let mut next = || {
+            let value = format!("run {number}");
+            let record = ProducerRecord::new("apart", &*value).partition(number % PARTITIONS);
+            number += 1;
+            producer.send(&record.headers(&padding)).expect("there is room")
+        };
+        (0..count).map(|_| next()).collect()
+    };
+    send_all(PARTITIONS).into_iter().for_each(|handle| assert!(handle.get().is_ok()));
+    let leader = |at| target.cluster().with(|cluster| cluster.partition("apart", at).leader());
+    let away = leader(0);
+    let silent = Fault::new(ApiKey::PRODUCE, Action::Drop).on_broker(away).times(1_000_000);
+    target.cluster().with(|cluster| cluster.inject(silent));
+    let (mut of_others, mut own) = (Vec::new(), Vec::new());
+    for (at, handle) in send_all(400 * PARTITIONS).into_iter().enumerate() {
+        if leader(at as i32 % PARTITIONS) == away { own.push(handle) } else { of_others.push(handle) }
+    }
+    assert!(of_others.len() >= 400 && own.len() >= 400);
+    for handle in &mut of_others {
+        let sent = handle.get_timeout(Duration::from_secs(20));
+        if sent.is_err() {
+            let log = target.read("apart");
+            let count = |partition| log.iter().filter(|record| record.partition == partition).count();
+            panic!("{sent:?} {:?}", [count(0), count(1), count(2)]);
+        }
+    }
+    target.cluster().with(|cluster| cluster.clear_faults());
+    own.into_iter().for_each(|handle| assert!(handle.get().is_ok()));
+    producer.close(PATIENCE).expect("nothing failed");
+    let sent = BTreeMap::from([("run".to_owned(), number as usize)]);
+    assert_eq!(check(&target.read("apart"), &sent), number as usize);
 }
 
 /// One of several under way is refused for a while: the others begin another numbering, and wait for nothing that stands behind
@@ -379,8 +449,10 @@ for_each_front_end! {
     a_directory_is_used_by_one_producer
     without_a_directory_there_is_memory
     a_full_spool_refuses_and_recovers
+    a_full_spool_is_read_although_nothing_can_be_written
     what_may_pass_is_tried_again_and_what_may_not_fails
     what_is_put_back_holds_nothing_up
+    a_broker_that_is_away_holds_up_only_its_own
     kills_on_the_simulated_cluster
     kills_on_real_kafka
 }

@@ -50,10 +50,10 @@ fn values(log: &[ReadRecord]) -> Vec<String> {
 fn who_waits_for_what_is_dropped_hears_of_it<F: FrontEnd>() {
     let directory = Directory::new();
     let builder = builder::<F>(NOWHERE, &directory).buffer_memory(65_536).batch_size(2048);
-    let builder = builder.spool_max_bytes(128 * 1024).spool_when_full(WhenFull::DropOldest);
+    let builder = builder.spool_max_bytes(256 * 1024).spool_when_full(WhenFull::DropOldest);
     let (producer, warnings) = heard(builder);
     let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
-    let mut handles: Vec<_> = (0..400)
+    let mut handles: Vec<_> = (0..1000)
         .map(|_| producer.send(&record("dropped", "x").headers(&padding)).expect("the oldest make room"))
         .collect();
     producer.flush().expect("all is durable, or dropped");
@@ -76,10 +76,32 @@ fn who_waits_for_what_is_dropped_hears_of_it<F: FrontEnd>() {
             Warning::SpoolDropped { records } => Some(*records),
             _ => None,
         });
-        dropped > 200 && told == Some(dropped)
+        dropped > 500 && told == Some(dropped)
     });
     assert_eq!(producer.failed(), dropped);
     let _ = producer.close(Duration::ZERO);
+}
+
+/// Nobody makes room, and the producer ends all the same: what found no room failed, and the rest stays.
+fn a_producer_ends_although_its_spool_is_full<F: FrontEnd>() {
+    let directory = Directory::new();
+    let builder =
+        builder::<F>(NOWHERE, &directory).buffer_memory(65_536).max_block(Duration::from_millis(300));
+    let producer = builder.spool_max_bytes(128 * 1024).build().expect("the settings fit");
+    let padding = [Header { key: "padding", value: Some(&[b'x'; 1000]) }];
+    let mut handles = Vec::new();
+    while let Ok(handle) = producer.send(&record("full", "x").headers(&padding)) {
+        handles.push(handle);
+    }
+    let closed = producer.close(Duration::from_millis(100));
+    let kinds = handles.into_iter().map(|handle| match handle.get() {
+        Err(NoMetadata::Failed(error)) => error.kind(),
+        other => panic!("{other:?}"),
+    });
+    let (spooled, failed): (Vec<_>, Vec<_>) = kinds.partition(|kind| *kind == ErrorKind::Spooled);
+    assert!(!spooled.is_empty() && !failed.is_empty(), "{} {}", spooled.len(), failed.len());
+    assert!(failed.iter().all(|kind| *kind == ErrorKind::Closed), "{failed:?}");
+    assert!(closed.is_err(), "{} have failed", failed.len());
 }
 
 /// What is too old is not sent, whoever spooled it; what is younger is, and in order.
@@ -284,6 +306,7 @@ fn what_makes_no_sense_is_refused<F: FrontEnd>() {
 
 for_each_front_end! {
     who_waits_for_what_is_dropped_hears_of_it
+    a_producer_ends_although_its_spool_is_full
     what_is_too_old_is_dropped
     a_sink_knows_a_record_again
     records_wait_for_the_clock

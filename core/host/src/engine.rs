@@ -145,6 +145,7 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadline.filter(|_| !self.gave_up);
+        let deadline = earliest(deadline, self.spooling.as_ref().and_then(Spooling::poll_timeout));
         earliest(earliest(self.timeout, self.sender.poll_timeout()), deadline)
     }
 

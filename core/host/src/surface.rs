@@ -10,8 +10,9 @@ pub use felice_core::record::{Header, ProducerRecord};
 #[cfg(feature = "json")]
 pub use felice_core::serializer::Json;
 pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
+pub use felice_core::spool::Loss;
 #[cfg(feature = "spool")]
-pub use felice_core::spool::{Loss, WhenFull};
+pub use felice_core::spool::WhenFull;
 pub use felice_core::time::Timestamp;
 
 pub use crate::RecordMetadata;

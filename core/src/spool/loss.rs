@@ -70,6 +70,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     pub(super) fn lose_found(&mut self, why: Loss) {
         let Some(found) = self.found.take() else { return };
         let head = found.head;
+        self.lost = None;
         self.count_lost(found.partition, &head, why);
         self.changed = true;
         self.partitions.get_mut(found.partition).read = head.end();
@@ -122,6 +123,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     /// Drops a segment of which nothing is with the sender: all frames in it that are not done.
     pub(super) fn drop_segment(&mut self, segment: u16, why: Loss) -> Result<(), MediumError> {
         let Some(mut scan) = self.scan(segment) else { return Ok(()) };
+        self.lost = None;
         while let Some((_, frame)) = scan.next(&mut self.medium)? {
             let Some(partition) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
             if self.is_pending(partition, &frame) {

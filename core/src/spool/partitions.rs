@@ -73,6 +73,8 @@ pub struct PartitionSlot {
     /// It is in the list of those that lag and may be read, before this one.
     pub(super) listed: bool,
     pub(super) next_lagging: u32,
+    /// There was no memory for it but what it has itself: nothing is read until some of that has come back.
+    pub(super) starved: bool,
     /// Nothing of it is read for now.
     pub(super) parked: bool,
     /// Nor until the clock is set: a frame's time is not known.
@@ -107,13 +109,14 @@ impl PartitionSlot {
         before_cut: None,
         listed: false,
         next_lagging: NONE,
+        starved: false,
         parked: false,
         untimed: false,
     };
 
     /// Whether nothing of it is read for now, whoever has room.
     pub(super) fn is_held_up(&self) -> bool {
-        self.parked || self.untimed || self.question == Question::Asked
+        self.parked || self.starved || self.untimed || self.question == Question::Asked
     }
 
     /// Whether a life before `life` may have sent a frame, and under which numbering. Of what it sends itself a life knows the

@@ -61,6 +61,8 @@ pub struct Frame {
 pub enum TakeError {
     /// Not as many blocks are free as it needs. It is still the next one.
     NoMemory,
+    /// Nor is it the next one any more: others of its partition are with the sender, and it is read when one of them is done.
+    Wait,
     /// It was damaged on the medium: its records are lost, and counted. Another one is next.
     Damaged,
     /// It was older than what is [wanted](Spool::drop_older): its records are dropped, and counted. Another one is next.
@@ -95,7 +97,12 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         };
         let blocks = head.payload_bytes.div_ceil(pool.block_bytes().max(1)).max(1);
         if blocks > pool.free() {
-            return Err(TakeError::NoMemory);
+            if self.hands.count(partition) == 0 {
+                return Err(TakeError::NoMemory);
+            }
+            self.lag(partition, place);
+            self.partitions.get_mut(partition).starved = true;
+            return Err(TakeError::Wait);
         }
         let mut chain = OpenChain::new();
         let read = self.read_payload(place, &head, &mut chain, pool);
@@ -205,6 +212,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.finish_frame(place.segment);
         self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
         self.advance_done(partition);
+        self.partitions.get_mut(partition).starved = false;
         self.catch_up(partition);
     }
 
@@ -228,7 +236,18 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
         slot.read = slot.read.min(from);
         self.lag(partition, place);
+        self.partitions.get_mut(partition).starved = false;
         self.catch_up(partition);
+    }
+
+    /// The frame was not sent, nor were those of its partition behind it: they are read once more, as if they had not been.
+    pub fn unread(&mut self, frame: &Frame) {
+        self.put_back(frame, 0);
+        let slot = self.partitions.get_mut(frame.partition.0);
+        if frame.sequence <= slot.read_last {
+            // What followed on nothing does not follow on anything now.
+            slot.read_last = if frame.apart { u64::MAX } else { frame.sequence };
+        }
     }
 
     /// Nothing of the partition is read until it is [unparked](Self::unpark).

@@ -4,6 +4,7 @@
 //! A batch that was read has a slot of its own behind those of the accumulator, so that the two never meet.
 
 mod detours;
+mod shares;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +14,8 @@ use std::time::Duration;
 use felice_core::batch::Batch;
 use felice_core::error::Persisted;
 use felice_core::event::{Numbering, ProducerState, TopicView};
-use felice_core::id::{BatchId, TopicPartition};
+use felice_core::id::{BatchId, BrokerId, TopicPartition};
+use felice_core::memory::Chain;
 use felice_core::spool::{Frame, SpoolPartition};
 use felice_core::time::Instant;
 
@@ -26,6 +28,7 @@ use crate::spool::{BATCHES, Begun, Job, Link, Loaded, Word};
 use crate::storage::HeapBlock;
 use crate::warning::Warning;
 use detours::{Detours, Way};
+use shares::{HeldUp, Stuck, Why};
 
 /// Batches that may be on their way to the medium: what else is ready waits, and grows.
 const BACKLOG_MAX: usize = 32;
@@ -37,16 +40,19 @@ pub(super) struct Spooling {
     /// The first slot of those for batches that were read.
     base: usize,
     hands: Box<[Option<InHand>]>,
+    /// All the blocks that the thread reads into.
+    blocks: u32,
     /// Taken out of the accumulator, in this turn.
     taken: Vec<Batch<HeapBlock>>,
     /// How many are on their way to the medium.
     backlog: usize,
     words: VecDeque<Word>,
     /// Read, and their topics have no id yet; read, and they wait for room at the sender.
-    unnamed: VecDeque<Loaded>,
+    unnamed: VecDeque<Come>,
     ready: VecDeque<Batch<HeapBlock>>,
-    /// Partitions that the sender has no room for.
-    stuck: Vec<TopicPartition>,
+    /// Partitions that the sender has no room for, and those of which nothing is read for that reason.
+    stuck: Vec<Stuck>,
+    held_up: Vec<HeldUp>,
     questions: Vec<Question>,
     /// Numberings that begin: told to the thread behind the ends of what was before them. Those of what is not spooled are
     /// told to nobody.
@@ -80,9 +86,23 @@ struct InHand {
     /// Its first records, those that are stored.
     stored: u32,
     /// Some of it has failed in a way that may pass.
-    again: Option<Persisted>,
+    again: bool,
+    /// Whether those may be in the log.
+    persisted: Persisted,
     /// How many were given to the sender before it; none, while it waits for room there.
     turn: Option<u64>,
+    /// Who led its partition when it was given to the sender.
+    leader: Option<BrokerId>,
+    /// The memory that it has.
+    blocks: u32,
+}
+
+/// What comes from the thread, in this order.
+#[expect(clippy::large_enum_variant, reason = "nearly all are frames")]
+enum Come {
+    Frame(Loaded),
+    /// Nothing of a partition comes behind it.
+    Held(SpoolPartition),
 }
 
 /// How far a broker has a former life's records.
@@ -124,13 +144,10 @@ impl Spooling {
                 format!("the system has none: {error}"),
             )
         })?;
-        Ok(Self::new(begun.link, begun.clock, base, detours, begun.empty))
-    }
-
-    fn new(link: Arc<Link>, clock: Clock, base: usize, detours: Option<Detours>, empty: bool) -> Self {
-        Self {
-            link,
-            clock,
+        Ok(Self {
+            link: begun.link,
+            clock: begun.clock,
+            blocks: begun.blocks,
             base,
             hands: (0..BATCHES).map(|_| None).collect(),
             taken: Vec::with_capacity(BACKLOG_MAX),
@@ -139,6 +156,7 @@ impl Spooling {
             unnamed: VecDeque::new(),
             ready: VecDeque::new(),
             stuck: Vec::new(),
+            held_up: Vec::new(),
             questions: Vec::new(),
             numberings: Vec::new(),
             unspooled: Vec::new(),
@@ -148,10 +166,10 @@ impl Spooling {
             late: BTreeMap::new(),
             detours,
             cleaned: Vec::new(),
-            drained: empty,
+            drained: begun.empty,
             closing: false,
             closed: false,
-        }
+        })
     }
 
     /// Whether another batch may go to the medium.
@@ -207,12 +225,14 @@ impl Spooling {
 
     /// Whether anything waits for a broker.
     pub(super) fn is_wanted(&self) -> bool {
-        !(self.ready.is_empty() && self.unnamed.is_empty() && self.questions.is_empty())
+        let waits = self.ready.is_empty() && self.unnamed.is_empty() && self.held_up.is_empty();
+        !(waits && self.questions.is_empty())
     }
 
     /// The sender may have room for a partition.
     pub(super) fn allow(&mut self, partition: TopicPartition) {
-        self.stuck.retain(|stuck| *stuck != partition);
+        self.unstick(partition, Why::NoRoom);
+        self.release(partition);
     }
 
     /// How many partitions a topic has, for a life that begins without a cluster.
@@ -275,17 +295,42 @@ impl Spooling {
     }
 
     fn name_frames(&mut self, state: &mut State) {
-        while let Some(loaded) = self.unnamed.front() {
-            let Ok((topic, _)) = state.topic(&loaded.topic) else { return };
-            let Some(slot) = self.hands.iter().position(Option::is_none) else { return };
-            let Some(Loaded { frame, mut batch, last, .. }) = self.unnamed.pop_front() else { return };
+        while let Some(come) = self.unnamed.front() {
+            let topic = match come {
+                Come::Frame(loaded) => state.topic(&loaded.topic).ok().map(|(topic, _)| topic),
+                Come::Held(partition) => {
+                    let partition = *partition;
+                    self.unnamed.pop_front();
+                    self.held(partition);
+                    continue;
+                }
+            };
+            let (Some(topic), Some(slot)) = (topic, self.hands.iter().position(Option::is_none)) else {
+                return;
+            };
+            let Some(Come::Frame(Loaded { frame, mut batch, last, .. })) = self.unnamed.pop_front() else {
+                return;
+            };
             batch.id = BatchId::new(self.base + slot, 0);
             batch.partition.topic = topic;
+            let blocks = batch.chain().map_or(0, Chain::blocks);
             if let Some(detours) = &mut self.detours {
                 detours.read(batch.partition, last);
             }
-            self.hands[slot] = Some(InHand { frame, stored: 0, again: None, turn: None });
-            self.ready.push_back(batch);
+            self.hands[slot] = Some(InHand {
+                frame,
+                stored: 0,
+                again: false,
+                persisted: Persisted::No,
+                turn: None,
+                leader: None,
+                blocks,
+            });
+            if self.is_held_up(batch.partition) {
+                self.hand_back(batch, Why::NoRoom);
+            } else {
+                self.ready.push_back(batch);
+            }
         }
     }
 
@@ -303,6 +348,7 @@ impl Spooling {
         for batch in self.ready.drain(..) {
             take_hand(&mut self.hands, self.base, batch.id);
         }
+        self.link.push(Job::GiveUp);
     }
 
     /// Whether the thread has ended; it is told to, once there is nothing left for it to do.

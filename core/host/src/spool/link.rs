@@ -19,17 +19,48 @@ use crate::warning::Warning;
 /// What the thread is to do.
 pub(crate) enum Job {
     /// Write a batch.
-    Append { batch: Batch<HeapBlock>, topic: Arc<str> },
+    Append {
+        batch: Batch<HeapBlock>,
+        topic: Arc<str>,
+    },
     /// A frame's records have their outcome.
-    Done { frame: Frame, blocks: Chain<HeapBlock> },
+    Done {
+        frame: Frame,
+        blocks: Chain<HeapBlock>,
+    },
     /// A frame is to be sent again, but for its first records, after a while.
-    Again { frame: Frame, stored: u32, blocks: Chain<HeapBlock>, wait: bool },
+    Again {
+        frame: Frame,
+        stored: u32,
+        blocks: Chain<HeapBlock>,
+        wait: bool,
+    },
+    /// A frame was not sent: it is to be read again.
+    Unread {
+        frame: Frame,
+        blocks: Chain<HeapBlock>,
+    },
+    /// Nothing of a partition is to be read, until it is released.
+    Hold(SpoolPartition),
+    Release(SpoolPartition),
     /// A numbering begins.
-    Note { partition: SpoolPartition, base: u64, numbering: Numbering },
+    Note {
+        partition: SpoolPartition,
+        base: u64,
+        numbering: Numbering,
+    },
     /// How far a broker has the records of a former life.
-    Answer { partition: SpoolPartition, answer: ProducerState },
+    Answer {
+        partition: SpoolPartition,
+        answer: ProducerState,
+    },
     /// How many partitions a topic has.
-    Topic { topic: Arc<str>, partitions: i32 },
+    Topic {
+        topic: Arc<str>,
+        partitions: i32,
+    },
+    /// Nobody waits any more: what cannot be written now is refused.
+    GiveUp,
     /// Make everything last, and end.
     Close,
 }
@@ -50,6 +81,8 @@ pub(crate) enum Word {
     Lost(Lost),
     /// A broker is to be asked how far it has a former life's records.
     Ask { partition: SpoolPartition, topic: Arc<str>, index: i32, producer_id: i64 },
+    /// Nothing of a partition is read from now on.
+    Held(SpoolPartition),
     /// A numbering is written down.
     Noted(Numbering),
     /// Something is not as it should be.

@@ -27,7 +27,7 @@ pub(crate) use link::{Job, Link, Loaded, Word};
 pub(crate) use thread::Writer;
 
 /// Batches that were read from the spool and are with the sender, at the most.
-pub(crate) const BATCHES: usize = 64;
+pub(crate) const BATCHES: usize = 128;
 /// The largest segment: a spool of some size has several.
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments that a spool is divided into, where they are not too short for that.
@@ -96,7 +96,7 @@ pub(crate) struct SpoolPlan {
     clock: Clock,
     topics: usize,
     partitions: usize,
-    /// Blocks to read into: two batches of the largest.
+    /// Blocks to read into: two batches of the largest, or one.
     blocks: usize,
     block_bytes: usize,
 }
@@ -128,7 +128,9 @@ impl SpoolSettings {
         let segment_bytes = (self.bytes / SEGMENTS).clamp(least / 4, SEGMENT_BYTES_MAX.max(least / 4));
         let segment_bytes = segment_bytes.next_multiple_of(8).max(spool::SEGMENT_BYTES_MIN.into());
         let segments = (self.bytes / segment_bytes).clamp(2, u64::from(u16::MAX));
-        let blocks = (2 * request_bytes_max as usize).max(4 * BATCHES * 1024).div_ceil(block_bytes).max(2);
+        // What is read ahead cannot be dropped: a part of a small spool at the most.
+        let ahead = (2 * u64::from(request_bytes_max)).max(4096 * BATCHES as u64).min(self.bytes / 4);
+        let blocks = (ahead as usize).div_ceil(block_bytes).max(2);
         Ok(Some(SpoolPlan {
             directory,
             segments: segments as u16,
@@ -182,6 +184,8 @@ pub(crate) struct Begun {
     pub(crate) topics: Vec<(Arc<str>, i32)>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) overflow: Option<Duration>,
+    /// How many blocks there are to read into.
+    pub(crate) blocks: u32,
     /// Partitions that something is left of.
     pub(crate) undone: Vec<(Arc<str>, i32)>,
     pub(crate) clock: Clock,
@@ -236,6 +240,7 @@ impl SpoolPlan {
         let name = |(topic, partition): (&str, i32)| (topic.into(), partition);
         Ok(Ok(Begun {
             overflow: self.overflow,
+            blocks: pool.total(),
             undone: spool.undone().map(|partition| name(spool.partition(partition))).collect(),
             topics: spool.topics().map(|(name, partitions)| (name.into(), partitions)).collect(),
             warnings: warnings(&recovered),

@@ -47,14 +47,15 @@ pub(crate) struct Writer {
     /// Batches that wait to be written.
     batches: VecDeque<(Batch<HeapBlock>, Arc<str>)>,
     notes: Vec<Numbering>,
-    parked: Vec<(SpoolPartition, Instant)>,
+    /// Partitions of which nothing is read, and until when; without end until they are released.
+    parked: Vec<(SpoolPartition, Option<Instant>)>,
     /// Partitions with frames, of which is told when none is left. In mode `overflow`.
     watched: Option<Vec<SpoolPartition>>,
     /// When what was written is to be made durable, and how far each partition is done to be written down.
     sync_at: Option<Instant>,
     checkpoint_at: Option<Instant>,
-    /// When what could not be written, or not be read, is tried again. Neither waits for the other: a full spool has room when what
-    /// is in it was read.
+    /// When what could not be written is tried again, and what could not be read: a spool that takes no more is read all the
+    /// same, for that makes room.
     write_again_at: Option<Instant>,
     read_again_at: Option<Instant>,
     read_attempts: u32,
@@ -66,6 +67,7 @@ pub(crate) struct Writer {
     /// Records wait until the machine's clock is set.
     waits_for_clock: bool,
     drained: bool,
+    gave_up: bool,
     closing: bool,
 }
 
@@ -102,6 +104,7 @@ impl Writer {
             expired: counts.expired,
             waits_for_clock: false,
             drained: false,
+            gave_up: false,
             closing: false,
         }
     }
@@ -146,11 +149,19 @@ impl Writer {
             Job::Again { frame, stored, blocks, wait } => {
                 self.pool.recycle(blocks);
                 if wait {
-                    self.spool.park(frame.partition);
-                    self.parked.push((frame.partition, Instant::now() + RETRY));
+                    self.park(frame.partition, Some(Instant::now() + RETRY));
                 }
                 self.spool.put_back(&frame, stored);
             }
+            Job::Unread { frame, blocks } => {
+                self.pool.recycle(blocks);
+                self.spool.unread(&frame);
+            }
+            Job::Hold(partition) => {
+                self.park(partition, None);
+                self.words.push_back(Word::Held(partition));
+            }
+            Job::Release(partition) => self.unpark(|parked, at| parked == partition && at.is_none()),
             Job::Note { partition, base, numbering } => {
                 self.spool.note(partition, numbering.producer_id, numbering.producer_epoch, base);
                 self.notes.push(numbering);
@@ -159,6 +170,7 @@ impl Writer {
                 self.spool.answer(partition, answer);
             }
             Job::Topic { topic, partitions } => self.spool.note_topic(&topic, partitions),
+            Job::GiveUp => (self.gave_up, self.write_again_at) = (true, None),
             Job::Close => self.closing = true,
         }
     }
@@ -166,9 +178,10 @@ impl Writer {
     /// Does everything that can be done now.
     fn work(&mut self) {
         let now = Instant::now();
-        self.write_again_at.take_if(|at| *at <= now);
-        self.read_again_at.take_if(|at| *at <= now);
-        self.unpark(now);
+        for again in [&mut self.write_again_at, &mut self.read_again_at] {
+            again.take_if(|at| *at <= now);
+        }
+        self.unpark(|_, until| until.is_some_and(|until| until <= now));
         self.read_clock();
         self.append(now);
         self.write_notes();
@@ -195,22 +208,22 @@ impl Writer {
     }
 
     fn due(&self) -> Option<Instant> {
-        let parked = self.parked.iter().map(|(_, at)| *at).min();
+        let parked = self.parked.iter().filter_map(|(_, until)| *until).min();
         // Nobody tells when the clock is set.
         let clock = self.spool.waits_for_clock().then(|| Instant::now() + RETRY);
         let again = [self.write_again_at, self.read_again_at];
         [self.sync_at, self.checkpoint_at, parked, clock].into_iter().chain(again).flatten().min()
     }
 
-    fn unpark(&mut self, now: Instant) {
+    fn park(&mut self, partition: SpoolPartition, until: Option<Instant>) {
+        self.spool.park(partition);
+        self.parked.push((partition, until));
+    }
+
+    fn unpark(&mut self, which: impl Fn(SpoolPartition, Option<Instant>) -> bool) {
         let spool = &mut self.spool;
-        self.parked.retain(|&(partition, at)| {
-            let waits = at > now;
-            if !waits {
-                spool.unpark(partition);
-            }
-            waits
-        });
+        let unparked = self.parked.extract_if(.., |&mut (partition, until)| which(partition, until));
+        unparked.for_each(|(partition, _)| spool.unpark(partition));
         // One may have been parked twice.
         self.parked.iter().for_each(|(partition, _)| spool.park(*partition));
     }
@@ -237,6 +250,10 @@ impl Writer {
                     self.words.push_back(Word::Appended { batch: id, partition, number, blocks });
                     self.sync_at.get_or_insert(now + self.sync);
                 }
+                Err(AppendError::Full | AppendError::Medium(_)) if self.gave_up => {
+                    let (kind, blocks) = (ErrorKind::Closed, batch.into_chain());
+                    self.words.push_back(Word::Refused { batch: id, partition, kind, blocks });
+                }
                 Err(AppendError::Full | AppendError::Medium(_)) => {
                     self.warn(result.err().map(|error| error.to_string()).unwrap_or_default());
                     self.batches.push_front((batch, topic));
@@ -248,7 +265,7 @@ impl Writer {
                 }
             }
         }
-        if self.write_again_at.is_none() && self.read_again_at.is_none() {
+        if self.write_again_at.or(self.read_again_at).is_none() {
             self.told = None;
         }
     }
@@ -291,6 +308,7 @@ impl Writer {
                         self.loaded(frame, blocks);
                     }
                     Err(TakeError::NoMemory) => break,
+                    Err(TakeError::Wait) => {}
                     Err(TakeError::Damaged | TakeError::TooOld) => self.tell_lost(),
                     Err(TakeError::Medium(error)) => self.read_failed(&error.to_string()),
                 },

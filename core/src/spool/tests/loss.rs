@@ -212,3 +212,23 @@ fn what_follows_on_damage_or_comes_again_is_apart() {
     spool.put_back(&first, 0);
     assert!(next(&mut spool).apart, "it follows on what was behind it");
 }
+
+/// Nobody takes anything for long, and everything is read as far as it may be.
+#[test]
+fn there_is_always_room_where_the_oldest_is_dropped() {
+    let mut spool = spool(DROPPING);
+    let mut held = Vec::new();
+    for written in 1..=400_u64 {
+        append(&mut spool, 0, 1).unwrap();
+        while let Some(frame) = read(&mut spool) {
+            held.push(frame.unwrap());
+        }
+        assert_eq!(spool.counts().dropped / 2 + spool.frames(), written);
+    }
+    assert!(held.len() < 10, "{}", held.len());
+    held.iter().for_each(|frame| spool.done(frame));
+    while let Some(frame) = read(&mut spool) {
+        spool.done(&frame.unwrap());
+    }
+    assert!(spool.is_empty() && spool.undone().count() == 0);
+}

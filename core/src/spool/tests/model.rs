@@ -183,7 +183,7 @@ impl Model {
                     true
                 }
                 Err(TakeError::NoMemory) => false,
-                Err(TakeError::Medium(_)) => true,
+                Err(TakeError::Medium(_) | TakeError::Wait) => true,
                 Err(TakeError::TooOld) => true,
                 Err(TakeError::Damaged) => {
                     self.damaged += 1;

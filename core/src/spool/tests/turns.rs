@@ -25,7 +25,8 @@ impl Turns {
             for partition in 0..3 {
                 let frame =
                     NewFrame { topic: "t", partition, records: 1, base_timestamp: at, max_timestamp: at };
-                spool.append(&frame, [&b"record"[..]].into_iter()).unwrap();
+                let payload = if partition == 1 { &b"many records"[..] } else { b"one" };
+                spool.append(&frame, [payload].into_iter()).unwrap();
             }
         }
         let mut pool = Pool::new();
@@ -105,4 +106,28 @@ fn those_that_wait_cost_nothing() {
     }
     let cost = turns.operations() - before;
     assert!(cost < 20 * 30, "{cost} operations");
+}
+
+/// One that has all the memory waits for that, and nobody looks at it meanwhile.
+#[test]
+fn one_that_has_the_memory_holds_up_no_other() {
+    let mut turns = Turns::new(4);
+    turns.pool = Pool::new();
+    (0..4).for_each(|_| turns.pool.add(BoxBlock::new(4)).unwrap());
+    let mut held = Vec::new();
+    let mut finished = 0;
+    loop {
+        let Ok(Next::Frame { partition, .. }) = turns.spool.poll_next() else { break };
+        match turns.spool.take(&mut turns.pool) {
+            Ok((frame, blocks)) if partition.0 == 1 => held.push((frame, blocks)),
+            Ok((frame, blocks)) => {
+                finished += 1;
+                turns.pool.recycle(blocks);
+                turns.spool.done(&frame);
+            }
+            Err(TakeError::Wait) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!((held.len(), finished), (1, 8));
 }

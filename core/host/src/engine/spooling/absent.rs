@@ -33,6 +33,10 @@ impl Spooling {
         match *self {}
     }
 
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match *self {}
+    }
+
     pub(super) fn is_wanted(&self) -> bool {
         match *self {}
     }

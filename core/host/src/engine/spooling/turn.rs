@@ -15,7 +15,8 @@ use super::super::carry::Carry;
 use super::super::outcome::complete;
 use super::super::{Engine, Look, fly};
 use super::detours::Way;
-use super::{InHand, Question, Waiting, take_hand};
+use super::shares::Why;
+use super::{Come, InHand, Question, Waiting, take_hand};
 use crate::callback;
 use crate::cell::Outcome;
 use crate::delivery::Entry;
@@ -64,7 +65,7 @@ impl Engine {
             }
             Word::NeverDurable => spooling.late.append(&mut spooling.epochs),
             Word::Lost(lost) => self.lost(lost),
-            Word::Loaded(loaded) => spooling.unnamed.push_back(loaded),
+            Word::Loaded(loaded) => spooling.unnamed.push_back(Come::Frame(loaded)),
             Word::Ask { partition, topic, index, producer_id } => spooling.questions.push(Question {
                 partition,
                 topic,
@@ -73,6 +74,7 @@ impl Engine {
                 producer_id,
                 asked: false,
             }),
+            Word::Held(partition) => spooling.unnamed.push_back(Come::Held(partition)),
             Word::Noted(numbering) => self.sender.handle_noted(now, numbering),
             Word::Clean { topic, index } => spooling.cleaned.push((topic, index)),
             Word::Warning(warning) => self.warn(warning),
@@ -163,26 +165,30 @@ impl Engine {
         for _ in 0..spooling.ready.len() {
             let Some(batch) = spooling.ready.pop_front() else { return };
             let partition = batch.partition;
-            if let Some(detours) = &mut spooling.detours
-                && !detours.may_send(partition, |partition| self.sender.renumber(partition))
-            {
-                spooling.ready.push_back(batch);
+            let leader = self.sender.leaders(partition.topic, partition.partition).next().flatten();
+            let may_send = spooling.detours.as_mut().is_none_or(|detours| {
+                detours.may_send(partition, |partition| self.sender.renumber(partition))
+            });
+            if !may_send || spooling.is_crowded(leader) {
+                spooling.defer(now, batch, Why::Crowded);
                 continue;
             }
-            if spooling.stuck.contains(&partition) || !self.sender.reserve(now, partition) {
-                if !spooling.stuck.contains(&partition) {
-                    spooling.stuck.push(partition);
-                }
-                spooling.ready.push_back(batch);
+            spooling.unstick(partition, Why::Crowded);
+            if spooling.has_no_room(partition)
+                || spooling.is_held_up(partition)
+                || !self.sender.reserve(now, partition)
+            {
+                spooling.defer(now, batch, Why::NoRoom);
                 continue;
             }
             spooling.turns += 1;
             let turn = spooling.turns;
-            let frame = spooling.in_hand_mut(batch.id).map(|in_hand| {
-                in_hand.turn = Some(turn);
-                in_hand.frame
-            });
+            let frame = spooling.in_hand(batch.id).map(|in_hand| in_hand.frame);
             let waiting = frame.and_then(|frame| spooling.entries.remove(&frame.number));
+            if let Some(in_hand) = spooling.in_hand_mut(batch.id) {
+                (in_hand.turn, in_hand.leader) = (Some(turn), leader);
+                in_hand.persisted = waiting.as_ref().map_or(Persisted::No, |waiting| waiting.persisted);
+            }
             let mut entry = waiting.map(|waiting| waiting.entry).unwrap_or_default();
             (entry.records, entry.topic) = (batch.first + batch.count, partition.topic.0);
             if let Some(place) = self.flying.get_mut(batch.id.slot()) {
@@ -204,18 +210,20 @@ impl Engine {
         match completed.result {
             Ok(_) => in_hand.stored = completed.first + completed.count,
             Err(failure) if may_pass(&failure) => {
-                in_hand.again =
-                    in_hand.again.filter(|_| failure.persisted == Persisted::No).or(Some(failure.persisted));
+                in_hand.again = true;
+                if failure.persisted == Persisted::Possibly {
+                    in_hand.persisted = Persisted::Possibly;
+                }
             }
             Err(failure) => {
-                let is_final = in_hand.again.is_none();
+                let is_final = !in_hand.again;
                 if is_final {
                     self.report_unheard(completed, failure);
                 }
                 return is_final;
             }
         }
-        in_hand.again.is_none()
+        !in_hand.again
     }
 
     /// Records failed for good, and whoever sent them has gone, in a former life perhaps.
@@ -238,10 +246,13 @@ impl Engine {
     ) -> bool {
         let Some(spooling) = &mut self.spooling else { return false };
         let hand = take_hand(&mut spooling.hands, spooling.base, batch);
-        let Some(InHand { frame, stored, again, .. }) = hand else { return false };
+        let Some(InHand { frame, stored, again, persisted, .. }) = hand else {
+            spooling.release_crowded();
+            return false;
+        };
         let blocks = std::mem::take(blocks);
         let mut entry = self.flying.get_mut(batch.slot()).map(std::mem::take).unwrap_or_default();
-        if let Some(persisted) = again {
+        if again {
             if let Some(entry) = entry.take_awaited() {
                 spooling.entries.insert(frame.number, Waiting { entry, persisted });
             }
@@ -251,6 +262,7 @@ impl Engine {
             self.carry.extend(epoch.map(Carry::Leave));
             spooling.link.push(Job::Done { frame, blocks });
         }
+        spooling.release_crowded();
         true
     }
 
