@@ -48,6 +48,12 @@ pub enum Warning {
         /// How many records since the spool was made.
         records: u64,
     },
+    /// Brokers know nothing of what a former life of the producer may have sent: it was long ago by the times of the records
+    /// (`producer.id.expiration.ms`), or the topic was made anew. It is sent again. Told whenever there is more of it.
+    SpoolForgotten {
+        /// How many records since the producer began; so many may be stored twice, at most.
+        records: u64,
+    },
     /// Records in a spool were older than `spool.max.age.ms`, and were dropped. Told whenever some are.
     SpoolExpired {
         /// How many records since the spool was made.
@@ -82,6 +88,10 @@ impl fmt::Display for Warning {
             Self::SpoolDropped { records } => {
                 write!(f, "the spool was full and has dropped its oldest {records} records")
             }
+            Self::SpoolForgotten { records } => write!(
+                f,
+                "brokers have forgotten what was under way when the producer ended: up to {records} records may be stored twice"
+            ),
             Self::SpoolExpired { records } => {
                 write!(f, "the spool has dropped {records} records for their age (spool.max.age.ms)")
             }

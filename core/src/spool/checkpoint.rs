@@ -165,6 +165,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.medium.sync(area)?;
         self.generation += 1;
         self.changed = false;
+        self.unsure.unwritten = 0;
         self.segments.release();
         Ok(())
     }

@@ -11,14 +11,55 @@ use crate::memory::Storage;
 /// Sequences wrap behind this one.
 pub(super) const SEQUENCES: u64 = 1 << 31;
 
+/// What is done and not written down, and what is sent again without anybody knowing whether it is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unsure {
+    /// Frames that are done since the last checkpoint.
+    pub(super) unwritten: usize,
+    /// Frames and records of former lives.
+    frames: usize,
+    records: u64,
+}
+
 impl<S: Storage, M: Medium> Spool<S, M> {
+    /// Whether a [`checkpoint`](Self::checkpoint) is due before more is read: as many frames are done since the last one as can
+    /// be with the sender. So no more than twice that many may be stored twice where brokers have forgotten who sent them.
+    #[must_use]
+    pub fn is_checkpoint_due(&self) -> bool {
+        self.unsure.unwritten >= self.hands.len()
+    }
+
+    /// How many records a former life may have sent of whose numbering the leaders know nothing: they are read to be sent again,
+    /// and may be stored twice.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.unsure.records
+    }
+
+    /// A frame in doubt is read. No more than these were sent: a life sends nothing beyond them without a checkpoint.
+    pub(super) fn count_forgotten(&mut self, partition: u32, from: u64, end: u64) {
+        let most = 2 * self.hands.len();
+        let slot = self.partitions.get_mut(partition);
+        if let Question::Forgotten { counted } = &mut slot.question
+            && end > *counted
+            && self.unsure.frames < most
+        {
+            self.unsure.records += end - from.max(*counted);
+            self.unsure.frames += 1;
+            *counted = end;
+        }
+    }
+
     /// What [`Next::Ask`](super::Next::Ask) asked for: a partition's leader has a former life's records up to there, or knows
     /// nothing. That is no acknowledgement, since the log may not be replicated yet. So the last frame that it has is sent
     /// once more, under its numbers, and what stands before it is done with that one. Where the leader has records that are not here any more,
     /// it has to do as it is: their numbers are not known.
     pub fn answer(&mut self, partition: SpoolPartition, answer: ProducerState) {
         let slot = self.partitions.get_mut(partition.0);
-        slot.question = Question::Answered;
+        slot.question = match answer {
+            ProducerState::Unknown => Question::Forgotten { counted: 0 },
+            _ => Question::Answered,
+        };
         if let (Some(stamp), ProducerState::Active { producer_epoch, last_sequence }) = (slot.stamp, answer)
             && producer_epoch == stamp.producer_epoch
             && last_sequence >= 0

@@ -43,6 +43,7 @@ pub use recovery::{OpenError, Recovered};
 pub use segments::SegmentSlot;
 pub use write::{AppendError, NewFrame};
 
+use doubt::Unsure;
 use hands::Hands;
 use partitions::Partitions;
 use segments::{Place, Segments};
@@ -133,6 +134,7 @@ pub struct Spool<S: Storage, M> {
     partitions: Partitions<S>,
     hands: Hands<S>,
     counts: Counts,
+    unsure: Unsure,
     next_frame: u64,
     /// Bytes of the largest payload that was found at the start.
     largest: u32,

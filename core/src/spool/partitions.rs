@@ -87,6 +87,10 @@ pub(super) enum Question {
     Open,
     Asked,
     Answered,
+    /// The leader knows nothing of it; so far its frames are counted.
+    Forgotten {
+        counted: u64,
+    },
 }
 
 impl PartitionSlot {

@@ -149,6 +149,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             apart,
             hand,
         };
+        if stamp.is_some() {
+            self.count_forgotten(partition, head.sequence + skip, head.end());
+        }
         self.segments.get_mut(place.segment).in_hand += 1;
         Ok((frame, chain.seal()))
     }
@@ -208,6 +211,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return;
         };
         slot.done = true;
+        self.unsure.unwritten += 1;
         self.segments.get_mut(place.segment).in_hand -= 1;
         self.segments.finish_frame(place.segment);
         self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));

@@ -4,6 +4,7 @@
 use core::fmt;
 
 use super::checkpoint::{Head, checkpoint_bytes};
+use super::doubt::Unsure;
 use super::format::{ALIGNMENT, FrameHead, HEAD_BYTES, Reader, SegmentHead, is_valid, patiently};
 use super::hands::Hands;
 use super::partitions::Partitions;
@@ -93,6 +94,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             partitions: Partitions::new(tables.topics, tables.partitions, tables.index),
             hands: Hands::new(tables.frames),
             counts: Counts::default(),
+            unsure: Unsure::default(),
             next_frame: 0,
             largest: 0,
             cursor: None,

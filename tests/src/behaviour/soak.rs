@@ -43,7 +43,7 @@ pub(super) fn until_heard(enough: u64, heard: &impl Fn() -> u64) {
 }
 
 /// For how long something is as it must not be: in a test, and in the soak.
-pub(super) fn lasts(seconds: u64, in_the_soak: u64) -> Duration {
+pub(crate) fn lasts(seconds: u64, in_the_soak: u64) -> Duration {
     Duration::from_secs(if is_on() { in_the_soak } else { seconds })
 }
 
@@ -52,7 +52,7 @@ pub(super) fn lasts(seconds: u64, in_the_soak: u64) -> Duration {
 /// # Panics
 ///
 /// If it is no number.
-pub(super) fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     match std::env::var("FELICE_LINK_SEED") {
         Ok(seed) => seed.parse().expect("FELICE_LINK_SEED is a number"),
         Err(_) => {

@@ -189,7 +189,7 @@ pub fn closed_when_idle<F: FrontEnd>(target: &Target) {
     stream.finish(sent, 0);
 }
 
-fn wait_until_in_sync(kafka: &Kafka, topic: &str) {
+pub(crate) fn wait_until_in_sync(kafka: &Kafka, topic: &str) {
     let all = kafka.broker_ids().len();
     wait_until(&format!("all replicas of {topic} are in sync"), || {
         kafka.oracle().describe(topic).iter().all(|it| it.in_sync.len() == all && it.leader.is_some())
@@ -197,7 +197,7 @@ fn wait_until_in_sync(kafka: &Kafka, topic: &str) {
 }
 
 /// At once: a broker that is restarted waits for another.
-fn on_all(kafka: &Kafka, what: fn(&Kafka, i32)) {
+pub(crate) fn on_all(kafka: &Kafka, what: fn(&Kafka, i32)) {
     thread::scope(|scope| {
         kafka.broker_ids().iter().for_each(|&broker| drop(scope.spawn(move || what(kafka, broker))));
     });

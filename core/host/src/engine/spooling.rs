@@ -342,8 +342,9 @@ impl Spooling {
         self.hands.get_mut(batch.slot().checked_sub(self.base)?)?.as_mut()
     }
 
-    /// What was not sent yet stays where it is. For a producer that gives up.
+    /// What was not sent yet stays where it is. For a producer that gives up: what finds no room on the medium fails.
     pub(super) fn leave_unsent(&mut self) {
+        self.link.push(Job::GiveUp);
         self.unnamed.clear();
         for batch in self.ready.drain(..) {
             take_hand(&mut self.hands, self.base, batch.id);

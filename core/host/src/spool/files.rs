@@ -73,6 +73,17 @@ impl Files {
         })
     }
 
+    /// How many segments a directory has, and how long the longest is; none where there is nothing.
+    pub(crate) fn present(directory: &Path) -> (u16, u32) {
+        let files = fs::read_dir(directory).into_iter().flatten().flatten();
+        let lengths = files.filter_map(|file| {
+            let name = file.file_name();
+            let number: u16 = name.to_str()?.strip_prefix("segment-")?.parse().ok()?;
+            Some((number.saturating_add(1), u32::try_from(file.metadata().ok()?.len()).unwrap_or(u32::MAX)))
+        });
+        lengths.fold((0, 0), |(count, longest), (number, length)| (count.max(number), longest.max(length)))
+    }
+
     /// What tells this machine, and this directory, from others: a copy of its files has another number.
     pub(crate) fn identity(&self) -> u64 {
         let mut hash = Fnv::default();

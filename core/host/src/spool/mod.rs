@@ -203,8 +203,10 @@ impl SpoolPlan {
     /// [`ConfigError`] where another producer uses the directory. Whatever else is wrong with it is told as a warning: where
     /// it cannot be used at all there is no spool.
     pub(crate) fn begin(&self, driver: std::task::Waker) -> Result<Result<Begun, Warning>, ConfigError> {
-        let files = match Files::lock(&self.directory, self.segments, self.segment_bytes, self.free_bytes_min)
-        {
+        // What a former life has written is read, however it had divided its spool.
+        let (present, longest) = Files::present(&self.directory);
+        let (segments, segment_bytes) = (self.segments.max(present), self.segment_bytes.max(longest));
+        let files = match Files::lock(&self.directory, segments, segment_bytes, self.free_bytes_min) {
             Ok(files) => files,
             Err(LockError::InUse) => {
                 let directory = self.directory.display().to_string();
@@ -214,14 +216,14 @@ impl SpoolPlan {
             Err(LockError::Io(error)) => return Ok(Err(self.unusable(&error))),
         };
         let config = SpoolConfig {
-            segment_bytes: self.segment_bytes,
+            segment_bytes,
             when_full: self.when_full,
             new_id: new_id(),
             machine: files.identity(),
             boot: Files::boot(),
         };
         let tables = SpoolTables {
-            segments: table(self.segments.into(), SegmentSlot::default),
+            segments: table(segments.into(), SegmentSlot::default),
             topics: table(self.topics, TopicName::default),
             partitions: table(self.partitions, || PartitionSlot::EMPTY),
             index: table(2 * self.partitions, u32::default),

@@ -63,6 +63,7 @@ pub(crate) struct Writer {
     told: Option<String>,
     damaged: u64,
     dropped: u64,
+    forgotten: u64,
     expired: u64,
     /// Records wait until the machine's clock is set.
     waits_for_clock: bool,
@@ -101,6 +102,7 @@ impl Writer {
             told: None,
             damaged: counts.damaged,
             dropped: counts.dropped,
+            forgotten: 0,
             expired: counts.expired,
             waits_for_clock: false,
             drained: false,
@@ -388,7 +390,10 @@ impl Writer {
     }
 
     fn tell_counts(&mut self) {
-        let counts = self.spool.counts();
+        let (counts, records) = (self.spool.counts(), self.spool.forgotten());
+        if records > mem::replace(&mut self.forgotten, records) {
+            self.words.push_back(Word::Warning(Warning::SpoolForgotten { records }));
+        }
         if counts.damaged > mem::replace(&mut self.damaged, counts.damaged) {
             self.words.push_back(Word::Warning(Warning::SpoolDamaged { frames: counts.damaged }));
         }

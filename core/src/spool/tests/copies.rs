@@ -1,7 +1,7 @@
 //! Numberings through several lives: who may use them again, and what a broker's answer cuts off.
 
 use super::medium::Ram;
-use super::model::{CONFIG, SEGMENT_BYTES, SEGMENTS, TestSpool, open_with};
+use super::model::{CONFIG, FRAMES, SEGMENT_BYTES, SEGMENTS, TestSpool, open_with};
 use crate::event::{Numbers, ProducerState};
 use crate::memory::Pool;
 use crate::spool::*;
@@ -285,4 +285,43 @@ fn a_copy_does_not_use_the_numbers() {
     let frames = read_all(&mut copy, ProducerState::Unknown);
     assert_eq!(frames.len(), 2);
     assert!(frames.iter().all(|frame| frame.numbers.is_none()));
+}
+
+/// What was sent and is not written down is bounded, so what may be stored twice is.
+#[test]
+fn a_checkpoint_is_due_once_as_many_are_done_as_the_sender_holds() {
+    let (mut spool, _) = open_with(Ram::new(SEGMENTS, SEGMENT_BYTES), CONFIG);
+    (0..60).for_each(|_| append(&mut spool, 3));
+    let mut done = 0;
+    while !spool.is_checkpoint_due() {
+        let frames = read_all(&mut spool, ProducerState::Unknown);
+        frames.iter().for_each(|frame| spool.done(frame));
+        done += frames.len();
+    }
+    assert_eq!(done, FRAMES);
+    spool.checkpoint().unwrap();
+    assert!(!spool.is_checkpoint_due());
+}
+
+#[test]
+fn what_leaders_have_forgotten_is_counted_up_to_what_was_sent_at_the_most() {
+    let mut spool = next_life(&mut sent());
+    read_all(&mut spool, last(-1));
+    assert_eq!(spool.forgotten(), 0, "they know it");
+    let mut spool = next_life(&mut sent());
+    append(&mut spool, 3);
+    let frames = read_all(&mut spool, ProducerState::Unknown);
+    assert_eq!(spool.forgotten(), 6, "the third was never sent");
+    spool.put_back(&frames[1], 1);
+    read_all(&mut spool, ProducerState::Unknown);
+    assert_eq!(spool.forgotten(), 6, "one is read again");
+
+    let mut life = sent();
+    (0..60).for_each(|_| append(&mut life, 3));
+    let mut spool = next_life(&mut life);
+    while !spool.is_empty() {
+        let frames = read_all(&mut spool, ProducerState::Unknown);
+        frames.iter().for_each(|frame| spool.done(frame));
+    }
+    assert_eq!(spool.forgotten(), 3 * 2 * FRAMES as u64);
 }

@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 
 pub(super) const SEGMENTS: usize = 6;
 pub(super) const SEGMENT_BYTES: u32 = 4096;
+/// So many can be with the sender.
+pub(super) const FRAMES: usize = 24;
 const BLOCKS: usize = 64;
 const BLOCK_BYTES: usize = 256;
 
@@ -35,7 +37,7 @@ pub(super) fn open_with(medium: Ram, config: SpoolConfig) -> (TestSpool, Recover
         topics: table(3, TopicName::default),
         partitions: table(8, || PartitionSlot::EMPTY),
         index: table(16, || 0),
-        frames: table(24, || FrameSlot::EMPTY),
+        frames: table(FRAMES, || FrameSlot::EMPTY),
     };
     Spool::open(medium, config, tables).unwrap()
 }
