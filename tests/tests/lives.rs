@@ -11,28 +11,28 @@ fn every_seed(way: Way) -> Report {
     let mut sum = Report::default();
     for seed in 0..SEEDS {
         let run = std::panic::catch_unwind(|| lives::run(seed, way, Trace::Off).0);
-        let Ok(report) = run else { panic!("seed {seed}, {way:?}") };
+        let Ok(report) = run else {
+            panic!("seed {seed}: `simulate lives {} {seed}` shows the run", way.name())
+        };
         sum.add(&report);
     }
     println!("{way:?}: {sum:?}");
+    // Where hardly anything goes wrong, or is finished by another life, nothing is shown.
+    assert!(sum.durable > 30 * SEEDS && sum.resumed > 2 * SEEDS && sum.put_back > SEEDS / 2, "{sum:?}");
+    assert!(sum.dropped > 5 * SEEDS && sum.full > SEEDS / 4 && sum.disk_failed > SEEDS / 4, "{sum:?}");
+    assert!(sum.adrift > SEEDS / 4 && sum.ends.iter().all(|count| *count > SEEDS / 4), "{sum:?}");
     sum
 }
 
 #[test]
 fn blindly() {
-    let report = every_seed(Way::Blind);
-    shows_something(&report);
+    every_seed(Way::Blind);
 }
 
 #[test]
 fn behind_what_the_leaders_remember() {
-    let report = every_seed(Way::Probe);
-    shows_something(&report);
-}
-
-/// Where hardly anything goes wrong nothing is shown.
-fn shows_something(report: &Report) {
-    assert!(report.durable > 10 * SEEDS, "{report:?}");
+    // Hardly anywhere a broker has lost what it knew, so hardly anything is excused.
+    assert!(every_seed(Way::Probe).loosened < 2 * SEEDS);
 }
 
 #[test]

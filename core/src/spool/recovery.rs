@@ -167,7 +167,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 && !self.segments.is_aside(last)
                 && !recovered.torn
         });
-        self.renew_head();
+        if let Some(active) = self.segments.active {
+            self.segments.get_mut(active).head_unsure = true;
+        }
         if recovered.existed {
             self.segments.skip_numbers();
         }
@@ -176,17 +178,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
         for segment in 0..self.segments.len() {
             self.segments.finish(segment);
-        }
-    }
-
-    /// The head that new frames stand behind may not last, if it could not be synced when it was written.
-    fn renew_head(&mut self) {
-        let Some(active) = self.segments.active else { return };
-        let head = self.segments.head(active).map(|head| head.encode());
-        let written = head.map(|head| self.medium.write(Area::Segment(active), 0, &head));
-        self.segments.get_mut(active).dirty = true;
-        if !matches!(written, Some(Ok(()))) {
-            self.segments.active = None;
         }
     }
 

@@ -17,6 +17,8 @@ pub struct SegmentSlot {
     pub(super) in_hand: u32,
     /// Written to since its last sync.
     pub(super) dirty: bool,
+    /// Its head may not last although it was written: a sync has failed since, or in a former life perhaps.
+    pub(super) head_unsure: bool,
     /// Behind its last frame there may be one that was refused: it must not be found.
     pub(super) broken: bool,
     /// It could not be read as a whole: it is left as it is for the next life.

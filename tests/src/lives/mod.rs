@@ -191,9 +191,6 @@ fn live(
     sockets: Vec<Socket>,
     is_last: bool,
 ) -> Vec<Socket> {
-    if !is_last && dice.one_in(8) {
-        disk.borrow_mut().die_in(dice.below(6));
-    }
     let mut life = Life::begin(world, dice.split(), plan, disk, sockets);
     for _ in 0..dice.magnitude(30, 3_000) {
         if life.is_over() {

@@ -27,6 +27,8 @@ pub(super) struct Accepted {
     failed: bool,
     /// It was put back for what may pass: those behind it may overtake it.
     put_back: bool,
+    /// Nobody could tell whether it was stored then.
+    unsure: bool,
     /// The broker has lost what it knew, or what was to be known of it was not written down: it may be there twice.
     loose: bool,
 }
@@ -63,7 +65,7 @@ impl Oracle {
         let id = self.batches.len();
         self.by_records.insert(records.clone(), id);
         let told = vec![None; values.len()];
-        let (durable, failed, put_back, loose) = (false, false, false, false);
+        let (durable, failed, put_back, unsure, loose) = (false, false, false, false, false);
         self.batches.push(Accepted {
             partition,
             number,
@@ -74,6 +76,7 @@ impl Oracle {
             timestamp,
             failed,
             put_back,
+            unsure,
             loose,
         });
         self.report.batches += 1;
@@ -113,7 +116,7 @@ impl Oracle {
         let batch = &mut self.batches[id];
         for (behind, told) in batch.told[first as usize..(first + count) as usize].iter_mut().enumerate() {
             let offset = if base_offset < 0 { -1 } else { base_offset + behind as i64 };
-            if let (Some(before), false) = (*told, batch.loose || batch.put_back) {
+            if let (Some(before), false) = (*told, batch.loose || batch.unsure) {
                 assert!(
                     before < 0 || offset < 0 || before == offset,
                     "batch {} of {}: told at {before}, then at {offset}",
@@ -130,8 +133,9 @@ impl Oracle {
         self.report.failed += 1;
     }
 
-    pub(super) fn put_back(&mut self, id: usize) {
+    pub(super) fn put_back(&mut self, id: usize, unsure: bool) {
         self.batches[id].put_back = true;
+        self.batches[id].unsure |= unsure;
         self.report.put_back += 1;
     }
 
@@ -173,7 +177,7 @@ impl Oracle {
             let batch = batches.get(&name.0).unwrap_or_else(|| panic!("{partition}: {name:?} is nobody's"));
             let before = found.insert(name, offset);
             assert!(
-                before.is_none() || batch.loose || batch.put_back,
+                before.is_none() || batch.loose || batch.unsure,
                 "{partition}: {name:?} is at {before:?} and at {offset}"
             );
             if !(batch.loose || batch.put_back) {
@@ -186,11 +190,11 @@ impl Oracle {
                 let name = (batch.number, index);
                 let place = found.get(&name);
                 let gone = self.gone[partition].contains(&name);
-                if let (Some(told), false) = (told, gone || batch.loose || batch.put_back) {
+                if let (Some(told), false) = (told, gone || batch.loose || batch.unsure) {
                     let there = place.is_some_and(|place| *told < 0 || *told == *place as i64);
                     assert!(there, "{partition}: {name:?} was told at {told}, and is at {place:?}");
                 }
-                let excused = batch.failed || batch.put_back || gone;
+                let excused = batch.failed || batch.unsure || gone;
                 let missing = place.is_none() && batch.durable && !excused;
                 assert!(!missing, "{partition}: {name:?} was durable, and is nowhere");
             }

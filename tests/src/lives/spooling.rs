@@ -214,7 +214,7 @@ impl Spooling {
             }
             Err(failure) if may_pass(&failure) => {
                 in_hand.again = true;
-                world.oracle.put_back(in_hand.accepted);
+                world.oracle.put_back(in_hand.accepted, failure.persisted == Persisted::Possibly);
             }
             Err(_) if in_hand.again => {}
             Err(_) => world.oracle.failed(in_hand.accepted),

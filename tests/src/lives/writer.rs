@@ -273,6 +273,7 @@ impl Writer {
                         self.loaded(world, frame, blocks);
                     }
                     Err(TakeError::NoMemory) => break,
+                    Err(TakeError::Wait) => {}
                     Err(TakeError::Damaged | TakeError::TooOld) => self.tell_lost(world),
                     Err(TakeError::Medium(error)) => self.read_failed(world, &error),
                 },
