@@ -14,7 +14,7 @@ use crate::id::{BatchId, TopicPartition};
 use crate::memory::{Block, Chain, OpenChain, Pieces};
 use crate::time::{Instant, Timestamp};
 pub(crate) use compress::Compressed;
-pub(crate) use split::Part;
+pub(crate) use split::{HEAD_BYTES_MAX as RECORD_HEAD_BYTES_MAX, Part, record_bytes};
 
 /// Bytes of a record batch before its first record.
 pub const HEADER_BYTES: usize = 61;

@@ -67,6 +67,8 @@ pub use io_thread::IoThread;
 pub use network::Network;
 pub use send::Sending;
 pub use shared::Shared;
+#[cfg(feature = "spool")]
+pub use spool::{Files as SpoolFiles, file_name as spool_file_name};
 pub use storage::{Heap, HeapBlock};
 pub use token::{BearerToken, TokenError};
 pub use transport::{Readiness, Socket};

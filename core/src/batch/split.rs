@@ -23,7 +23,7 @@ pub(crate) struct Part {
 }
 
 /// Bytes before a record's key: length, attributes, two deltas.
-const HEAD_BYTES_MAX: usize = 5 + 1 + 10 + 5;
+pub(crate) const HEAD_BYTES_MAX: usize = 5 + 1 + 10 + 5;
 
 /// What stands before a record's key.
 struct Head {
@@ -86,8 +86,7 @@ impl<B: Block> Batch<B> {
         for _ in 0..count {
             let mut window = [0; HEAD_BYTES_MAX];
             at.peek(&mut window);
-            let head = decode_head(&window)?;
-            let record = u32::try_from(head.payload).ok()?.checked_add(head.bytes as u32)?;
+            let record = record_bytes(&window)?;
             bytes = record.checked_add(bytes).filter(|&bytes| bytes <= chain.bytes())?;
             at.skip(record as usize);
         }
@@ -154,6 +153,12 @@ impl<B: Block> Reader<'_, B> {
         }
         self.piece = &self.piece[bytes..];
     }
+}
+
+/// How long the record is that begins so; `None` where none does.
+pub(crate) fn record_bytes(window: &[u8; HEAD_BYTES_MAX]) -> Option<u32> {
+    let head = decode_head(window)?;
+    u32::try_from(head.payload).ok()?.checked_add(head.bytes as u32)
 }
 
 fn decode_head(window: &[u8; HEAD_BYTES_MAX]) -> Option<Head> {

@@ -21,15 +21,30 @@ pub const TOPIC_BYTES: usize = 249;
 /// A spool's own number, drawn when it was made.
 pub type SpoolId = [u8; 16];
 
+/// Why what stands in an area counts for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It cannot be read, or the area is too short.
+    Unreadable,
+    /// Its head is not what its checksum says.
+    Head,
+    /// It is of a version that is not known here.
+    Version(u16),
+    /// What follows its head is not what its checksum says.
+    Body,
+}
+
 /// The begin of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SegmentHead {
-    pub(super) spool: SpoolId,
+pub struct SegmentHead {
+    /// The spool that it belongs to.
+    pub spool: SpoolId,
     /// Counts the segments since the spool was made: a segment that is used again has another number.
-    pub(super) number: u64,
+    pub number: u64,
     /// The number that its first frame has.
-    pub(super) first_frame: u64,
-    pub(super) life: u32,
+    pub first_frame: u64,
+    /// The life that began it.
+    pub life: u32,
 }
 
 impl SegmentHead {
@@ -48,48 +63,65 @@ impl SegmentHead {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8; HEAD_BYTES as usize]) -> Option<Self> {
-        let valid = bytes[60..] == crc32fast::hash(&bytes[..60]).to_le_bytes()
-            && bytes[..8] == SEGMENT_MAGIC
-            && bytes[8..10] == VERSION.to_le_bytes();
+    pub(super) fn decode(bytes: &[u8; HEAD_BYTES as usize]) -> Result<Self, Flaw> {
+        let mut at = Get { bytes, at: 0 };
+        let (magic, version) = (at.get(), u16::from_le_bytes(at.get()));
+        if magic != SEGMENT_MAGIC || bytes[60..] != crc32fast::hash(&bytes[..60]).to_le_bytes() {
+            return Err(Flaw::Head);
+        }
+        if version != VERSION {
+            return Err(Flaw::Version(version));
+        }
         let mut at = Get { bytes, at: 16 };
         let (spool, number) = (at.get(), u64::from_le_bytes(at.get()));
         let (first_frame, life) = (u64::from_le_bytes(at.get()), u32::from_le_bytes(at.get()));
-        valid.then_some(Self { spool, number, first_frame, life })
+        Ok(Self { spool, number, first_frame, life })
     }
 }
 
 /// The begin of a frame, without its topic's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FrameHead {
-    pub(super) topic_bytes: u8,
+pub struct FrameHead {
+    /// Length of the topic's name.
+    pub topic_bytes: u8,
     /// Its timestamps count from the begin of the boot in which it was written: the clock was not set.
-    pub(super) since_boot: bool,
-    pub(super) payload_bytes: u32,
-    pub(super) partition: i32,
-    pub(super) number: u64,
+    pub since_boot: bool,
+    /// Length of its records.
+    pub payload_bytes: u32,
+    /// Its partition.
+    pub partition: i32,
+    /// Counts frames since the spool was made.
+    pub number: u64,
     /// How many records of its partition were written before it, since the spool was made.
-    pub(super) sequence: u64,
-    pub(super) records: u32,
-    pub(super) life: u32,
-    pub(super) base_timestamp: i64,
-    pub(super) max_timestamp: i64,
-    pub(super) payload_crc: u32,
+    pub sequence: u64,
+    /// How many records it has.
+    pub records: u32,
+    /// The life that wrote it.
+    pub life: u32,
+    /// The first record's timestamp, in milliseconds since 1970.
+    pub base_timestamp: i64,
+    /// The largest timestamp of its records.
+    pub max_timestamp: i64,
+    /// Of its records.
+    pub payload_crc: u32,
 }
 
 impl FrameHead {
     /// All of the frame's bytes.
-    pub(super) fn bytes(&self) -> u32 {
+    #[must_use]
+    pub fn bytes(&self) -> u32 {
         frame_bytes(self.topic_bytes.into(), self.payload_bytes)
     }
 
     /// Where its payload begins, from its own begin.
-    pub(super) fn payload_at(&self) -> u32 {
+    #[must_use]
+    pub fn payload_at(&self) -> u32 {
         HEAD_BYTES + u32::from(self.topic_bytes)
     }
 
     /// One behind its last record.
-    pub(super) fn end(&self) -> u64 {
+    #[must_use]
+    pub fn end(&self) -> u64 {
         self.sequence + u64::from(self.records)
     }
 
@@ -133,6 +165,11 @@ impl FrameHead {
             payload_crc: u32::from_le_bytes(at.get()),
         })
     }
+}
+
+/// Whether an area seems never to have been written to: files begin with zeros, and flash with ones.
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == bytes[0]) && matches!(bytes[0], 0 | 0xff)
 }
 
 /// What a frame takes, for a topic's name and a payload of so many bytes.

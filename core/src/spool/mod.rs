@@ -20,6 +20,7 @@ mod cursors;
 mod doubt;
 mod format;
 mod hands;
+pub mod inspect;
 mod loss;
 mod medium;
 mod partitions;
@@ -144,6 +145,8 @@ pub struct Spool<S: Storage, M> {
     found: Option<read::Found>,
     /// Of the last checkpoint that was written.
     generation: u64,
+    /// A torn end that was found at the start, and is still on the medium.
+    torn: Option<segments::Torn>,
     /// A segment that was full could not be synced.
     sync_failed: Option<MediumError>,
     /// Something has changed that the next checkpoint is to hold.

@@ -3,15 +3,16 @@
 
 use core::fmt;
 
-use super::checkpoint::{Head, checkpoint_bytes};
+use super::checkpoint::{CheckpointHead, checkpoint_bytes};
 use super::doubt::Unsure;
-use super::format::{ALIGNMENT, FrameHead, HEAD_BYTES, Reader, SegmentHead, is_valid, patiently};
+use super::format::{ALIGNMENT, FrameHead, HEAD_BYTES, SegmentHead, is_valid, patiently};
 use super::hands::Hands;
 use super::partitions::Partitions;
 
-use super::segments::Segments;
+use super::segments::{Segments, Torn};
 use super::{
-    Area, Counts, Medium, MediumError, SEGMENT_BYTES_MIN, Spool, SpoolConfig, SpoolTables, TOPIC_BYTES,
+    Area, Counts, Medium, MediumError, SEGMENT_BYTES_MIN, Spool, SpoolConfig, SpoolId, SpoolTables,
+    TOPIC_BYTES,
 };
 use crate::id::TopicPartition;
 use crate::memory::Storage;
@@ -101,6 +102,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             found: None,
             generation: 0,
             changed: true,
+            torn: None,
             sync_failed: None,
         };
         let mut recovered = Recovered::default();
@@ -114,8 +116,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         Ok((spool, recovered))
     }
 
-    fn recover_checkpoint(&mut self, area_bytes: u32, recovered: &mut Recovered) -> Option<Head> {
-        let read = |medium: &mut M, slot| Head::read(medium, slot, area_bytes).map(|head| (slot, head));
+    fn recover_checkpoint(&mut self, area_bytes: u32, recovered: &mut Recovered) -> Option<CheckpointHead> {
+        let read = |medium: &mut M, slot| {
+            Some((slot, CheckpointHead::read(medium, slot, area_bytes).ok().flatten()?))
+        };
         let found = [read(&mut self.medium, 0), read(&mut self.medium, 1)];
         let newest = found.into_iter().flatten().max_by_key(|(_, head)| head.generation);
         let Some((slot, head)) = newest else {
@@ -140,7 +144,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         Some(head)
     }
 
-    fn recover_segments(&mut self, checkpoint: Option<Head>, recovered: &mut Recovered) {
+    fn recover_segments(&mut self, checkpoint: Option<CheckpointHead>, recovered: &mut Recovered) {
         self.recover_heads(checkpoint.map_or(0, |head| head.oldest_number), recovered);
         if let Some(head) = checkpoint {
             self.rescue_heads(&head);
@@ -189,7 +193,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                     self.segments.get_mut(segment).set_aside();
                 }
                 Ok(bytes) => {
-                    if let Some(head) = SegmentHead::decode(&bytes).filter(|head| head.number >= oldest) {
+                    if let Ok(head) = SegmentHead::decode(&bytes)
+                        && head.number >= oldest
+                    {
                         self.segments.begin(segment, head);
                         self.life = self.life.max(head.life);
                         self.next_frame = self.next_frame.max(head.first_frame);
@@ -200,7 +206,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     }
 
     /// A segment whose own head is damaged is known by its frames: its number is one of those that are missing.
-    fn rescue_heads(&mut self, checkpoint: &Head) {
+    fn rescue_heads(&mut self, checkpoint: &CheckpointHead) {
         let newest = self.segments.next_number + u64::from(self.segments.len());
         for segment in 0..self.segments.len() {
             if !self.segments.is_unknown(segment) {
@@ -208,13 +214,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             }
             let missing =
                 (checkpoint.oldest_number..newest).filter(|&number| !self.segments.has_number(number));
-            let head = |number| SegmentHead { spool: checkpoint.id, number, first_frame: 0, life: 0 };
-            let found = missing.map(head).find_map(|head| {
-                let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, self.config.segment_bytes);
-                let frame = scan.at(&mut self.medium).ok().flatten()?;
-                Some(SegmentHead { first_frame: frame.number, life: frame.life, ..head })
-            });
-            if let Some(head) = found {
+            let known = |number| {
+                known_by_frames(&mut self.medium, segment, checkpoint.id, number, self.config.segment_bytes)
+            };
+            if let Some(head) = missing.filter_map(known).next() {
                 self.segments.begin(segment, head);
             }
         }
@@ -263,31 +266,19 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, used);
         let mut end = HEAD_BYTES;
         while let Ok(Some((offset, frame))) = patiently(|| scan.next(&mut self.medium)) {
-            if self.is_whole(segment, offset, &frame) {
+            // What cannot be read may be readable later.
+            if payload_crc(&mut self.medium, segment, offset, &frame)
+                .map_or(true, |crc| crc == frame.payload_crc)
+            {
                 end = offset + frame.bytes();
             }
         }
         // Frames behind the last whole one: they are as if they had never been.
         if end < used {
             recovered.torn = true;
+            self.torn = Some(Torn { segment, from: end, to: used });
             self.forget_from(segment, end, recovered);
         }
-    }
-
-    fn is_whole(&mut self, segment: u16, offset: u32, frame: &FrameHead) -> bool {
-        let at = offset + frame.payload_at();
-        let mut payload = Reader::new(&mut self.medium, Area::Segment(segment), at, at + frame.payload_bytes);
-        let mut piece = [0; 256];
-        let mut left = frame.payload_bytes;
-        while left > 0 {
-            let count = left.min(piece.len() as u32);
-            if payload.fill(&mut piece[..count as usize]).is_none() {
-                // It may be readable later.
-                return true;
-            }
-            left -= count;
-        }
-        payload.crc() == frame.payload_crc
     }
 
     /// Torn frames must not come back between those that are written now: their heads are wiped, and in case that this does
@@ -310,14 +301,52 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     }
 }
 
-fn read_head<M: Medium>(medium: &mut M, segment: u16) -> Result<[u8; HEAD_BYTES as usize], MediumError> {
+pub(super) fn read_head<M: Medium>(
+    medium: &mut M,
+    segment: u16,
+) -> Result<[u8; HEAD_BYTES as usize], MediumError> {
     let mut bytes = [0; HEAD_BYTES as usize];
     medium.read(Area::Segment(segment), 0, &mut bytes)?;
     Ok(bytes)
 }
 
+/// The head that a segment would have under this number, if its frames were written under that.
+pub(super) fn known_by_frames<M: Medium>(
+    medium: &mut M,
+    segment: u16,
+    spool: SpoolId,
+    number: u64,
+    segment_bytes: u32,
+) -> Option<SegmentHead> {
+    let head = SegmentHead { spool, number, first_frame: 0, life: 0 };
+    let mut scan = Scan::new(Area::Segment(segment), head, HEAD_BYTES, segment_bytes);
+    let frame = scan.at(medium).ok().flatten()?;
+    Some(SegmentHead { first_frame: frame.number, life: frame.life, ..head })
+}
+
+/// The checksum that a frame's records have now.
+pub(super) fn payload_crc<M: Medium>(
+    medium: &mut M,
+    segment: u16,
+    offset: u32,
+    frame: &FrameHead,
+) -> Result<u32, MediumError> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut piece = [0; 256];
+    let (mut at, mut left) = (offset + frame.payload_at(), frame.payload_bytes);
+    while left > 0 {
+        let count = left.min(piece.len() as u32);
+        let piece = &mut piece[..count as usize];
+        patiently(|| medium.read(Area::Segment(segment), at, piece))?;
+        crc.update(piece);
+        (at, left) = (at + count, left - count);
+    }
+    Ok(crc.finalize())
+}
+
 /// Finds the frames of a segment, one after the other. Where none begins it looks on: damage costs no more than itself.
-pub(super) struct Scan {
+#[derive(Debug)]
+pub struct Scan {
     area: Area,
     segment: SegmentHead,
     offset: u32,
@@ -327,15 +356,15 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(area: Area, segment: SegmentHead, offset: u32, end: u32) -> Self {
+    pub(super) const fn new(area: Area, segment: SegmentHead, offset: u32, end: u32) -> Self {
         Self { area, segment, offset, end, topic: [0; TOPIC_BYTES], topic_bytes: 0 }
     }
 
     /// The next frame, and where it begins.
-    pub(super) fn next<M: Medium>(
-        &mut self,
-        medium: &mut M,
-    ) -> Result<Option<(u32, FrameHead)>, MediumError> {
+    ///
+    /// # Errors
+    /// [`MediumError`]: it can be tried again.
+    pub fn next<M: Medium>(&mut self, medium: &mut M) -> Result<Option<(u32, FrameHead)>, MediumError> {
         while self.offset.saturating_add(HEAD_BYTES) <= self.end {
             let offset = self.offset;
             if let Some(head) = self.at(medium)? {
@@ -348,7 +377,8 @@ impl Scan {
     }
 
     /// The name of the last one's topic.
-    pub(super) fn topic(&self) -> &str {
+    #[must_use]
+    pub fn topic(&self) -> &str {
         core::str::from_utf8(&self.topic[..self.topic_bytes]).unwrap_or_default()
     }
 

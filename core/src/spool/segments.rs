@@ -50,6 +50,14 @@ pub(super) struct Place {
     pub(super) offset: u32,
 }
 
+/// What is left of frames that count as if they had never been.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Torn {
+    pub(super) segment: u16,
+    pub(super) from: u32,
+    pub(super) to: u32,
+}
+
 /// All segments.
 pub(super) struct Segments<S: Storage> {
     slots: S::Table<SegmentSlot>,

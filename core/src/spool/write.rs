@@ -5,6 +5,7 @@ use core::fmt;
 use super::format::{FrameHead, HEAD_BYTES, SegmentHead, Writer, frame_bytes};
 use super::loss::Loss;
 use super::partitions::Stamp;
+use super::segments::Torn;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition, WhenFull};
 use crate::id::TopicPartition;
 use crate::memory::Storage;
@@ -142,6 +143,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// The segment that takes so many bytes more.
     fn segment_for(&mut self, bytes: u32) -> Result<u16, AppendError> {
+        self.erase_torn()?;
         if let Some(active) = self.segments.active {
             if self.segments.get(active).used + bytes <= self.config.segment_bytes {
                 self.renew_head(active)?;
@@ -186,6 +188,20 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             self.sync_segment(segment)?;
             self.segments.get_mut(segment).broken = false;
         }
+        Ok(())
+    }
+
+    /// A torn end that is not the end any more would be taken for frames that are damaged, and what was written since has the
+    /// numbers of their records.
+    fn erase_torn(&mut self) -> Result<(), MediumError> {
+        let Some(Torn { segment, from, to }) = self.torn else { return Ok(()) };
+        let zeros = [0; HEAD_BYTES as usize];
+        for at in (from..to).step_by(zeros.len()) {
+            let count = zeros.len().min((to - at) as usize);
+            self.medium.write(Area::Segment(segment), at, &zeros[..count])?;
+        }
+        self.sync_segment(segment)?;
+        self.torn = None;
         Ok(())
     }
 

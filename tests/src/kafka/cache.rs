@@ -32,8 +32,8 @@ pub fn available(versions: &[KafkaVersion]) -> bool {
     false
 }
 
-/// What is not installed, in words.
-fn missing(versions: &[KafkaVersion]) -> Option<String> {
+/// What is not installed that real Kafka of these versions needs, in words.
+pub fn missing(versions: &[KafkaVersion]) -> Option<String> {
     static JDK: OnceLock<Option<String>> = OnceLock::new();
     let jdk = JDK.get_or_init(missing_jdk);
     let fetched = |version: &KafkaVersion| libs(&root(), *version).exists();

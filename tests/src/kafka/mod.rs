@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub(crate) use cache::installation;
-pub use cache::{available, class_path};
+pub use cache::{available, class_path, missing};
 pub use console::{ConsoleOutput, console_consumer, console_producer, verifiable_producer};
 pub use doors::{Certificates, Door, PASSWORD, USER, unsecured_token};
 pub use version::KafkaVersion;

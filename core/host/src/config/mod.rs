@@ -206,8 +206,9 @@ impl Settings {
         let block_bytes = block_bytes(self.buffer_memory, batch_bytes as usize, self.partitions_max);
         let blocks = self.buffer_memory / block_bytes;
         let tables = (self.topics_max, self.partitions_max);
+        let memory = (self.buffer_memory, block_bytes);
         let clock = Clock::new().unset_before(self.clock_unset_before);
-        let spool = self.spool.plan(tables, request_bytes_max, block_bytes, idempotence, clock)?;
+        let spool = self.spool.plan(tables, request_bytes_max, memory, idempotence, clock)?;
         // Last, since it reads files.
         let tls = self.check_tls()?;
         #[cfg(feature = "oidc")]

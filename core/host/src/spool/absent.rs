@@ -22,7 +22,7 @@ impl SpoolSettings {
         self,
         _: (usize, usize),
         _: u32,
-        _: usize,
+        _: (usize, usize),
         _: bool,
         _: Clock,
     ) -> Result<Option<SpoolPlan>, ConfigError> {

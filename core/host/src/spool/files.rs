@@ -1,7 +1,7 @@
 //! A spool's medium on a machine with files: one directory, a file for each area.
 //!
 //! What is written is gathered first, and leaves in long writes; what is read comes in long reads. A write that fails is
-//! kept, and done again before anything else.
+//! kept, and done again before anything else. Who only looks makes, writes and locks nothing.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -15,22 +15,40 @@ use crate::checksum;
 const GATHERED: usize = 256 * 1024;
 const READ_AT_ONCE: usize = 64 * 1024;
 
-/// The directory of a spool, locked.
-pub(crate) struct Files {
+/// Files that are open at a time: the segments that are written to and read from, both checkpoints, and some more.
+const OPEN_MAX: usize = 8;
+
+/// The files of a spool: those of a producer, or to be looked at with [`inspect`](felice_core::spool::inspect).
+#[derive(Debug)]
+pub struct Files {
     directory: PathBuf,
-    /// Held for as long as the directory is used.
-    _lock: File,
-    segment_bytes: u32,
-    /// What the file system is to have free besides, in bytes.
-    free_bytes_min: u64,
-    checkpoints: [Option<File>; 2],
-    segments: Vec<Option<File>>,
+    /// Who uses them; nobody, where they are only looked at.
+    user: Option<User>,
+    /// Those that are open, the last one used behind the others.
+    open: Vec<(Area, File)>,
     /// Not written yet.
     gathered: Option<(Area, u32)>,
     bytes: Vec<u8>,
     /// Read ahead.
     ahead: Option<(Area, u32)>,
     read: Vec<u8>,
+}
+
+/// What a producer has besides.
+#[derive(Debug)]
+struct User {
+    /// Held for as long as the directory is used.
+    _lock: File,
+    sizes: Sizes,
+}
+
+/// How much room files get when they are made, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) segment: u32,
+    pub(crate) checkpoint: u32,
+    /// What the file system is to have free besides a segment.
+    pub(crate) free_min: u64,
 }
 
 /// Why a directory cannot be used.
@@ -44,12 +62,7 @@ pub(crate) enum LockError {
 
 impl Files {
     /// Makes the directory if there is none, and locks it.
-    pub(crate) fn lock(
-        directory: &Path,
-        segments: u16,
-        segment_bytes: u32,
-        free_bytes_min: u64,
-    ) -> Result<Self, LockError> {
+    pub(crate) fn lock(directory: &Path, sizes: Sizes) -> Result<Self, LockError> {
         fs::create_dir_all(directory).map_err(LockError::Io)?;
         let path = directory.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path);
@@ -59,18 +72,64 @@ impl Files {
             Err(TryLockError::WouldBlock) => return Err(LockError::InUse),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        Ok(Self {
+        let mut files = Self::with(directory, Some(User { _lock: lock, sizes }));
+        for slot in [0, 1] {
+            // Later there may be no room, and what is done could not be written down. Where there is none already, the first
+            // checkpoint fails, and that is told.
+            let _ = files.file(Area::Checkpoint(slot), true);
+        }
+        Ok(files)
+    }
+
+    /// Opens a directory to look at it: nothing is made, written or locked, so a producer may use it at the same time. What
+    /// it has written since is seen by who opens it anew.
+    ///
+    /// # Errors
+    ///
+    /// What the system says where it is no directory.
+    pub fn look(directory: &Path) -> io::Result<Self> {
+        fs::read_dir(directory).map(|_| Self::with(directory, None))
+    }
+
+    fn with(directory: &Path, user: Option<User>) -> Self {
+        Self {
             directory: directory.to_owned(),
-            _lock: lock,
-            segment_bytes,
-            free_bytes_min,
-            checkpoints: [None, None],
-            segments: (0..segments).map(|_| None).collect(),
+            user,
+            open: Vec::with_capacity(OPEN_MAX),
             gathered: None,
             bytes: Vec::with_capacity(GATHERED),
             ahead: None,
             read: vec![0; READ_AT_ONCE],
-        })
+        }
+    }
+
+    /// The segments that there are files for.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn segments(&self) -> io::Result<Vec<u16>> {
+        let mut segments = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("segment-")?.parse().ok());
+            segments.extend(number.filter(|number| *file_name(Area::Segment(*number)) == *name));
+        }
+        segments.sort_unstable();
+        Ok(segments)
+    }
+
+    /// How long an area's file is, in bytes; 0 where there is none.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn area_bytes(&self, area: Area) -> io::Result<u64> {
+        match fs::metadata(self.directory.join(file_name(area))) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// How many segments a directory has, and how long the longest is; none where there is nothing.
@@ -124,38 +183,33 @@ impl Files {
     }
 
     fn file(&mut self, area: Area, make: bool) -> io::Result<&mut File> {
-        let (place, name) = match area {
-            Area::Checkpoint(slot) => {
-                (&self.checkpoints[usize::from(slot % 2)], format!("checkpoint-{slot}"))
-            }
-            Area::Segment(segment) => (&self.segments[usize::from(segment)], format!("segment-{segment:05}")),
+        let opened = match self.open.iter().position(|(open, _)| *open == area) {
+            Some(place) => self.open.remove(place),
+            None => (area, self.open(area, make)?),
         };
-        let opened = match place {
-            Some(_) => None,
-            None => Some(self.open(area, &name, make)?),
-        };
-        let place = match area {
-            Area::Checkpoint(slot) => &mut self.checkpoints[usize::from(slot % 2)],
-            Area::Segment(segment) => &mut self.segments[usize::from(segment)],
-        };
-        if let Some(file) = opened {
-            *place = Some(file);
+        if self.open.len() == OPEN_MAX {
+            self.open.remove(0);
         }
-        place.as_mut().ok_or_else(|| ErrorKind::NotFound.into())
+        self.open.push(opened);
+        self.open.last_mut().map(|(_, file)| file).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    /// A segment gets all of its room when it is made: later nothing that happens to the file system can take it.
-    fn open(&self, area: Area, name: &str, make: bool) -> io::Result<File> {
-        let path = self.directory.join(name);
+    /// A file gets all of its room when it is made: later nothing that happens to the file system can take it.
+    fn open(&self, area: Area, make: bool) -> io::Result<File> {
+        let path = self.directory.join(file_name(area));
+        let Some(User { sizes, .. }) = &self.user else { return File::open(path) };
         let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied && !make => File::open(&path)?,
             Err(error) if error.raw_os_error() == Some(30) && !make => File::open(&path)?,
             opened if !make => opened?,
             _ => OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?,
         };
-        let wanted = u64::from(self.segment_bytes);
-        if make && matches!(area, Area::Segment(_)) && file.seek(SeekFrom::End(0))? < wanted {
-            reserve(&file, &self.directory, wanted, self.free_bytes_min)?;
+        let (wanted, free_min) = match area {
+            Area::Checkpoint(_) => (sizes.checkpoint.into(), 0),
+            Area::Segment(_) => (sizes.segment.into(), sizes.free_min),
+        };
+        if make && file.seek(SeekFrom::End(0))? < wanted {
+            reserve(&file, &self.directory, wanted, free_min)?;
         }
         if make {
             File::open(&self.directory)?.sync_all()?;
@@ -164,8 +218,20 @@ impl Files {
     }
 }
 
+/// The file of an area, in the spool's directory.
+#[must_use]
+pub fn file_name(area: Area) -> String {
+    match area {
+        Area::Checkpoint(slot) => format!("checkpoint-{slot}"),
+        Area::Segment(segment) => format!("segment-{segment:05}"),
+    }
+}
+
 impl Medium for Files {
     fn write(&mut self, area: Area, offset: u32, bytes: &[u8]) -> Result<(), MediumError> {
+        if self.user.is_none() {
+            return Err(failure(&ErrorKind::ReadOnlyFilesystem.into()));
+        }
         if self.ahead.is_some_and(|(ahead, _)| ahead == area) {
             self.ahead = None;
         }

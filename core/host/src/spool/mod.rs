@@ -2,6 +2,8 @@
 //! a spool is, and every byte of it, is `felice_core::spool`.
 
 mod files;
+#[cfg(test)]
+mod files_tests;
 mod link;
 mod thread;
 
@@ -22,12 +24,16 @@ use crate::config::ConfigError;
 use crate::mark::Mark;
 use crate::storage::{HeapBlock, table};
 use crate::warning::Warning;
-use files::{Files, LockError};
+pub use files::{Files, file_name};
+use files::{LockError, Sizes};
 pub(crate) use link::{Job, Link, Loaded, Word};
 pub(crate) use thread::Writer;
 
 /// Batches that were read from the spool and are with the sender, at the most.
 pub(crate) const BATCHES: usize = 128;
+/// What is read is a quarter of `buffer.memory` at a time, two batches of the largest at the least, and so many at the most: a
+/// broker's half is one more than it has in flight.
+const READ_MAX: usize = 12;
 /// The largest segment: a spool of some size has several.
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments that a spool is divided into, where they are not too short for that.
@@ -96,7 +102,7 @@ pub(crate) struct SpoolPlan {
     clock: Clock,
     topics: usize,
     partitions: usize,
-    /// Blocks to read into: two batches of the largest, or one.
+    /// Blocks to read into.
     blocks: usize,
     block_bytes: usize,
 }
@@ -107,7 +113,7 @@ impl SpoolSettings {
         &self,
         (topics, partitions): (usize, usize),
         request_bytes_max: u32,
-        block_bytes: usize,
+        (buffer_memory, block_bytes): (usize, usize),
         idempotence: bool,
         clock: Clock,
     ) -> Result<Option<SpoolPlan>, ConfigError> {
@@ -128,9 +134,10 @@ impl SpoolSettings {
         let segment_bytes = (self.bytes / SEGMENTS).clamp(least / 4, SEGMENT_BYTES_MAX.max(least / 4));
         let segment_bytes = segment_bytes.next_multiple_of(8).max(spool::SEGMENT_BYTES_MIN.into());
         let segments = (self.bytes / segment_bytes).clamp(2, u64::from(u16::MAX));
+        let largest = request_bytes_max as usize;
+        let read = (buffer_memory / 4).clamp(2 * largest, READ_MAX * largest).max(4 * BATCHES * 1024);
         // What is read ahead cannot be dropped: a part of a small spool at the most.
-        let ahead = (2 * u64::from(request_bytes_max)).max(4096 * BATCHES as u64).min(self.bytes / 4);
-        let blocks = (ahead as usize).div_ceil(block_bytes).max(2);
+        let blocks = read.min(self.bytes as usize / 4).div_ceil(block_bytes).max(2);
         Ok(Some(SpoolPlan {
             directory,
             segments: segments as u16,
@@ -206,7 +213,12 @@ impl SpoolPlan {
         // What a former life has written is read, however it had divided its spool.
         let (present, longest) = Files::present(&self.directory);
         let (segments, segment_bytes) = (self.segments.max(present), self.segment_bytes.max(longest));
-        let files = match Files::lock(&self.directory, segments, segment_bytes, self.free_bytes_min) {
+        let sizes = Sizes {
+            segment: segment_bytes,
+            checkpoint: spool::checkpoint_bytes(self.topics, self.partitions),
+            free_min: self.free_bytes_min,
+        };
+        let files = match Files::lock(&self.directory, sizes) {
             Ok(files) => files,
             Err(LockError::InUse) => {
                 let directory = self.directory.display().to_string();

@@ -97,6 +97,31 @@ fn a_write_may_be_torn_at_every_byte() {
     }
 }
 
+/// What is left of a torn frame must not come back where the next one goes to another segment: it has the same records'
+/// numbers.
+#[test]
+fn a_torn_frame_does_not_come_back() {
+    for copied in [false, true] {
+        let mut model = Model::new(8);
+        (0..3).for_each(|_| model.append(900).unwrap());
+        model.sync();
+        let before = model.spool.medium().clone();
+        model.append(300).unwrap();
+        let after = model.spool.medium().clone();
+        let mut torn = Ram::torn(&before, &after, 200);
+        if copied {
+            // A copy does not write on where the original has ended.
+            let (mut copy, _) = open_with(torn, SpoolConfig { machine: 2, new_id: [8; 16], ..CONFIG });
+            torn = copy.medium().clone().after_kill();
+        }
+        assert!(model.reopen(|_, _| torn).torn);
+        (0..3).for_each(|_| model.append(1100).unwrap());
+        model.sync();
+        model.reopen(|medium, _| medium.after_kill());
+        assert_eq!((model.drain(), model.damaged), (6, 0));
+    }
+}
+
 #[test]
 fn a_bit_may_flip_in_every_byte() {
     let mut model = Model::new(6);
