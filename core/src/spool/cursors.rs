@@ -145,7 +145,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if slot.is_held_up() {
             return Verdict::Wait;
         }
-        if let Some(stamp) = slot.is_in_doubt(head.life, head.sequence)
+        if let Some(stamp) = slot.was_perhaps_sent(self.life, head)
             && slot.question == Question::Open
         {
             self.partitions.get_mut(partition).question = Question::Asked;
@@ -164,7 +164,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if self.has_share(partition) { Verdict::Take } else { Verdict::Wait }
     }
 
-    fn has_share(&self, partition: u32) -> bool {
+    pub(super) fn has_share(&self, partition: u32) -> bool {
         self.hands.count(partition) < (self.hands.len() / SHARE).max(SHARE_MIN)
     }
 

@@ -4,7 +4,7 @@
 //! more, under its numbers, and what stands before it is done when that one is acknowledged.
 
 use super::partitions::{Question, Span};
-use super::{Medium, Spool, SpoolPartition};
+use super::{Frame, Medium, Spool, SpoolPartition};
 use crate::event::ProducerState;
 use crate::memory::Storage;
 
@@ -29,8 +29,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.unsure.unwritten >= self.hands.len()
     }
 
-    /// How many records a former life may have sent of whose numbering the leaders know nothing: they are read to be sent again,
-    /// and may be stored twice.
+    /// How many records a former life may have sent of whose numbering the leaders know nothing, or which they do not take under
+    /// it: they are sent again, and may be stored twice.
     #[must_use]
     pub const fn forgotten(&self) -> u64 {
         self.unsure.records
@@ -47,6 +47,16 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             self.unsure.records += end - from.max(*counted);
             self.unsure.frames += 1;
             *counted = end;
+        }
+    }
+
+    /// Brokers do not take a frame under its former numbers, and nobody can tell any more whether it is stored: when it is
+    /// [put back](Self::put_back), it is sent under numbers of this life, and stored twice perhaps.
+    pub fn renounce(&mut self, frame: &Frame) {
+        if frame.numbers.is_some() {
+            let slot = self.partitions.get_mut(frame.partition.0);
+            slot.renounced = slot.renounced.max(frame.sequence + u64::from(frame.records));
+            self.unsure.records += u64::from(frame.records - frame.skip);
         }
     }
 

@@ -17,6 +17,11 @@ pub struct FrameSlot {
 impl FrameSlot {
     /// A slot without a frame.
     pub const EMPTY: Self = Self { used: false, partition: 0, from: 0, place: None, done: false };
+
+    /// A frame that is done, and was never with the sender.
+    pub(super) const fn done(partition: u32, from: u64) -> Self {
+        Self { used: true, partition, from, place: None, done: true }
+    }
 }
 
 /// The frames that are with the sender.

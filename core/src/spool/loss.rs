@@ -8,6 +8,7 @@
 use core::fmt;
 
 use super::format::{FrameHead, HEAD_BYTES};
+use super::hands::FrameSlot;
 use super::recovery::Scan;
 use super::{Area, Medium, MediumError, Spool};
 use crate::memory::Storage;
@@ -62,7 +63,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     pub(super) fn is_too_old(&self, partition: u32, head: &FrameHead) -> bool {
         let (Some(wanted), Some((_, newest))) = (self.oldest_wanted, self.times(head)) else { return false };
-        newest < wanted && !self.partitions.get(partition).was_perhaps_sent(self.life, head)
+        newest < wanted && self.partitions.get(partition).was_perhaps_sent(self.life, head).is_none()
     }
 
     /// The frame that was found is lost.
@@ -74,6 +75,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.changed = true;
         self.partitions.get_mut(found.partition).read = head.end();
         self.segments.finish_frame(found.place.segment);
+        // Should one before it be read again, it is not lost once more.
+        if let Some(hand) = self.hands.free() {
+            self.hands.put(hand, FrameSlot::done(found.partition, head.sequence));
+        }
         self.confirm_cut(found.partition, head.sequence, head.end());
         self.advance_done(found.partition);
     }

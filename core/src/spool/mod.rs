@@ -137,6 +137,8 @@ pub struct Spool<S: Storage, M> {
     counts: Counts,
     unsure: Unsure,
     next_frame: u64,
+    /// Bytes of the largest payload that was found at the start.
+    largest: u32,
     /// Where reading goes on, but for partitions that lag behind.
     cursor: Option<Place>,
     /// The frame at a cursor, as `poll_next` found it.

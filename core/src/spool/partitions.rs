@@ -66,6 +66,8 @@ pub struct PartitionSlot {
     pub(super) dropped: u64,
     pub(super) dropped_end: u64,
     pub(super) question: Question,
+    /// Brokers do not take what stands before it under a former life's numbers.
+    pub(super) renounced: u64,
     /// Its own cursor: it lags behind that of all.
     pub(super) behind: Option<Place>,
     /// The first frame that a cut keeps from being read.
@@ -109,6 +111,7 @@ impl PartitionSlot {
         dropped: 0,
         dropped_end: 0,
         question: Question::Open,
+        renounced: 0,
         behind: None,
         before_cut: None,
         listed: false,
@@ -123,9 +126,11 @@ impl PartitionSlot {
         self.parked || self.starved || self.untimed || self.question == Question::Asked
     }
 
-    /// Whether a life before `life` may have sent a frame under numbers that are known.
-    pub(super) fn was_perhaps_sent(&self, life: u32, head: &FrameHead) -> bool {
-        self.is_in_doubt(head.life, head.sequence).is_some_and(|stamp| stamp.life < life)
+    /// Whether a life before `life` may have sent a frame, and under which numbering. Of what it sends itself a life knows the
+    /// outcome.
+    pub(super) fn was_perhaps_sent(&self, life: u32, head: &FrameHead) -> Option<Stamp> {
+        let stamp = self.is_in_doubt(head.life, head.sequence)?;
+        (stamp.life < life && head.sequence >= self.renounced).then_some(stamp)
     }
 
     /// Whether a leader has said that it has a frame that ends there, and that is not confirmed yet.
@@ -135,7 +140,7 @@ impl PartitionSlot {
 
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.
-    pub(super) fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {
+    fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {
         self.stamp.filter(|stamp| life <= stamp.life && sequence >= stamp.base && sequence < self.former)
     }
 }

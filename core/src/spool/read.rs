@@ -123,9 +123,15 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         // The leader may have a part of a frame that went out in parts.
         let stored = slot.cut.filter(|cut| *cut < head.end()).unwrap_or(0).max(slot.done);
         let skip = stored.saturating_sub(head.sequence);
-        // What this life has not sent yet has no numbers of its own numbering behind a gap.
-        let stamp = slot.is_in_doubt(head.life, head.sequence);
-        let stamp = stamp.filter(|stamp| !apart || stamp.life < self.life);
+        self.hands.put(
+            hand,
+            FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
+        );
+        // One that follows but has no room would be waited for in vain.
+        let has_blocks = pool.free() >= self.largest.div_ceil(pool.block_bytes().max(1));
+        let room = self.has_share(partition) && self.hands.free().is_some() && has_blocks;
+        let slot = self.partitions.get_mut(partition);
+        let stamp = slot.was_perhaps_sent(self.life, &head);
         let frame = Frame {
             partition: SpoolPartition(partition),
             number: head.number,
@@ -138,7 +144,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 producer_id: stamp.producer_id,
                 producer_epoch: stamp.producer_epoch,
                 base_sequence: ((head.sequence + skip - stamp.base) % SEQUENCES) as i32,
-                more: head.end() < slot.former,
+                more: head.end() < slot.former && room,
             }),
             apart,
             hand,
@@ -146,10 +152,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if stamp.is_some() {
             self.count_forgotten(partition, head.sequence + skip, head.end());
         }
-        self.hands.put(
-            hand,
-            FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
-        );
         self.segments.get_mut(place.segment).in_hand += 1;
         Ok((frame, chain.seal()))
     }

@@ -97,6 +97,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             counts: Counts::default(),
             unsure: Unsure::default(),
             next_frame: 0,
+            largest: 0,
             cursor: None,
             found: None,
             generation: 0,
@@ -164,11 +165,18 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if let Some(last) = last {
             self.recover_tail(last, recovered);
         }
-        // Written on where the last life ended, if it was this spool's.
+        // Written on where the last life ended, if it was this spool's, and nothing of it was torn.
         self.segments.active = last.filter(|&last| {
             self.segments.head(last).is_some_and(|head| head.spool == self.id)
                 && !self.segments.is_aside(last)
+                && !recovered.torn
         });
+        if let Some(active) = self.segments.active {
+            self.segments.get_mut(active).head_unsure = true;
+        }
+        if recovered.existed {
+            self.segments.skip_numbers();
+        }
         for slot in self.partitions.all() {
             slot.former = slot.next;
         }
@@ -230,6 +238,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             };
             self.segments.get_mut(segment).used = offset + frame.bytes();
             self.next_frame = self.next_frame.max(frame.number + 1);
+            self.largest = self.largest.max(frame.payload_bytes);
             self.life = self.life.max(frame.life);
             self.recover_time(&frame);
             let topic = self.partitions.intern(scan.topic());

@@ -17,6 +17,8 @@ pub struct SegmentSlot {
     pub(super) in_hand: u32,
     /// Written to since its last sync.
     pub(super) dirty: bool,
+    /// Its head may not last although it was written: a sync has failed since, or in a former life perhaps.
+    pub(super) head_unsure: bool,
     /// Behind its last frame there may be one that was refused: it must not be found.
     pub(super) broken: bool,
     /// It could not be read as a whole: it is left as it is for the next life.
@@ -157,6 +159,12 @@ impl<S: Storage> Segments<S> {
         *self.get_mut(segment) =
             SegmentSlot { state: State::Used, head: Some(head), used: HEAD_BYTES, ..empty };
         self.next_number = self.next_number.max(head.number + 1);
+    }
+
+    /// A life may have begun as many segments as there are since its last checkpoint, and all traces of that may be lost but
+    /// for some frames: their numbers are not used again, or these frames would be taken for new ones.
+    pub(super) fn skip_numbers(&mut self) {
+        self.next_number += u64::from(self.len());
     }
 
     /// A frame is done. Whether its segment is, too.

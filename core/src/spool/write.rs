@@ -146,6 +146,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.erase_torn()?;
         if let Some(active) = self.segments.active {
             if self.segments.get(active).used + bytes <= self.config.segment_bytes {
+                self.renew_head(active)?;
                 return Ok(active);
             }
             self.erase_refused(active)?;
@@ -166,6 +167,16 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.get_mut(segment).dirty = true;
         self.segments.active = Some(segment);
         Ok(segment)
+    }
+
+    /// What is durable must stand behind a head that is.
+    fn renew_head(&mut self, segment: u16) -> Result<(), MediumError> {
+        let slot = self.segments.get(segment);
+        if let (true, Some(head)) = (slot.head_unsure, self.segments.head(segment)) {
+            self.medium.write(Area::Segment(segment), 0, &head.encode())?;
+            self.segments.get_mut(segment).head_unsure = false;
+        }
+        Ok(())
     }
 
     /// A frame that failed to be written is tried again in another segment: what is left of it here must not come back. The
@@ -221,6 +232,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     pub fn sync(&mut self) -> Result<u64, MediumError> {
         while let Some(segment) = self.segments.dirty() {
             if let Err(error) = self.sync_segment(segment) {
+                self.segments.get_mut(segment).head_unsure = true;
                 if self.segments.active == Some(segment) && !self.segments.get(segment).broken {
                     self.segments.active = None;
                     self.segments.finish(segment);

@@ -265,6 +265,15 @@ impl Cluster {
         lost
     }
 
+    /// A partition's brokers know no producer any more, as when none has written for `producer.id.expiration.ms`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such partition.
+    pub fn forget_producers(&mut self, topic: &str, partition: i32) {
+        self.partition_mut(topic, partition).producers = Producers::default();
+    }
+
     /// A partition's log.
     ///
     /// # Panics

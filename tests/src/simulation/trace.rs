@@ -15,7 +15,7 @@ pub enum Trace {
 
 impl Trace {
     /// A line, for instance `trace.line(now, format_args!("client 0 connects to {host}"))`.
-    pub(super) fn line(&mut self, now: u64, line: Arguments<'_>) {
+    pub(crate) fn line(&mut self, now: u64, line: Arguments<'_>) {
         let (seconds, micros) = (now / 1_000_000, now % 1_000_000);
         match self {
             Self::Off => {}

@@ -87,6 +87,8 @@ struct InHand {
     stored: u32,
     /// Some of it has failed in a way that may pass.
     again: bool,
+    /// A broker does not take it under the numbers that it has.
+    renounce: bool,
     /// Whether those may be in the log.
     persisted: Persisted,
     /// How many were given to the sender before it; none, while it waits for room there.
@@ -321,6 +323,7 @@ impl Spooling {
                 frame,
                 stored: 0,
                 again: false,
+                renounce: false,
                 persisted: Persisted::No,
                 turn: None,
                 leader: None,

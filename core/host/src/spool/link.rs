@@ -34,6 +34,8 @@ pub(crate) enum Job {
         stored: u32,
         blocks: Chain<HeapBlock>,
         wait: bool,
+        /// A broker does not take it under the numbers of a former life.
+        renounce: bool,
     },
     /// A frame was not sent: it is to be read again.
     Unread {

@@ -148,10 +148,13 @@ impl Writer {
                 self.pool.recycle(blocks);
                 self.spool.done(&frame);
             }
-            Job::Again { frame, stored, blocks, wait } => {
+            Job::Again { frame, stored, blocks, wait, renounce } => {
                 self.pool.recycle(blocks);
                 if wait {
                     self.park(frame.partition, Some(Instant::now() + RETRY));
+                }
+                if renounce {
+                    self.spool.renounce(&frame);
                 }
                 self.spool.put_back(&frame, stored);
             }

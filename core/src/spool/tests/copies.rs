@@ -95,6 +95,43 @@ fn nothing_of_a_partition_is_read_before_the_answer() {
     assert_eq!(sequences, [3, 6, 9, 10]);
 }
 
+/// The sender waits for one that follows: where there is no room for that, it would wait for ever.
+#[test]
+fn the_last_one_that_there_is_room_for_says_that_none_follows() {
+    let mut life = sent();
+    (0..9).for_each(|_| append(&mut life, 3));
+    let mut spool = next_life(&mut life);
+    let last_follows = |frames: &[Frame]| {
+        let (last, others) = frames.split_last().unwrap();
+        assert!(others.iter().all(|frame| frame.numbers.unwrap().more));
+        last.numbers.unwrap().more
+    };
+    let frames = read_all(&mut spool, ProducerState::Unknown);
+    assert!(frames.len() < 11 && !last_follows(&frames));
+    spool.done(&frames[0]);
+    spool.done(&frames[1]);
+    let next = read_all(&mut spool, ProducerState::Unknown);
+    assert!(next.len() == 2 && !last_follows(&next));
+}
+
+/// What a former life has written, and this one has not sent, is not in doubt under this one's numbering.
+#[test]
+fn what_was_not_sent_in_this_life_has_no_numbers_of_it() {
+    let mut spool = next_life(&mut sent());
+    let mut pool = pool();
+    let Ok(Next::Ask { partition, .. }) = spool.poll_next() else { panic!("two frames are in doubt") };
+    spool.answer(partition, ProducerState::Unknown);
+    spool.poll_next().unwrap();
+    let (first, chain) = spool.take(&mut pool).unwrap();
+    pool.recycle(chain);
+    spool.note(partition, PRODUCER.0, PRODUCER.1 + 1, first.sequence);
+    let second = read_all(&mut spool, ProducerState::Unknown);
+    assert_eq!(second[0].numbers, None);
+    // Nor has what was put back: it is sent anew.
+    spool.put_back(&second[0], 0);
+    assert_eq!(read_all(&mut spool, ProducerState::Unknown)[0].numbers, None);
+}
+
 /// A life that ends before it has finished what the one before had sent, under numbers of its own.
 #[test]
 fn what_was_numbered_anew_is_in_doubt_under_the_new_numbers() {

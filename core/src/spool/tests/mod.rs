@@ -4,6 +4,7 @@ mod clock;
 mod copies;
 mod faults;
 mod inspect;
+mod leftovers;
 mod life;
 mod loss;
 mod medium;

@@ -211,6 +211,7 @@ impl Engine {
             Ok(_) => in_hand.stored = completed.first + completed.count,
             Err(failure) if may_pass(&failure) => {
                 in_hand.again = true;
+                in_hand.renounce |= refuses_numbers(&failure);
                 if failure.persisted == Persisted::Possibly {
                     in_hand.persisted = Persisted::Possibly;
                 }
@@ -246,7 +247,7 @@ impl Engine {
     ) -> bool {
         let Some(spooling) = &mut self.spooling else { return false };
         let hand = take_hand(&mut spooling.hands, spooling.base, batch);
-        let Some(InHand { frame, stored, again, persisted, .. }) = hand else {
+        let Some(InHand { frame, stored, again, renounce, persisted, .. }) = hand else {
             spooling.release_crowded();
             return false;
         };
@@ -256,7 +257,7 @@ impl Engine {
             if let Some(entry) = entry.take_awaited() {
                 spooling.entries.insert(frame.number, Waiting { entry, persisted });
             }
-            spooling.link.push(Job::Again { frame, stored, blocks, wait: !self.gave_up });
+            spooling.link.push(Job::Again { frame, stored, blocks, wait: !self.gave_up, renounce });
         } else {
             let epoch = spooling.epochs.remove(&frame.number).or_else(|| spooling.late.remove(&frame.number));
             self.carry.extend(epoch.map(Carry::Leave));
@@ -319,4 +320,17 @@ fn may_pass(failure: &Failure) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether a broker does not know, or not take, the numbers that a batch has.
+const fn refuses_numbers(failure: &Failure) -> bool {
+    matches!(
+        failure.kind,
+        ErrorKind::Broker(
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+                | ErrorCode::INVALID_PRODUCER_EPOCH
+                | ErrorCode::UNKNOWN_PRODUCER_ID
+                | ErrorCode::INVALID_PRODUCER_ID_MAPPING
+        )
+    )
 }

@@ -1,0 +1,283 @@
+//! What is between the spool's thread and the sender, as in the host's engine (`core/host/src/engine/spooling.rs`, and
+//! `turn.rs` there): the same queues, in the same order.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use felice_core::batch::Batch;
+use felice_core::error::{ErrorCode, ErrorKind, Failure, Persisted};
+use felice_core::event::{Completed, Numbering, ProducerState};
+use felice_core::id::{BatchId, TopicId, TopicPartition};
+use felice_core::memory::Chain;
+use felice_core::sender::Sender;
+use felice_core::spool::{Frame, SpoolPartition};
+use felice_core::time::Instant;
+
+use super::World;
+use super::writer::{Job, Loaded, Word};
+use crate::simulation::storage::{SimBlock, SimStorage};
+
+/// Batches that may be on their way to the medium.
+const BACKLOG_MAX: usize = 32;
+
+/// A batch that was read from the spool, and is with the sender or about to be.
+struct InHand {
+    frame: Frame,
+    accepted: usize,
+    blocks: u32,
+    /// Its first records, those that are stored.
+    stored: u32,
+    /// Some of it has failed in a way that may pass.
+    again: bool,
+    renounce: bool,
+    /// How many were given to the sender before it; none, while it waits for room there.
+    turn: Option<u64>,
+}
+
+/// How far a broker has a former life's records.
+struct Question {
+    partition: SpoolPartition,
+    key: TopicPartition,
+    producer_id: i64,
+    asked: bool,
+}
+
+pub(super) struct Spooling {
+    hands: Vec<Option<InHand>>,
+    backlog: usize,
+    unnamed: VecDeque<Loaded>,
+    ready: VecDeque<Batch<SimBlock>>,
+    stuck: Vec<TopicPartition>,
+    questions: Vec<Question>,
+    numberings: Vec<Numbering>,
+    turns: u64,
+    /// Frames that are not durable yet.
+    epochs: BTreeMap<u64, usize>,
+    drained: bool,
+    pub(super) closed: bool,
+}
+
+impl Spooling {
+    pub(super) fn new(hands: usize, drained: bool) -> Self {
+        Self {
+            hands: (0..hands).map(|_| None).collect(),
+            backlog: 0,
+            unnamed: VecDeque::new(),
+            ready: VecDeque::new(),
+            stuck: Vec::new(),
+            questions: Vec::new(),
+            numberings: Vec::new(),
+            turns: 0,
+            epochs: BTreeMap::new(),
+            drained,
+            closed: false,
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.backlog < BACKLOG_MAX
+    }
+
+    pub(super) fn take(&mut self) {
+        self.backlog += 1;
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        !(self.ready.is_empty() && self.unnamed.is_empty() && self.questions.is_empty())
+    }
+
+    /// Nothing is on its way to the medium or with the sender, and nothing is left there.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_settled() && self.drained && self.unnamed.is_empty() && self.epochs.is_empty()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.backlog == 0 && self.hands.iter().all(Option::is_none)
+    }
+
+    /// Blocks of what was read, wherever it is.
+    pub(super) fn blocks(&self) -> u32 {
+        let hands = self.hands.iter().flatten().map(|in_hand| in_hand.blocks);
+        let unnamed = self.unnamed.iter().map(|loaded| loaded.batch.chain().map_or(0, Chain::blocks));
+        hands.chain(unnamed).sum()
+    }
+
+    pub(super) fn allow(&mut self, partition: TopicPartition) {
+        self.stuck.retain(|stuck| *stuck != partition);
+    }
+
+    pub(super) fn note(&mut self, numbering: Numbering) {
+        self.numberings.push(numbering);
+    }
+
+    pub(super) fn hear(&mut self, world: &mut World, sender: &mut Sender<SimStorage>, word: Word) {
+        match word {
+            Word::Appended { batch, number } => {
+                self.backlog -= 1;
+                self.drained = false;
+                self.epochs.insert(number, batch);
+            }
+            Word::Durable(end) => {
+                while let Some(first) = self.epochs.first_entry().filter(|first| *first.key() < end) {
+                    world.oracle.durable(first.remove());
+                }
+            }
+            Word::NeverDurable => self.epochs.clear(),
+            Word::Loaded(loaded) => self.unnamed.push_back(loaded),
+            Word::Ask { partition, index, producer_id } => {
+                let key = TopicPartition { topic: TopicId(0), partition: index };
+                self.questions.push(Question { partition, key, producer_id, asked: false });
+            }
+            Word::Noted(numbering) => sender.handle_noted(Instant::from_micros(world.now_us), numbering),
+            Word::Drained => self.drained = true,
+            Word::Closed => self.closed = true,
+        }
+    }
+
+    /// Tells the thread of numberings before which everything has come back.
+    pub(super) fn tell_numberings(&mut self, jobs: &mut VecDeque<Job>) {
+        let mut numberings = std::mem::take(&mut self.numberings);
+        numberings.retain(|&numbering| {
+            let Some(in_hand) = self.hands[numbering.first.slot()].as_ref() else { return false };
+            let Frame { partition, sequence, skip, .. } = in_hand.frame;
+            let before = |other: &InHand| {
+                other.frame.partition == partition && other.turn.is_some() && other.turn < in_hand.turn
+            };
+            let waits = self.hands.iter().flatten().any(before);
+            if !waits {
+                jobs.push_back(Job::Note { partition, base: sequence + u64::from(skip), numbering });
+            }
+            waits
+        });
+        self.numberings = numberings;
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        partition: TopicPartition,
+        answer: ProducerState,
+        jobs: &mut VecDeque<Job>,
+    ) {
+        let answered = self.questions.extract_if(.., |question| question.key == partition);
+        jobs.extend(answered.map(|question| Job::Answer { partition: question.partition, answer }));
+    }
+
+    /// Gives what was read its place.
+    pub(super) fn name(&mut self) {
+        while let Some(slot) = self.hands.iter().position(Option::is_none)
+            && let Some(Loaded { frame, accepted, mut batch }) = self.unnamed.pop_front()
+        {
+            batch.id = BatchId::new(slot, 0);
+            let blocks = batch.chain().map_or(0, Chain::blocks);
+            self.hands[slot] = Some(InHand {
+                frame,
+                accepted,
+                blocks,
+                stored: 0,
+                again: false,
+                renounce: false,
+                turn: None,
+            });
+            self.ready.push_back(batch);
+        }
+    }
+
+    /// Gives what was read to the sender.
+    pub(super) fn feed(&mut self, world: &mut World, sender: &mut Sender<SimStorage>) {
+        let now = Instant::from_micros(world.now_us);
+        for question in self.questions.iter_mut().filter(|question| !question.asked) {
+            question.asked = sender.ask_producer(now, question.key, question.producer_id);
+        }
+        for _ in 0..self.ready.len() {
+            let Some(batch) = self.ready.pop_front() else { return };
+            let partition = batch.partition;
+            if self.stuck.contains(&partition) || !sender.reserve(now, partition) {
+                if !self.stuck.contains(&partition) {
+                    self.stuck.push(partition);
+                }
+                self.ready.push_back(batch);
+                continue;
+            }
+            self.turns += 1;
+            let in_hand = self.hands[batch.id.slot()].as_mut().expect("it is in a hand");
+            in_hand.turn = Some(self.turns);
+            world.say(format_args!("to the sender: batch {}", in_hand.accepted));
+            match in_hand.frame.numbers {
+                Some(numbers) => {
+                    world.oracle.report.resumed += 1;
+                    sender.resume(now, batch, numbers);
+                }
+                None => sender.enqueue(now, batch),
+            }
+        }
+    }
+
+    /// Some records of a batch have their outcome.
+    pub(super) fn completed(&mut self, world: &mut World, completed: &Completed) {
+        let Completed { first, count, result, .. } = *completed;
+        let in_hand = self.hands[completed.batch.slot()].as_mut().expect("it is in a hand");
+        world.say(format_args!("batch {}: {first}+{count}, {result:?}", in_hand.accepted));
+        match result {
+            Ok(ack) => {
+                in_hand.stored = first + count;
+                world.oracle.acknowledged(in_hand.accepted, first, count, ack.base_offset);
+            }
+            Err(failure) if may_pass(&failure) => {
+                in_hand.again = true;
+                in_hand.renounce |= refuses_numbers(&failure);
+                world.oracle.put_back(in_hand.accepted, failure.persisted == Persisted::Possibly);
+            }
+            Err(_) if in_hand.again => {}
+            Err(_) => world.oracle.failed(in_hand.accepted),
+        }
+    }
+
+    /// The sender has done with a batch.
+    pub(super) fn returned(&mut self, batch: BatchId, blocks: Chain<SimBlock>, wait: bool) -> Job {
+        let in_hand = self.hands[batch.slot()].take().expect("it is in a hand");
+        let InHand { frame, stored, again, renounce, .. } = in_hand;
+        if again {
+            return Job::Again { frame, stored, blocks, wait, renounce };
+        }
+        self.epochs.remove(&frame.number);
+        Job::Done { frame, blocks }
+    }
+
+    /// What was not sent yet stays where it is. For a producer that gives up.
+    pub(super) fn leave_unsent(&mut self) {
+        self.unnamed.clear();
+        for batch in self.ready.drain(..) {
+            self.hands[batch.id.slot()] = None;
+        }
+    }
+}
+
+/// Whether a batch may be taken later that was not taken now: for any reason but that it is what it is.
+fn may_pass(failure: &Failure) -> bool {
+    match failure.kind {
+        ErrorKind::Broker(code) => {
+            failure.is_retriable()
+                || failure.persisted == Persisted::Possibly
+                || matches!(
+                    code,
+                    ErrorCode::TOPIC_AUTHORIZATION_FAILED
+                        | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+                        | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+                        | ErrorCode::SASL_AUTHENTICATION_FAILED
+                )
+        }
+        _ => true,
+    }
+}
+
+/// Whether a broker does not know, or not take, the numbers that a batch has.
+const fn refuses_numbers(failure: &Failure) -> bool {
+    matches!(
+        failure.kind,
+        ErrorKind::Broker(
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+                | ErrorCode::INVALID_PRODUCER_EPOCH
+                | ErrorCode::UNKNOWN_PRODUCER_ID
+                | ErrorCode::INVALID_PRODUCER_ID_MAPPING
+        )
+    )
+}
