@@ -289,6 +289,17 @@ impl<S: Storage> Sender<S> {
         is_free
     }
 
+    /// Nothing follows on what was resumed of a partition, although that was said ([`Numbers::more`]): what would have followed is
+    /// lost. What waits for it goes on.
+    pub fn end_resumed(&mut self, now: Instant, partition: TopicPartition) {
+        self.advance(now);
+        let Some(partition) = self.partitions.find(partition) else { return };
+        let last = self.partitions.get(partition).last;
+        if last != NONE && core::mem::take(&mut self.batches.get_mut(last).more) {
+            self.proceed(partition);
+        }
+    }
+
     /// A numbering that [`Event::Numbering`] told is written down: the partition goes on. One that has been replaced
     /// meanwhile is passed over.
     pub fn handle_noted(&mut self, now: Instant, numbering: Numbering) {

@@ -49,6 +49,11 @@ impl<S: Storage> Hands<S> {
         self.0.as_ref().len()
     }
 
+    /// The partitions of those that are not done, some perhaps more than once.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = u32> {
+        self.0.as_ref().iter().filter(|slot| slot.used && !slot.done).map(|slot| slot.partition)
+    }
+
     /// How many a partition has.
     pub(super) fn count(&self, partition: u32) -> usize {
         self.0.as_ref().iter().filter(|slot| slot.used && slot.partition == partition).count()

@@ -10,7 +10,7 @@ use core::fmt;
 use super::format::{FrameHead, HEAD_BYTES};
 use super::hands::FrameSlot;
 use super::recovery::Scan;
-use super::{Area, Medium, MediumError, Spool};
+use super::{Area, Medium, MediumError, Spool, SpoolPartition};
 use crate::memory::Storage;
 use crate::time::Timestamp;
 
@@ -59,6 +59,16 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     /// What was lost by the last call of [`append`](Self::append), [`take`](Self::take) or [`abandon`](Self::abandon).
     pub const fn poll_lost(&mut self) -> Option<Lost> {
         self.lost.take()
+    }
+
+    /// Partitions with frames that were read, and none to follow that a former life has written: what was said to follow
+    /// ([`Numbers::more`](crate::event::Numbers::more)) is lost, if it has not come.
+    pub fn ended(&self) -> impl Iterator<Item = SpoolPartition> {
+        let ended = |partition: &u32| {
+            let slot = self.partitions.get(*partition);
+            slot.read >= slot.former
+        };
+        self.hands.partitions().filter(ended).map(SpoolPartition)
     }
 
     pub(super) fn is_too_old(&self, partition: u32, head: &FrameHead) -> bool {

@@ -22,6 +22,7 @@ const BACKLOG_MAX: usize = 32;
 /// A batch that was read from the spool, and is with the sender or about to be.
 struct InHand {
     frame: Frame,
+    key: TopicPartition,
     accepted: usize,
     blocks: u32,
     /// Its first records, those that are stored.
@@ -128,6 +129,10 @@ impl Spooling {
                 self.questions.push(Question { partition, key, producer_id, asked: false });
             }
             Word::Noted(numbering) => sender.handle_noted(Instant::from_micros(world.now_us), numbering),
+            Word::Ended(ended) => {
+                let now = Instant::from_micros(world.now_us);
+                self.end_resumed(&ended).into_iter().for_each(|partition| sender.end_resumed(now, partition));
+            }
             Word::Drained => self.drained = true,
             Word::Closed => self.closed = true,
         }
@@ -161,6 +166,22 @@ impl Spooling {
         jobs.extend(answered.map(|question| Job::Answer { partition: question.partition, answer }));
     }
 
+    /// Nothing follows any more on what was read of these partitions.
+    fn end_resumed(&mut self, ended: &[SpoolPartition]) -> Vec<TopicPartition> {
+        let come = self.unnamed.iter_mut().map(|loaded| &mut loaded.frame);
+        let come = come.filter(|frame| ended.contains(&frame.partition));
+        come.filter_map(|frame| frame.numbers.as_mut()).for_each(|numbers| numbers.more = false);
+        let mut with_sender = Vec::new();
+        let hands = self.hands.iter_mut().flatten();
+        for in_hand in hands.filter(|in_hand| ended.contains(&in_hand.frame.partition)) {
+            if let Some(numbers) = in_hand.frame.numbers.as_mut().filter(|numbers| numbers.more) {
+                numbers.more = false;
+                with_sender.extend(in_hand.turn.map(|_| in_hand.key));
+            }
+        }
+        with_sender
+    }
+
     /// Gives what was read its place.
     pub(super) fn name(&mut self) {
         while let Some(slot) = self.hands.iter().position(Option::is_none)
@@ -170,6 +191,7 @@ impl Spooling {
             let blocks = batch.chain().map_or(0, Chain::blocks);
             self.hands[slot] = Some(InHand {
                 frame,
+                key: batch.partition,
                 accepted,
                 blocks,
                 stored: 0,

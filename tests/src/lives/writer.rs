@@ -39,6 +39,7 @@ pub(super) enum Word {
     Loaded(Loaded),
     Ask { partition: SpoolPartition, index: i32, producer_id: i64 },
     Noted(Numbering),
+    Ended(Vec<SpoolPartition>),
     Drained,
     Closed,
 }
@@ -322,6 +323,8 @@ impl Writer {
     /// What the spool has lost is lost, whether or not anybody hears of it.
     fn tell_lost(&mut self, world: &mut World) {
         if let Some(lost) = self.spool.poll_lost() {
+            let ended = self.spool.ended().collect();
+            self.words.push_back(Word::Ended(ended));
             world.say(format_args!("spool: {lost:?}"));
             world.oracle.lost(&lost);
         }

@@ -83,6 +83,7 @@ struct Waiting {
 /// A batch that was read from the spool, and is with the sender or about to be.
 struct InHand {
     frame: Frame,
+    key: TopicPartition,
     /// Its first records, those that are stored.
     stored: u32,
     /// Some of it has failed in a way that may pass.
@@ -321,6 +322,7 @@ impl Spooling {
             }
             self.hands[slot] = Some(InHand {
                 frame,
+                key: batch.partition,
                 stored: 0,
                 again: false,
                 renounce: false,
@@ -335,6 +337,26 @@ impl Spooling {
                 self.ready.push_back(batch);
             }
         }
+    }
+
+    /// Nothing follows any more on what was read of these partitions: what would have is lost. Those of which something is with
+    /// the sender.
+    fn end_resumed(&mut self, ended: &[SpoolPartition]) -> Vec<TopicPartition> {
+        let come = self.unnamed.iter_mut().filter_map(|come| match come {
+            Come::Frame(loaded) => Some(&mut loaded.frame),
+            Come::Held(_) => None,
+        });
+        let come = come.filter(|frame| ended.contains(&frame.partition));
+        come.filter_map(|frame| frame.numbers.as_mut()).for_each(|numbers| numbers.more = false);
+        let mut with_sender = Vec::new();
+        let hands = self.hands.iter_mut().flatten();
+        for in_hand in hands.filter(|in_hand| ended.contains(&in_hand.frame.partition)) {
+            if let Some(numbers) = in_hand.frame.numbers.as_mut().filter(|numbers| numbers.more) {
+                numbers.more = false;
+                with_sender.extend(in_hand.turn.map(|_| in_hand.key));
+            }
+        }
+        with_sender
     }
 
     fn in_hand(&self, batch: BatchId) -> Option<&InHand> {

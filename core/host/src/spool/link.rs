@@ -80,7 +80,7 @@ pub(crate) enum Word {
     /// A frame, read.
     Loaded(Loaded),
     /// Frames are lost.
-    Lost(Lost),
+    Lost { lost: Lost, ended: Vec<SpoolPartition> },
     /// A broker is to be asked how far it has a former life's records.
     Ask { partition: SpoolPartition, topic: Arc<str>, index: i32, producer_id: i64 },
     /// Nothing of a partition is read from now on.

@@ -389,7 +389,9 @@ impl Writer {
     }
 
     fn tell_lost(&mut self) {
-        self.words.extend(self.spool.poll_lost().map(Word::Lost));
+        if let Some(lost) = self.spool.poll_lost() {
+            self.words.push_back(Word::Lost { lost, ended: self.spool.ended().collect() });
+        }
     }
 
     fn tell_counts(&mut self) {

@@ -64,7 +64,12 @@ impl Engine {
                 }
             }
             Word::NeverDurable => spooling.late.append(&mut spooling.epochs),
-            Word::Lost(lost) => self.lost(lost),
+            Word::Lost { lost, ended } => {
+                for partition in spooling.end_resumed(&ended) {
+                    self.sender.end_resumed(now, partition);
+                }
+                self.lost(lost);
+            }
             Word::Loaded(loaded) => spooling.unnamed.push_back(Come::Frame(loaded)),
             Word::Ask { partition, topic, index, producer_id } => spooling.questions.push(Question {
                 partition,
