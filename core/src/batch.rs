@@ -50,8 +50,6 @@ pub struct Batch<B: Block> {
     pub(crate) part: Option<Part>,
     /// Its records are compressed.
     pub(crate) compressed: Option<Compressed>,
-    /// It does not follow on the batch before it.
-    pub(crate) apart: bool,
 }
 
 /// A batch's encoded records: as the accumulator wrote them, or in order.
@@ -88,7 +86,6 @@ impl<B: Block> Batch<B> {
             records: Records::Sealed(records),
             part: None,
             compressed: None,
-            apart: false,
         }
     }
 
@@ -96,14 +93,6 @@ impl<B: Block> Batch<B> {
     pub const fn settle(&mut self, boot: Timestamp) {
         (self.base_timestamp, self.max_timestamp) =
             (self.base_timestamp.settled(boot), self.max_timestamp.settled(boot));
-    }
-
-    /// The same batch; where records that stood before it are missing (`apart`), its numbers do not follow on those of the batch before:
-    /// it begins a numbering, once nothing stands before it. Whoever notes numberings counts records, and would be wrong.
-    #[must_use]
-    pub const fn apart(mut self, apart: bool) -> Self {
-        self.apart = apart;
-        self
     }
 
     /// Its records are compressed; plain they have `plain_bytes` bytes. A broker that does not know the codec, or finds the

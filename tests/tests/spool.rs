@@ -11,7 +11,7 @@ use std::time::Duration;
 use felice_host::surface::{ErrorCode as Code, ErrorKind, Header, ProducerRecord, SpoolMode, Warning};
 use felice_host::{BuildError, Builder, ConfigError};
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, wait_until};
-use felice_tests::cluster::{Action, Broker, Fault};
+use felice_tests::cluster::{Action, Broker, Cluster, Fault};
 use felice_tests::for_each_front_end;
 use felice_tests::protocol::{ApiKey, ErrorCode};
 use felice_tests::require_kafka;
@@ -419,7 +419,7 @@ fn a_broker_that_is_away_holds_up_only_its_own<F: FrontEnd>() {
         let sent = handle.get_timeout(Duration::from_secs(20));
         assert!(sent.is_ok(), "{sent:?}");
     }
-    target.cluster().with(|cluster| cluster.clear_faults());
+    target.cluster().with(Cluster::clear_faults);
     own.into_iter().for_each(|handle| assert!(handle.get().is_ok()));
     producer.close(PATIENCE).expect("nothing failed");
     let sent = BTreeMap::from([("run".to_owned(), number as usize)]);

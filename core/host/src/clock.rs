@@ -58,14 +58,9 @@ impl Clock {
         own.filter(|time| *time >= PLAUSIBLE).or(captured)
     }
 
-    fn is_set(&self) -> bool {
+    /// Whether the wall clock says a time that it may be.
+    pub(crate) fn is_set(&self) -> bool {
         self.timestamp() >= self.unset_before
-    }
-
-    /// When the machine began, by the wall clock; `None` while that is not set.
-    #[cfg_attr(not(feature = "spool"), expect(dead_code, reason = "nobody keeps records until it is"))]
-    pub(crate) fn boot_time(&self) -> Option<Timestamp> {
-        self.is_set().then(|| self.boot())
     }
 
     /// When the machine began, by the wall clock as it is now.
@@ -199,8 +194,8 @@ mod tests {
             let settled = set.settled(captured).as_millis();
             assert!((set.timestamp().as_millis() - settled).abs() < 10_000);
         }
-        assert_eq!((unset.boot_time(), set.settled(old)), (None, old));
-        assert!(set.boot_time() < Some(set.timestamp()));
+        assert_eq!((unset.is_set(), set.is_set(), set.settled(old)), (false, true, old));
+        assert!(set.boot() < set.timestamp());
     }
 
     #[test]

@@ -118,7 +118,6 @@ impl<S: Storage> Accumulator<S> {
             records: Records::Open(core::mem::take(&mut slot.chain)),
             part: None,
             compressed: None,
-            apart: false,
         };
         match slot.owner {
             Owner::Partition(owner) => {

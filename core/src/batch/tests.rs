@@ -129,7 +129,6 @@ fn batch_with_base(records: &[Expected], block_bytes: usize, base: i64) -> Batch
         records: Records::Open(chain),
         part: None,
         compressed: None,
-        apart: false,
     }
 }
 

@@ -83,8 +83,7 @@ impl<S: Storage> Sender<S> {
             NONE => self.batches.get(state.last).more,
             next => {
                 let next = self.batches.get(next);
-                next.stamp
-                    .map_or(!state.renumber && !next.is_apart(), |stamp| stamp.identity == state.identity)
+                next.stamp.map_or(!state.renumber && !next.apart, |stamp| stamp.identity == state.identity)
             }
         };
         if !comes {

@@ -46,6 +46,8 @@ pub struct InFlightSlot<B: Block> {
     pub(crate) adrift: bool,
     /// A former life of the producer has numbered it, and may have sent it.
     pub(crate) resumed: bool,
+    /// It begins a numbering, whatever stands before it.
+    pub(crate) apart: bool,
     /// Another one follows under the same numbering that is not here yet.
     pub(crate) more: bool,
     /// It is sent in parts, and before that it was sent as a whole that may be stored.
@@ -110,6 +112,7 @@ impl<B: Block> InFlightSlot<B> {
         ambiguous: false,
         adrift: false,
         resumed: false,
+        apart: false,
         more: false,
         whole_unknown: false,
         refused: false,
@@ -125,11 +128,6 @@ impl<B: Block> InFlightSlot<B> {
     /// Records without an outcome; 0 without a batch.
     pub(crate) fn count(&self) -> u32 {
         self.batch.as_ref().map_or(0, |batch| batch.count)
-    }
-
-    /// Whether it is to begin a numbering.
-    pub(crate) fn is_apart(&self) -> bool {
-        self.batch.as_ref().is_some_and(|batch| batch.apart)
     }
 
     /// Bytes on the wire, header included.

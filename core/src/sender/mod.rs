@@ -254,7 +254,7 @@ impl<S: Storage> Sender<S> {
     pub fn enqueue(&mut self, now: Instant, mut batch: Batch<S::Block>) {
         self.advance(now);
         batch.seal();
-        self.enqueue_sealed(batch, None);
+        self.enqueue_sealed(batch, None, false);
     }
 
     /// Takes a batch that a former life of the producer has numbered, and may have sent: in every other way as
@@ -275,7 +275,7 @@ impl<S: Storage> Sender<S> {
     pub fn resume(&mut self, now: Instant, mut batch: Batch<S::Block>, numbers: Numbers) {
         self.advance(now);
         batch.seal();
-        self.enqueue_sealed(batch, Some(numbers));
+        self.enqueue_sealed(batch, Some(numbers), false);
     }
 
     /// The partition's next batch begins another numbering, as its first one does. False where something of it is here that has
@@ -287,6 +287,15 @@ impl<S: Storage> Sender<S> {
         let is_free = state.first == NONE;
         state.renumber |= is_free;
         is_free
+    }
+
+    /// Takes a batch that does not follow on the one before it, since records that stood between them are missing: it
+    /// [begins](Self::renumber) a numbering, once nothing stands before it, unless it is resumed under its own `numbers`.
+    /// Whoever notes numberings counts records, and would be wrong otherwise.
+    pub fn enqueue_apart(&mut self, now: Instant, mut batch: Batch<S::Block>, numbers: Option<Numbers>) {
+        self.advance(now);
+        batch.seal();
+        self.enqueue_sealed(batch, numbers, true);
     }
 
     /// Nothing follows on what was resumed of a partition, although that was said ([`Numbers::more`]): what would have followed is

@@ -21,7 +21,7 @@ impl<S: Storage> Sender<S> {
         }
         let state = self.partitions.get(partition);
         let entry = self.batches.get(state.cursor);
-        let begins = state.renumber || entry.is_apart() || state.identity == ProducerIdentity::NONE;
+        let begins = state.renumber || entry.apart || state.identity == ProducerIdentity::NONE;
         match entry.stamp {
             Some(stamp) => stamp.identity == state.identity || self.inherit(partition, stamp.identity),
             None => (!begins || self.begin(partition)) && self.is_noted(partition),
@@ -42,9 +42,7 @@ impl<S: Storage> Sender<S> {
         }
         (state.identity, state.next_sequence) = (identity, 0);
         (state.renumber, state.hole, state.note) = (false, false, Note::Missing);
-        if let Some(first) = &mut self.batches.get_mut(state.cursor).batch {
-            first.apart = false;
-        }
+        self.batches.get_mut(state.cursor).apart = false;
         true
     }
 

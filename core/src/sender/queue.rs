@@ -33,7 +33,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Takes a batch in at its partition's end. `numbers` are those that a former life has given it.
-    pub(super) fn enqueue_sealed(&mut self, batch: Batch<S::Block>, numbers: Option<Numbers>) {
+    pub(super) fn enqueue_sealed(&mut self, batch: Batch<S::Block>, numbers: Option<Numbers>, apart: bool) {
         let key = batch.partition;
         let expired = batch.created + self.config.delivery_timeout <= self.now;
         let kind = self.verdict(key).or_else(|| expired.then(|| ErrorKind::DeliveryTimeout(self.stage(key))));
@@ -63,6 +63,7 @@ impl<S: Storage> Sender<S> {
             return;
         };
         let slot = self.batches.insert(batch, partition);
+        self.batches.get_mut(slot).apart = apart;
         let last = core::mem::replace(&mut self.partitions.get_mut(partition).last, slot);
         match last {
             NONE => self.partitions.get_mut(partition).first = slot,

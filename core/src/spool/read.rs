@@ -51,7 +51,7 @@ pub struct Frame {
     pub max_timestamp: Timestamp,
     /// What a former life may have sent it under, from the first record on that is not to be skipped.
     pub numbers: Option<Numbers>,
-    /// It does not follow on the frame that was read before: it [begins a numbering](crate::batch::Batch::apart).
+    /// It does not follow on the frame that was read before: it [begins a numbering](crate::Sender::enqueue_apart).
     pub apart: bool,
     hand: u16,
 }

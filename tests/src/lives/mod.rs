@@ -1,7 +1,7 @@
 //! The lives of a producer with a spool, one after the other, on one virtual clock and from one seed: each is cut at a random
 //! moment, and the next one finishes what it finds.
 //!
-//! The spool is the real one, over a [disk] that loses, tears and reorders what was not synced when the power goes, and fails
+//! The spool is the real one, over a disk that loses, tears and reorders what was not synced when the power goes, and fails
 //! now and then; around it is what the host does, step by step. What was in a life's sockets may be read by a broker later, while the
 //! next life works, or never. Brokers restart, leaders move, connections break, answers are wrong or missing.
 //!

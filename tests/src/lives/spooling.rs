@@ -223,12 +223,12 @@ impl Spooling {
             let in_hand = self.hands[batch.id.slot()].as_mut().expect("it is in a hand");
             in_hand.turn = Some(self.turns);
             world.say(format_args!("to the sender: batch {}", in_hand.accepted));
-            match in_hand.frame.numbers {
-                Some(numbers) => {
-                    world.oracle.report.resumed += 1;
-                    sender.resume(now, batch, numbers);
-                }
-                None => sender.enqueue(now, batch),
+            let frame = in_hand.frame;
+            world.oracle.report.resumed += u64::from(frame.numbers.is_some());
+            match (frame.numbers, frame.apart) {
+                (numbers, true) => sender.enqueue_apart(now, batch, numbers),
+                (Some(numbers), false) => sender.resume(now, batch, numbers),
+                (None, false) => sender.enqueue(now, batch),
             }
         }
     }

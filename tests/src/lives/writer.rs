@@ -298,7 +298,6 @@ impl Writer {
         let (base, max) = (frame.base_timestamp, frame.max_timestamp);
         let id = BatchId::new(0, 0);
         let mut batch = Batch::restore(id, partition, Instant::ZERO, blocks, frame.records, base, max);
-        batch = batch.apart(frame.apart);
         if frame.skip > 0 && !batch.skip_first(frame.skip, &mut self.pool) {
             let skipped = std::mem::take(&mut frame.skip);
             if let Some(numbers) = &mut frame.numbers {

@@ -138,7 +138,7 @@ fn check_runs(log: &[ReadRecord], durable: &BTreeMap<String, usize>, gaps: bool)
         let least = durable.get(&run.1).copied().unwrap_or(0);
         let next = next.entry(run).or_insert(record.partition as usize);
         let behind_a_gap =
-            gaps && *next >= least && number > *next && (number - *next) % PARTITIONS as usize == 0;
+            gaps && *next >= least && number > *next && (number - *next).is_multiple_of(PARTITIONS as usize);
         let is_next = number == *next || behind_a_gap;
         assert!(is_next, "partition {}, offset {}: {value}, not {next}", record.partition, record.offset);
         *next = number + PARTITIONS as usize;

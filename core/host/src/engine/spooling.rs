@@ -198,7 +198,7 @@ impl Spooling {
     fn way(&mut self, partition: TopicPartition) -> Way {
         let room = self.has_room();
         let Some(detours) = &mut self.detours else { return Way::Detour };
-        if detours.way(partition) == Way::Direct && self.clock.boot_time().is_none() {
+        if detours.way(partition) == Way::Direct && !self.clock.is_set() {
             // Only on the medium can a record wait for its time.
             detours.begin(partition);
         }

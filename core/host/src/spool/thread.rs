@@ -205,7 +205,7 @@ impl Writer {
 
     /// What time it is decides when frames were captured whose times count from the machine's begin, and which are too old.
     fn read_clock(&mut self) {
-        let began = self.clock.boot_time();
+        let began = self.clock.is_set().then(|| self.clock.boot());
         self.spool.set_boot_time(began);
         let now = began.map(|_| self.clock.timestamp().as_millis());
         let oldest = now.zip(self.max_age).map(|(now, age)| now.saturating_sub(age.as_millis() as i64));
@@ -330,7 +330,6 @@ impl Writer {
         // The sender does not end it by its age.
         let created = felice_core::time::Instant::ZERO;
         let mut batch = Batch::restore(id, partition, created, blocks, frame.records, base, max);
-        batch = batch.apart(frame.apart);
         if frame.skip > 0 && !batch.skip_first(frame.skip, &mut self.pool) {
             // No block is free to begin with: all of it goes once more, and a broker that has a part of it says so.
             let skipped = mem::take(&mut frame.skip);

@@ -283,8 +283,12 @@ impl Rig {
             self.turn();
             return false;
         }
-        let batch = self.batch(key, count).apart(apart);
-        self.sender.enqueue(self.now, batch);
+        let batch = self.batch(key, count);
+        if apart {
+            self.sender.enqueue_apart(self.now, batch, None);
+        } else {
+            self.sender.enqueue(self.now, batch);
+        }
         self.turn();
         true
     }
@@ -336,7 +340,6 @@ impl Rig {
             records: Records::Open(chain),
             part: None,
             compressed: None,
-            apart: false,
         }
     }
 

@@ -199,9 +199,10 @@ impl Engine {
             if let Some(place) = self.flying.get_mut(batch.id.slot()) {
                 *place = entry;
             }
-            match frame.and_then(|frame| frame.numbers) {
-                Some(numbers) => self.sender.resume(now, batch, numbers),
-                None => self.sender.enqueue(now, batch),
+            match frame.map(|frame| (frame.numbers, frame.apart)).unwrap_or_default() {
+                (numbers, true) => self.sender.enqueue_apart(now, batch, numbers),
+                (Some(numbers), false) => self.sender.resume(now, batch, numbers),
+                (None, false) => self.sender.enqueue(now, batch),
             }
         }
     }
