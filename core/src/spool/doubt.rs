@@ -81,8 +81,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             let ahead = (end + SEQUENCES - known) % SEQUENCES;
             let end = if ahead < SEQUENCES / 2 { before.max(stamp.base) + ahead } else { before };
             if end > slot.former {
-                self.counts.found_stored += slot.former - before;
-                slot.done = slot.former;
+                // What was lost in the middle may be done, and more than that.
+                self.counts.found_stored += slot.former.saturating_sub(before);
+                slot.done = slot.former.max(before);
             } else if end > before {
                 slot.cut = Some(end);
             }
