@@ -138,12 +138,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if head.end() <= slot.read {
             return Verdict::Pass;
         }
-        if head.sequence > slot.read && slot.cut.is_none() && slot.before_cut.is_none() {
-            // All that stands before it was passed: what is missing is lost, and so done.
-            slot.read = head.sequence;
-            self.advance_done(partition);
-        }
-        let slot = self.partitions.get_mut(partition);
         if head.since_boot && self.began.is_none() {
             (slot.untimed, self.untimed) = (true, true);
         }

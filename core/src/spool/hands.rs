@@ -54,9 +54,9 @@ impl<S: Storage> Hands<S> {
         self.0.as_ref().iter().filter(|slot| slot.used && !slot.done).map(|slot| slot.partition)
     }
 
-    /// How many a partition has.
+    /// How many a partition has that are not done.
     pub(super) fn count(&self, partition: u32) -> usize {
-        self.0.as_ref().iter().filter(|slot| slot.used && slot.partition == partition).count()
+        self.partitions().filter(|of| *of == partition).count()
     }
 
     pub(super) fn free(&self) -> Option<u16> {

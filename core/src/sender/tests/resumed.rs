@@ -125,6 +125,19 @@ fn where_none_is_known_none_is_stored_and_they_begin_a_numbering_of_this_life() 
 }
 
 #[test]
+fn what_is_lost_behind_it_is_not_waited_for() {
+    let mut rig = started();
+    assert!(rig.resume(0, 2, under(10, true)));
+    answer_next(&mut rig, OLD, (3, 10), 45, -1);
+    rig.advance(Duration::from_secs(60));
+    assert_eq!((rig.next_request(0), rig.outcomes()), (None, vec![]));
+    rig.sender.end_resumed(rig.now, TopicPartition { topic: TOPIC, partition: 0 });
+    rig.turn();
+    answer_next(&mut rig, 7, (0, 0), 0, 70);
+    assert_eq!(rig.outcomes(), vec![(0, Ok(70))]);
+}
+
+#[test]
 fn what_waits_in_vain_goes_on_with_what_comes_instead() {
     let mut rig = started();
     assert!(rig.resume(0, 2, under(10, true)));

@@ -325,3 +325,57 @@ fn what_leaders_have_forgotten_is_counted_up_to_what_was_sent_at_the_most() {
     }
     assert_eq!(spool.forgotten(), 3 * 2 * FRAMES as u64);
 }
+
+/// A broker refuses it under its former numbers, and nobody can tell whether it is stored: it is not tried under them for ever.
+#[test]
+fn what_is_renounced_goes_under_new_numbers_and_is_counted() {
+    let mut spool = next_life(&mut sent());
+    let other = ProducerState::Active { producer_epoch: PRODUCER.1 + 1, last_sequence: 7 };
+    let frames = read_all(&mut spool, other);
+    assert_eq!(
+        frames.iter().map(|frame| frame.numbers).collect::<Vec<_>>(),
+        [Some(under(0, true)), Some(under(3, false))]
+    );
+    assert_eq!(spool.forgotten(), 0);
+    spool.renounce(&frames[0]);
+    spool.put_back(&frames[0], 0);
+    let again = read_all(&mut spool, other);
+    assert_eq!((again.len(), again[0].sequence, again[0].numbers), (1, frames[0].sequence, None));
+    assert_eq!(spool.forgotten(), 3);
+    // What is only put back keeps them.
+    spool.put_back(&frames[1], 0);
+    assert_eq!(read_all(&mut spool, other)[0].numbers, Some(under(3, false)));
+}
+
+/// All that stands before the cut is dropped, and then the leader knows nothing of it: what is behind is done to its end all the
+/// same.
+#[test]
+fn behind_a_gap_it_is_done_to_its_end() {
+    const IN_A_SEGMENT: u32 = (SEGMENT_BYTES - 64) / 72;
+    let (mut spool, _) = open_with(Ram::new(SEGMENTS, SEGMENT_BYTES), CONFIG);
+    (0..IN_A_SEGMENT + 20).for_each(|_| append(&mut spool, 1));
+    let first = read_all(&mut spool, ProducerState::Unknown)[0];
+    spool.note(first.partition, PRODUCER.0, PRODUCER.1, 0);
+    spool.checkpoint().unwrap();
+    let config = SpoolConfig { when_full: WhenFull::DropOldest, ..CONFIG };
+    let mut spool = open_with(spool.medium().clone().after_kill(), config).0;
+    let Ok(Next::Ask { partition, .. }) = spool.poll_next() else { panic!("it is in doubt") };
+    let last_sequence = IN_A_SEGMENT as i32;
+    spool.answer(partition, ProducerState::Active { producer_epoch: PRODUCER.1, last_sequence });
+    while spool.counts().dropped == 0 {
+        append(&mut spool, 1);
+    }
+    assert_eq!(spool.counts().dropped, u64::from(IN_A_SEGMENT));
+    let frames = read_all(&mut spool, ProducerState::Unknown);
+    assert_eq!((frames.len(), frames[0].sequence), (FRAMES / 4, u64::from(IN_A_SEGMENT)));
+    spool.note(partition, PRODUCER.0 + 1, 0, frames[0].sequence);
+    frames.iter().for_each(|frame| spool.done(frame));
+    loop {
+        let frames = read_all(&mut spool, ProducerState::Unknown);
+        if frames.is_empty() {
+            break;
+        }
+        frames.iter().for_each(|frame| spool.done(frame));
+    }
+    assert!(spool.is_empty() && spool.is_done(partition), "{spool:?}");
+}
