@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use felice_core::batch::Batch;
-use felice_core::error::{ErrorCode, ErrorKind, Failure, Persisted};
+use felice_core::error::Persisted;
 use felice_core::event::{Completed, Numbering, ProducerState};
 use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::Chain;
 use felice_core::sender::Sender;
-use felice_core::spool::{Frame, SpoolPartition};
+use felice_core::spool::{Frame, SpoolPartition, may_pass, refuses_numbers};
 use felice_core::time::Instant;
 
 use super::World;
@@ -271,35 +271,4 @@ impl Spooling {
             self.hands[batch.id.slot()] = None;
         }
     }
-}
-
-/// Whether a batch may be taken later that was not taken now: for any reason but that it is what it is.
-fn may_pass(failure: &Failure) -> bool {
-    match failure.kind {
-        ErrorKind::Broker(code) => {
-            failure.is_retriable()
-                || failure.persisted == Persisted::Possibly
-                || matches!(
-                    code,
-                    ErrorCode::TOPIC_AUTHORIZATION_FAILED
-                        | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
-                        | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-                        | ErrorCode::SASL_AUTHENTICATION_FAILED
-                )
-        }
-        _ => true,
-    }
-}
-
-/// Whether a broker does not know, or not take, the numbers that a batch has.
-const fn refuses_numbers(failure: &Failure) -> bool {
-    matches!(
-        failure.kind,
-        ErrorKind::Broker(
-            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-                | ErrorCode::INVALID_PRODUCER_EPOCH
-                | ErrorCode::UNKNOWN_PRODUCER_ID
-                | ErrorCode::INVALID_PRODUCER_ID_MAPPING
-        )
-    )
 }

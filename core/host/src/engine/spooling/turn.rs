@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use felice_core::error::{ErrorCode, ErrorKind, Failure, Persisted};
+use felice_core::error::{ErrorKind, Failure, Persisted};
 use felice_core::event::Completed;
 use felice_core::id::{BatchId, TopicPartition};
 use felice_core::memory::Chain;
-use felice_core::spool::Lost;
+use felice_core::spool::{Lost, may_pass, refuses_numbers};
 use felice_core::time::Instant;
 
 use super::super::carry::Carry;
@@ -308,35 +308,4 @@ impl Engine {
             complete(&self.shared, topic, &mut entry, outcome, &mut self.wakers);
         }
     }
-}
-
-/// Whether a batch may be taken later that was not taken now: for any reason but that it is what it is.
-fn may_pass(failure: &Failure) -> bool {
-    match failure.kind {
-        ErrorKind::Broker(code) => {
-            failure.is_retriable()
-                || failure.persisted == Persisted::Possibly
-                || matches!(
-                    code,
-                    ErrorCode::TOPIC_AUTHORIZATION_FAILED
-                        | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
-                        | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-                        | ErrorCode::SASL_AUTHENTICATION_FAILED
-                )
-        }
-        _ => true,
-    }
-}
-
-/// Whether a broker does not know, or not take, the numbers that a batch has.
-const fn refuses_numbers(failure: &Failure) -> bool {
-    matches!(
-        failure.kind,
-        ErrorKind::Broker(
-            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-                | ErrorCode::INVALID_PRODUCER_EPOCH
-                | ErrorCode::UNKNOWN_PRODUCER_ID
-                | ErrorCode::INVALID_PRODUCER_ID_MAPPING
-        )
-    )
 }
