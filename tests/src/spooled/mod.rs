@@ -155,6 +155,15 @@ fn check_runs(log: &[ReadRecord], durable: &BTreeMap<String, usize>, gaps: bool)
     log.len()
 }
 
+/// Nobody listens there.
+pub const NOWHERE: &str = "127.0.0.1:1";
+
+/// A producer with a spool there, which is quick to make records durable.
+pub fn builder<F: FrontEnd>(bootstrap: &str, directory: &Directory) -> Builder<F> {
+    let builder = Builder::<F>::new().bootstrap_servers(bootstrap).linger(Duration::ZERO);
+    builder.spool_dir(directory.path()).spool_sync(Duration::from_millis(10))
+}
+
 /// A directory of its own, gone with this value.
 #[derive(Debug)]
 pub struct Directory(PathBuf);
