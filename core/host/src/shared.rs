@@ -235,8 +235,10 @@ impl State {
         place: Option<&Place>,
     ) -> Result<(Option<Handle>, bool), Refusal> {
         #[cfg(feature = "spool")]
-        if self.mark.is_some() {
-            return self.accept_marked(clock, record, interest, place);
+        if self.mark.is_some()
+            && let Some(mark) = self.mark.take()
+        {
+            return self.accept_marked(mark, clock, record, interest, place);
         }
         self.accept_as_it_is(clock, record, interest, place)
     }
@@ -246,14 +248,12 @@ impl State {
     #[cold]
     fn accept_marked(
         &mut self,
+        mut mark: Mark,
         clock: Clock,
         record: &Prepared<'_>,
         interest: &mut Option<Interest>,
         place: Option<&Place>,
     ) -> Result<(Option<Handle>, bool), Refusal> {
-        let Some(mut mark) = self.mark.take() else {
-            return self.accept_as_it_is(clock, record, interest, place);
-        };
         let result = mark.with(record.headers, |headers| {
             self.accept_as_it_is(clock, &Prepared { headers, ..*record }, interest, place)
         });

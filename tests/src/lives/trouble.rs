@@ -6,6 +6,7 @@ use super::disk::{EIO, Failing};
 use super::{PARTITIONS, TOPIC, World};
 use crate::cluster::{Action, Fault};
 use crate::protocol::{ApiKey, ErrorCode};
+use crate::simulation::chaos::{LIES, unheard};
 use crate::simulation::dice::Dice;
 
 /// What a broker may answer to Produce without having stored anything.
@@ -24,14 +25,6 @@ const REFUSALS: [ErrorCode; 14] = [
     ErrorCode::INVALID_TIMESTAMP,
     ErrorCode::POLICY_VIOLATION,
     ErrorCode::INVALID_RECORD,
-];
-
-/// What it may answer although it has stored the batch.
-const LIES: [ErrorCode; 4] = [
-    ErrorCode::UNKNOWN_SERVER_ERROR,
-    ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-    ErrorCode::REQUEST_TIMED_OUT,
-    ErrorCode::KAFKA_STORAGE_ERROR,
 ];
 
 /// What it may say instead of what it remembers of producers.
@@ -127,10 +120,7 @@ impl World {
             1 if api == ApiKey::PRODUCE => Action::ApplyThenError(*dice.pick(&LIES)),
             0 | 1 if api == ApiKey::DESCRIBE_PRODUCERS => Action::Error(*dice.pick(&SILENCES)),
             0 | 1 => Action::Delay(dice.magnitude(1, 10_000_000)),
-            2 => Action::Drop,
-            3 => Action::ApplyThenDrop,
-            4 => Action::Close,
-            _ => Action::ApplyThenClose,
+            kind => unheard(kind),
         };
         let fault = Fault::new(api, action).times(dice.magnitude(1, 8) as u32);
         self.say(format_args!("{fault:?}"));

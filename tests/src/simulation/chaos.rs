@@ -40,7 +40,7 @@ const REFUSALS: [ErrorCode; 24] = [
 ];
 
 /// What it may answer although it has stored the batch.
-const LIES: [ErrorCode; 4] = [
+pub(crate) const LIES: [ErrorCode; 4] = [
     ErrorCode::UNKNOWN_SERVER_ERROR,
     ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     ErrorCode::REQUEST_TIMED_OUT,
@@ -268,10 +268,7 @@ impl World {
             0 | 1 if api == ApiKey::METADATA => Action::Error(
                 *dice.pick(&[ErrorCode::LEADER_NOT_AVAILABLE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]),
             ),
-            2 => Action::Drop,
-            3 => Action::ApplyThenDrop,
-            4 => Action::Close,
-            _ => Action::ApplyThenClose,
+            kind => unheard(kind),
         };
         let fault = Fault::new(api, action).times(dice.magnitude(1, 8) as u32);
         self.tell(format_args!("{fault:?}"));
@@ -366,5 +363,15 @@ impl World {
                 self.network.send_to_client(self.now, &mut self.agenda, link, Piece::End(Disconnect::Failed));
             }
         }
+    }
+}
+
+/// Without an answer, in one of four ways.
+pub(crate) const fn unheard(kind: u64) -> Action {
+    match kind {
+        2 => Action::Drop,
+        3 => Action::ApplyThenDrop,
+        4 => Action::Close,
+        _ => Action::ApplyThenClose,
     }
 }

@@ -9,7 +9,7 @@
 //! It never touches a socket, a thread or a clock.
 
 mod agenda;
-mod chaos;
+pub(crate) mod chaos;
 mod client;
 pub(crate) mod dice;
 mod network;

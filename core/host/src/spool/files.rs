@@ -134,13 +134,11 @@ impl Files {
 
     /// How many segments a directory has, and how long the longest is; none where there is nothing.
     pub(crate) fn present(directory: &Path) -> (u16, u32) {
-        let files = fs::read_dir(directory).into_iter().flatten().flatten();
-        let lengths = files.filter_map(|file| {
-            let name = file.file_name();
-            let number: u16 = name.to_str()?.strip_prefix("segment-")?.parse().ok()?;
-            Some((number.saturating_add(1), u32::try_from(file.metadata().ok()?.len()).unwrap_or(u32::MAX)))
-        });
-        lengths.fold((0, 0), |(count, longest), (number, length)| (count.max(number), longest.max(length)))
+        let Ok(files) = Self::look(directory) else { return (0, 0) };
+        let segments = files.segments().unwrap_or_default();
+        let lengths = segments.iter().filter_map(|segment| files.area_bytes(Area::Segment(*segment)).ok());
+        let longest = u32::try_from(lengths.max().unwrap_or(0)).unwrap_or(u32::MAX);
+        (segments.last().map_or(0, |last| last.saturating_add(1)), longest)
     }
 
     /// What tells this machine, and this directory, from others: a copy of its files has another number.
