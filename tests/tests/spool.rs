@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use felice_core::spool::Area;
+use felice_core::spool::inspect::{self, CheckpointBody};
 use felice_host::surface::{ErrorCode as Code, ErrorKind, Header, ProducerRecord, SpoolMode, Warning};
-use felice_host::{BuildError, Builder, ConfigError};
+use felice_host::{BuildError, Builder, ConfigError, SpoolFiles};
 use felice_tests::behaviour::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, wait_until};
 use felice_tests::cluster::{Action, Broker, Cluster, Fault};
 use felice_tests::for_each_front_end;
 use felice_tests::protocol::{ApiKey, ErrorCode};
 use felice_tests::require_kafka;
+use felice_tests::spooled::outcomes::REPEATED_MAX;
 use felice_tests::spooled::{Directory, NOWHERE, PARTITIONS, builder, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_spooled-producer");
@@ -121,6 +124,35 @@ fn what_is_in_flight_is_durable_all_the_same<F: FrontEnd>() {
     assert!(matches!(spooled, Ok(Ok(()))), "{spooled:?}");
     waiting.join().expect("it does not panic").get().expect("it is stored");
     producer.close(PATIENCE).expect("nothing failed");
+}
+
+/// What a broker that forgets may get twice is what was under way, and as much that is done and not written down.
+fn what_is_done_is_soon_written_down<F: FrontEnd>() {
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("counted", 1);
+    let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
+    for number in 0..400 {
+        let record = ProducerRecord::new("counted", "x").partition(0);
+        assert_eq!(producer.send(&record).expect("there is room").get().expect("it is stored").offset(), number);
+    }
+    let done = done(&directory);
+    assert!(done >= 400 - REPEATED_MAX as u64, "{done} are written down");
+    producer.close(PATIENCE).expect("nothing failed");
+}
+
+/// How many records of its only partition are done, as the newest checkpoint says.
+fn done(directory: &Directory) -> u64 {
+    let mut files = SpoolFiles::look(directory.path()).expect("it is there");
+    let heads = [0, 1].map(|slot| {
+        let length = files.area_bytes(Area::Checkpoint(slot)).expect("it is there") as u32;
+        // One of them may be about to be written.
+        inspect::checkpoint(&mut files, slot, length).ok().flatten().map(|head| (head.generation, slot, head))
+    });
+    let newest = heads.into_iter().flatten().max_by_key(|(generation, ..)| *generation);
+    let (_, slot, head) = newest.expect("one of them is valid");
+    let mut body = CheckpointBody::new(slot, &head);
+    (0..head.topics).for_each(|_| assert!(body.next_topic(&mut files).is_some()));
+    body.next_partition(&mut files).expect("it was written").done
 }
 
 /// While brokers answer nothing is written. What they do not take in time is; it is sent in its order when they are back,
@@ -382,6 +414,7 @@ for_each_front_end! {
     what_overflowed_without_a_cluster_is_sent_by_the_next_life
     only_what_waits_overflows
     what_is_in_flight_is_durable_all_the_same
+    what_is_done_is_soon_written_down
     without_a_cluster_records_have_their_partitions
     a_directory_is_used_by_one_producer
     without_a_directory_there_is_memory

@@ -263,6 +263,9 @@ impl Writer {
     }
 
     fn read(&mut self, world: &mut World) {
+        if self.spool.is_checkpoint_due() {
+            self.checkpoint(world);
+        }
         while self.read_again_at.is_none() {
             match self.spool.poll_next() {
                 Ok(Next::Nothing) => break,

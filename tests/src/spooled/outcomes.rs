@@ -29,7 +29,7 @@ const FORGETS_AFTER: &str = "3000";
 
 /// So many batches may be sent twice where a broker has forgotten who sent them: those that the sender holds, and as many that
 /// are done and not written down.
-const REPEATED_MAX: usize = 2 * 128;
+pub const REPEATED_MAX: usize = 2 * 128;
 
 /// A broker whose memory of producers is short.
 pub fn forgetting() -> Kafka {

@@ -299,6 +299,11 @@ impl Writer {
     }
 
     fn read(&mut self) {
+        if self.spool.is_checkpoint_due()
+            && let Err(error) = self.checkpoint()
+        {
+            self.warn(error.to_string());
+        }
         while self.read_again_at.is_none() {
             match self.spool.poll_next() {
                 Ok(Next::Nothing) => break,
