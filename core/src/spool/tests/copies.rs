@@ -238,8 +238,7 @@ fn only_the_frame_at_the_cut_confirms_it() {
     assert!(spool.is_empty());
 }
 
-/// The leader has a frame that is lost here: one behind it says as much when it is acknowledged, and where there is none, what
-/// stands before it is asked about itself.
+/// The leader has a frame that is lost here: what stands before it is sent once more itself.
 #[test]
 fn a_lost_frame_at_the_cut_holds_nothing_up() {
     for behind in [true, false] {
@@ -253,11 +252,12 @@ fn a_lost_frame_at_the_cut_holds_nothing_up() {
         let (mut spool, _) = open_with(medium, CONFIG);
         let frames = read_all(&mut spool, last(5));
         let sequences: Vec<_> = frames.iter().map(|frame| frame.sequence).collect();
-        assert_eq!(sequences, if behind { [9] } else { [3] });
+        assert_eq!(sequences, if behind { &[3, 9][..] } else { &[3] });
+        assert!(frames.iter().all(|frame| frame.numbers.is_some()));
         frames.iter().for_each(|frame| spool.done(frame));
         assert!(read_all(&mut spool, last(5)).is_empty());
         assert!(spool.is_empty() && spool.is_done(frames[0].partition));
-        assert_eq!(spool.counts().found_stored, if behind { 6 } else { 0 });
+        assert_eq!(spool.counts().found_stored, 0);
     }
 }
 
