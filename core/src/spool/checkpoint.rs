@@ -273,7 +273,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 next,
                 read: done,
                 done,
-                former: next,
                 stamp: restored.stamp.filter(|_| keep_stamps),
                 last_frame: restored.last_frame,
                 dropped: restored.dropped,

@@ -80,10 +80,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             let end = (u64::from(last_sequence.cast_unsigned()) + 1) % SEQUENCES;
             let ahead = (end + SEQUENCES - known) % SEQUENCES;
             let end = if ahead < SEQUENCES / 2 { before.max(stamp.base) + ahead } else { before };
-            if end > slot.former {
+            if end > slot.sent {
                 // What was lost in the middle may be done, and more than that.
-                self.counts.found_stored += slot.former.saturating_sub(before);
-                slot.done = slot.former.max(before);
+                self.counts.found_stored += slot.sent.saturating_sub(before);
+                slot.done = slot.sent.max(before);
             } else if end > before {
                 slot.cut = Some(end);
             }

@@ -66,7 +66,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     pub fn ended(&self) -> impl Iterator<Item = SpoolPartition> {
         let ended = |partition: &u32| {
             let slot = self.partitions.get(*partition);
-            slot.read >= slot.former
+            slot.read >= slot.sent
         };
         self.hands.partitions().filter(ended).map(SpoolPartition)
     }

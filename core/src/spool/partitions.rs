@@ -51,8 +51,8 @@ pub struct PartitionSlot {
     pub(super) read: u64,
     /// Done: all before it.
     pub(super) done: u64,
-    /// What former lives had written.
-    pub(super) former: u64,
+    /// What is in doubt ends here: frames of the life of its numbering, and of those before.
+    pub(super) sent: u64,
     pub(super) stamp: Option<Stamp>,
     /// All before it is in the leader's log, as that said. It is done when the frame that ends there, or goes beyond, is
     /// acknowledged: a log that is not replicated yet may go with its leader.
@@ -102,7 +102,7 @@ impl PartitionSlot {
         next: 0,
         read: 0,
         done: 0,
-        former: 0,
+        sent: 0,
         stamp: None,
         cut: None,
         spared: Span { from: 0, to: 0 },
@@ -146,7 +146,7 @@ impl PartitionSlot {
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.
     fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {
-        self.stamp.filter(|stamp| life <= stamp.life && sequence >= stamp.base && sequence < self.former)
+        self.stamp.filter(|stamp| life <= stamp.life && sequence >= stamp.base && sequence < self.sent)
     }
 }
 

@@ -151,7 +151,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                 producer_id: stamp.producer_id,
                 producer_epoch: stamp.producer_epoch,
                 base_sequence: ((head.sequence + skip - stamp.base) % SEQUENCES) as i32,
-                more: head.end() < slot.former && room,
+                more: head.end() < slot.sent && room,
             }),
             apart,
             hand,

@@ -177,9 +177,6 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         if recovered.existed {
             self.segments.skip_numbers();
         }
-        for slot in self.partitions.all() {
-            slot.former = slot.next;
-        }
         for segment in 0..self.segments.len() {
             self.segments.finish(segment);
         }
@@ -251,6 +248,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             let slot = self.partitions.get_mut(slot);
             slot.next = slot.next.max(frame.end());
             slot.last_frame = slot.last_frame.max(frame.number);
+            if slot.stamp.is_some_and(|stamp| frame.life <= stamp.life) {
+                slot.sent = slot.sent.max(frame.end());
+            }
             if frame.end() > slot.done {
                 recovered.frames += 1;
                 recovered.records += u64::from(frame.records);

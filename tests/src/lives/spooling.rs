@@ -51,7 +51,6 @@ struct HeldUp {
 }
 
 /// What comes from the thread, in this order.
-#[expect(clippy::large_enum_variant, reason = "nearly all are frames")]
 enum Come {
     Frame(Loaded),
     Held(SpoolPartition),

@@ -261,6 +261,20 @@ fn a_lost_frame_at_the_cut_holds_nothing_up() {
     }
 }
 
+/// A life has sent what was lost with the power, and the next one has given its place in the count to something else: that was
+/// not sent, whatever the leader has.
+#[test]
+fn a_cut_is_never_in_what_was_not_sent() {
+    let mut life = sent();
+    let (mut second, _) = open_with(life.medium().clone().after_kill(), CONFIG);
+    append(&mut second, 3);
+    let mut third = next_life(&mut second);
+    // Beyond the two frames of the first life: a third one was lost.
+    let frames = read_all(&mut third, last(6));
+    let numbers: Vec<_> = frames.iter().map(|frame| (frame.sequence, frame.skip, frame.numbers)).collect();
+    assert_eq!(numbers, [(9, 0, None)]);
+}
+
 /// Another broker leads by the time of the last frame, and has none of it: a numbering begins.
 #[test]
 fn a_log_that_was_lost_after_the_answer_is_sent_again() {
@@ -290,7 +304,7 @@ fn sequences_wrap() {
     // As if the numbering had begun so long ago that the third frame begins with sequence 0 again.
     let far = 1 << 40;
     let slot = &mut spool.partitions.all()[0];
-    (slot.next, slot.read, slot.done, slot.former) = (far + 9, far + 9, far + 3, far + 9);
+    (slot.next, slot.read, slot.done, slot.sent) = (far + 9, far + 9, far + 3, far + 9);
     slot.stamp = Some(Stamp { producer_id: 4000, producer_epoch: 3, base: far + 6 - (1 << 31), life: 1 });
     for (last_sequence, cut) in [(i32::MAX, far + 6), (0, far + 7), (2, far + 9)] {
         spool.answer(SpoolPartition(0), last(last_sequence));
