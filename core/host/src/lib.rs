@@ -63,7 +63,9 @@ pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
 pub use compression::{Codecs, Wanted};
-pub use config::{Builder, ConfigError, DnsLookup, SecurityProtocol, Server, Settings, Start, StartWithDriver};
+pub use config::{
+    Builder, ConfigError, DnsLookup, SecurityProtocol, Server, Settings, Start, StartWithDriver,
+};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};

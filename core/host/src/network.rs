@@ -149,8 +149,7 @@ impl<S: Socket> Network<S> {
             let Some(transport) = find(&mut self.transports, id) else { continue };
             let opening = Opening { reactor: &self.reactor, id, options: &self.link.sockets };
             let past = &self.pasts[usize::from(id.slot)];
-            let begun =
-                resolved.found.and_then(|found| transport.resolved(found, past, &opening, now));
+            let begun = resolved.found.and_then(|found| transport.resolved(found, past, &opening, now));
             if let Err(cause) = begun {
                 self.disconnected(now, id, cause);
             }

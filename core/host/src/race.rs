@@ -53,7 +53,11 @@ impl<S: Socket> Race<S> {
     }
 
     /// The next address joins. Those that fail at once make room for the one behind them.
-    pub(crate) fn go_on(&mut self, opening: &Opening<'_, S::Reactor>, now: Instant) -> Result<(), Disconnect> {
+    pub(crate) fn go_on(
+        &mut self,
+        opening: &Opening<'_, S::Reactor>,
+        now: Instant,
+    ) -> Result<(), Disconnect> {
         while let Some(address) = self.waiting.pop() {
             if let Ok(socket) = S::connect(opening.reactor, opening.id, address, opening.options) {
                 if self.racing.len() == RACERS_MAX {
@@ -129,7 +133,8 @@ impl Past {
             ordered.extend(others.next());
         }
         // Stable: what was never silent keeps its turn.
-        ordered.sort_by_key(|address| self.0.iter().position(|silent| silent == address).map_or(0, |at| at + 1));
+        ordered
+            .sort_by_key(|address| self.0.iter().position(|silent| silent == address).map_or(0, |at| at + 1));
         ordered
     }
 }
@@ -161,7 +166,11 @@ mod tests {
         past.note(list[0], false);
         assert_eq!(past.order(&list), [list[1], list[2], list[0]]);
         past.note(list[1], false);
-        assert_eq!(past.order(&list), [list[2], list[0], list[1]], "the one that was silent longest ago is first");
+        assert_eq!(
+            past.order(&list),
+            [list[2], list[0], list[1]],
+            "the one that was silent longest ago is first"
+        );
         past.note(list[0], false);
         assert_eq!(past.order(&list), [list[2], list[1], list[0]]);
         past.note(list[0], true);

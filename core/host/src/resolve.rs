@@ -209,7 +209,10 @@ mod tests {
             resolver.resolve(ID, host, 9092);
             resolver.receiver.recv().unwrap().found.map(|found| found.addresses)
         };
-        assert_eq!(found("10.9.9.9").ok(), Some(vec!["127.0.0.1:19092".parse().unwrap(), "[::1]:1".parse().unwrap()]));
+        assert_eq!(
+            found("10.9.9.9").ok(),
+            Some(vec!["127.0.0.1:19092".parse().unwrap(), "[::1]:1".parse().unwrap()])
+        );
         assert_eq!(found("10.9.9.8").ok(), Some(vec!["10.9.9.8:9092".parse().unwrap()]));
         assert_eq!(found("panics").err(), Some(Disconnect::Unresolved));
     }

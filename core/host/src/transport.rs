@@ -170,7 +170,9 @@ impl<S: Socket> Transport<S> {
     pub(crate) const fn blame(&self, cause: Disconnect) -> Disconnect {
         match cause {
             Disconnect::Refused if self.is_proxied => Disconnect::Proxy(ProxyFailure::Unreachable),
-            Disconnect::Closed | Disconnect::Failed if self.is_proxied => Disconnect::Proxy(ProxyFailure::Ended),
+            Disconnect::Closed | Disconnect::Failed if self.is_proxied => {
+                Disconnect::Proxy(ProxyFailure::Ended)
+            }
             cause => cause,
         }
     }

@@ -101,7 +101,11 @@ impl LinkSettings {
             return Err(ConfigError::invalid(NAME, millis(timeout), "0: only Linux has this timeout".into()));
         }
         if timeout.as_millis() == 0 || timeout.as_millis() > most {
-            return Err(ConfigError::invalid(NAME, millis(timeout), format!("1 to {most} ms, or 0 for none")));
+            return Err(ConfigError::invalid(
+                NAME,
+                millis(timeout),
+                format!("1 to {most} ms, or 0 for none"),
+            ));
         }
         Ok(Some(timeout))
     }

@@ -52,9 +52,7 @@ const PROPERTIES: &[(&str, Set)] = &[
     }),
     ("brokers.max", |s, v| number(v).map(|n| s.brokers_max = n)),
     ("buffer.memory", |s, v| number(v).map(|n| s.buffer_memory = n)),
-    ("client.dns.lookup", |s, v| {
-        DnsLookup::of(v).map(|lookup| s.link.lookup = lookup).ok_or(link::LOOKUPS)
-    }),
+    ("client.dns.lookup", |s, v| DnsLookup::of(v).map(|lookup| s.link.lookup = lookup).ok_or(link::LOOKUPS)),
     ("client.id", |s, v| {
         v.clone_into(&mut s.client_id);
         Ok(())
@@ -228,7 +226,11 @@ fn number(value: &str) -> Result<usize, &'static str> {
 
 /// A socket's buffer, which is the system's where it is -1.
 fn buffer(value: &str) -> Result<Option<usize>, &'static str> {
-    if value == "-1" { Ok(None) } else { number(value).map(Some).map_err(|_| "a whole number, 1 or more, or -1") }
+    if value == "-1" {
+        Ok(None)
+    } else {
+        number(value).map(Some).map_err(|_| "a whole number, 1 or more, or -1")
+    }
 }
 
 /// A setting with a single value: files that are shared with Kafka's own clients have it.

@@ -71,8 +71,10 @@ impl Http {
     }
 
     fn check_status(&self) -> Result<(), ProxyFailure> {
-        let digits = self.status.strip_prefix(b"HTTP/1.0 ").or_else(|| self.status.strip_prefix(b"HTTP/1.1 "));
-        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_digit)).ok_or(ProxyFailure::Protocol)?;
+        let digits =
+            self.status.strip_prefix(b"HTTP/1.0 ").or_else(|| self.status.strip_prefix(b"HTTP/1.1 "));
+        let digits =
+            digits.filter(|digits| digits.iter().all(u8::is_ascii_digit)).ok_or(ProxyFailure::Protocol)?;
         let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
         match status {
             200..=299 => Ok(()),

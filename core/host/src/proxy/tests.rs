@@ -90,7 +90,8 @@ fn what_socks5_refuses() {
 
 #[test]
 fn http_with_and_without_a_user() {
-    let expected = "CONNECT kafka:9092 HTTP/1.1\r\nHost: kafka:9092\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n";
+    let expected =
+        "CONNECT kafka:9092 HTTP/1.1\r\nHost: kafka:9092\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n";
     for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 200\r\nVia: x\r\n\r\n", "HTTP/1.1 204 a\nb: c\n\n"] {
         for piece in [1, 5, 1_000] {
             let mut to = tunnel("http://user:pass@p:1", "kafka");
@@ -145,8 +146,18 @@ fn no_answer_does_harm() {
         (state >> 8) % below
     };
     let pieces: [&[u8]; 12] = [
-        &[5, 0], &[5, 2], &[1, 0], &[5, 0, 0, 3, 255], &[5, 0, 0, 1], &[0], &[255], b"HTTP/1.1 200", b"\r\n", b"\n",
-        b"HTTP/1.0 ", b"x: y",
+        &[5, 0],
+        &[5, 2],
+        &[1, 0],
+        &[5, 0, 0, 3, 255],
+        &[5, 0, 0, 1],
+        &[0],
+        &[255],
+        b"HTTP/1.1 200",
+        b"\r\n",
+        b"\n",
+        b"HTTP/1.0 ",
+        b"x: y",
     ];
     let mut done = 0;
     for round in 0..50_000 {

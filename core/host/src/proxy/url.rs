@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::{Proxy, Scheme, User};
 
-const FORM: &str = "socks5://host:port or http://host:port, with user:password@ before the host where the proxy wants it";
+const FORM: &str =
+    "socks5://host:port or http://host:port, with user:password@ before the host where the proxy wants it";
 const USER: &str = "a URL with user and password of 1 to 255 bytes each, and % before two hexadecimal digits for what \
     is none of their letters; the user without a colon, for http";
 
@@ -27,7 +28,8 @@ pub(super) fn parse(url: &str) -> Result<Proxy, &'static str> {
         None => authority.rsplit_once(':').ok_or(FORM)?,
     };
     let graphic = host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@[]".contains(&byte));
-    if host.is_empty() || host.len() > 255 || !graphic || (host.contains(':') && !authority.starts_with('[')) {
+    if host.is_empty() || host.len() > 255 || !graphic || (host.contains(':') && !authority.starts_with('['))
+    {
         return Err("a URL with a host of 1 to 255 characters, an IPv6 address in brackets");
     }
     match port.parse() {
