@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use base64ct::{Base64, Encoding};
 
@@ -52,6 +53,7 @@ struct Shared {
 struct State {
     manner: Manner,
     asked: Vec<String>,
+    moved: Vec<(Instant, usize)>,
     sockets: Vec<TcpStream>,
     threads: Vec<JoinHandle<()>>,
     stopping: bool,
@@ -73,6 +75,7 @@ impl ForwardProxy {
         let state = State {
             manner: Manner::Connects,
             asked: Vec::new(),
+            moved: Vec::new(),
             sockets: Vec::new(),
             threads: Vec::new(),
             stopping: false,
@@ -114,6 +117,11 @@ impl ForwardProxy {
     /// Which hosts it was asked for, once for each connection.
     pub fn asked(&self) -> Vec<String> {
         self.shared.lock().asked.clone()
+    }
+
+    /// The bytes that went between clients and brokers, in both directions, and when.
+    pub fn moved(&self) -> Vec<(Instant, usize)> {
+        self.shared.lock().moved.clone()
     }
 
     /// Ends all connections.
@@ -198,7 +206,36 @@ impl Shared {
         let server = TcpStream::connect(target)?;
         self.keep(&server)?;
         client.write_all(yes)?;
-        relay(client, &server, if let Manner::Dies(after) = manner { after } else { u64::MAX })
+        self.relay(client, &server, if let Manner::Dies(after) = manner { after } else { u64::MAX })
+    }
+
+    /// Carries bytes to and fro until one side ends, or so many have come from the client.
+    fn relay(&self, client: &TcpStream, server: &TcpStream, limit: u64) -> io::Result<()> {
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                let _ = self.copy(server, client, u64::MAX);
+            });
+            self.copy(client, server, limit)
+        })
+    }
+
+    fn copy(&self, mut from: &TcpStream, mut to: &TcpStream, limit: u64) -> io::Result<()> {
+        let copied = (|| {
+            let mut from = Read::take(&mut from, limit);
+            let mut buffer = [0; 16 * 1024];
+            loop {
+                let count = from.read(&mut buffer)?;
+                if count == 0 {
+                    return Ok(());
+                }
+                self.lock().moved.push((Instant::now(), count));
+                to.write_all(&buffer[..count])?;
+            }
+        })();
+        // The other direction ends with this one.
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+        copied
     }
 
     /// The host that is asked for; none where the client was refused.
@@ -261,19 +298,4 @@ fn read_text(client: &mut TcpStream) -> io::Result<String> {
     let mut text = vec![0; usize::from(length)];
     client.read_exact(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Carries bytes to and fro until one side ends, or so many have come from the client.
-fn relay(client: &TcpStream, server: &TcpStream, limit: u64) -> io::Result<()> {
-    let (mut from_server, mut to_client) = (server.try_clone()?, client.try_clone()?);
-    let back = thread::spawn(move || {
-        let _ = io::copy(&mut from_server, &mut to_client);
-        let _ = to_client.shutdown(Shutdown::Both);
-    });
-    let (mut from, mut to) = (client, server);
-    let outcome = io::copy(&mut Read::take(&mut from, limit), &mut to);
-    let _ = server.shutdown(Shutdown::Both);
-    let _ = client.shutdown(Shutdown::Both);
-    let _ = back.join();
-    outcome.map(|_| ())
 }

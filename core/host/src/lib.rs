@@ -16,6 +16,7 @@
 
 #[cfg(feature = "aws-msk-iam")]
 mod aws;
+mod bandwidth;
 mod callback;
 mod cell;
 mod checksum;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use felice_core::error::Disconnect;
 
+use crate::bandwidth::Bandwidth;
 use crate::config::Server;
 use crate::proxy::Proxy;
 use crate::socket_options::SocketOptions;
@@ -23,6 +24,7 @@ pub(crate) struct Link {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) tls: Option<Tls>,
     pub(crate) sockets: SocketOptions,
+    pub(crate) bandwidth: Option<Arc<Bandwidth>>,
 }
 
 impl Link {

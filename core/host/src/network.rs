@@ -14,6 +14,7 @@ use felice_core::error::Disconnect;
 use felice_core::id::ConnectionId;
 use felice_core::time::{Instant, earliest};
 
+use crate::bandwidth::{Metered, MeteredReactor};
 use crate::clock::Clock;
 use crate::engine::{Action, Engine};
 use crate::link::Link;
@@ -31,12 +32,14 @@ pub struct Network<S: Socket> {
     link: Arc<Link>,
     resolver: Resolver,
     tokens: Tokens,
-    reactor: S::Reactor,
+    reactor: MeteredReactor<S::Reactor>,
     clock: Clock,
     /// By slot.
-    transports: Vec<Option<Transport<S>>>,
+    transports: Vec<Option<Transport<Metered<S>>>>,
     /// By slot, what is known of a broker's addresses.
     pasts: Vec<Past>,
+    /// Where those begin who wait for bandwidth.
+    first: usize,
     /// Connections that had their share and are not done.
     again: VecDeque<ConnectionId>,
     buffer: Box<[u8]>,
@@ -50,11 +53,12 @@ impl<S: Socket> Network<S> {
             tokens: Tokens::new(engine.token_provider.clone(), driver.clone()),
             resolver: Resolver::new(driver, Arc::clone(&engine.link)),
             link: Arc::clone(&engine.link),
+            reactor: MeteredReactor { reactor, bandwidth: engine.link.bandwidth.clone() },
             engine,
-            reactor,
             clock: Clock::new(),
             transports: Vec::new(),
             pasts: Vec::new(),
+            first: 0,
             again: VecDeque::new(),
             buffer: vec![0; BUFFER_BYTES].into(),
         }
@@ -63,6 +67,7 @@ impl<S: Socket> Network<S> {
     /// Does everything that can be done now. No socket gets more than its share of it.
     pub fn turn(&mut self) {
         let now = self.clock.now();
+        self.fill(now);
         for _ in 0..self.again.len() {
             if let Some(id) = self.again.pop_front() {
                 self.read(now, id, true);
@@ -92,7 +97,8 @@ impl<S: Socket> Network<S> {
             return Some(Duration::ZERO);
         }
         let connecting = self.transports.iter().flatten().filter_map(Transport::poll_timeout).min();
-        let due = earliest(self.engine.poll_timeout(), connecting)?;
+        let bandwidth = self.link.bandwidth.as_ref().and_then(|bandwidth| bandwidth.poll_timeout());
+        let due = earliest(earliest(self.engine.poll_timeout(), connecting), bandwidth)?;
         Some(due.since(self.clock.now()))
     }
 
@@ -100,6 +106,21 @@ impl<S: Socket> Network<S> {
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         self.engine.is_ended()
+    }
+
+    /// Where there is bandwidth again those write on who have waited for it, another one first each time. No event tells
+    /// them.
+    fn fill(&mut self, now: Instant) {
+        if !self.link.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.fill(now)) {
+            return;
+        }
+        self.first = self.first.wrapping_add(1);
+        for place in 0..self.transports.len() {
+            let slot = (self.first + place) % self.transports.len();
+            if let Some(transport) = &self.transports[slot] {
+                self.writable(now, transport.id);
+            }
+        }
     }
 
     /// Does what the machine asks, until it asks for nothing more.
@@ -213,7 +234,7 @@ impl<S: Socket> Network<S> {
     }
 
     /// Dropping a socket takes it away from whatever waits for it, too.
-    fn take(&mut self, id: ConnectionId) -> Option<Transport<S>> {
+    fn take(&mut self, id: ConnectionId) -> Option<Transport<Metered<S>>> {
         let slot = usize::from(id.slot);
         let transport = self.transports.get_mut(slot)?.take_if(|transport| transport.id == id)?;
         if let Some((peer, heard)) = transport.past() {

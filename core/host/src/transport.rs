@@ -17,7 +17,7 @@ use crate::tls::Session;
 use crate::wire::Wire;
 
 /// Pieces handed to one `writev`: with blocks of 1 KiB that is more than a socket usually takes at once.
-const SLICES_MAX: usize = 128;
+pub(crate) const SLICES_MAX: usize = 128;
 
 /// How often one socket is read or written before the others have their turn.
 pub(crate) const ATTEMPTS_MAX: usize = 16;

@@ -1,12 +1,14 @@
 //! The settings of the link: how names are looked up, the proxy, and what the system is asked for of sockets. No message
 //! tells the proxy's user and password.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::sasl::HIDDEN;
 use super::{ConfigError, Server, millis, within};
+use crate::bandwidth::Bandwidth;
 use crate::link::{Link, Mapping};
 use crate::proxy::Proxy;
 use crate::socket_options::SocketOptions;
@@ -46,7 +48,12 @@ pub(crate) struct LinkSettings {
     pub(super) receive_buffer: Option<usize>,
     pub(super) keepalive: Duration,
     pub(super) user_timeout: Duration,
+    /// Bytes per second, or 0.
+    pub(super) bandwidth: usize,
 }
+
+/// Less is no link: a handshake of TLS alone would take seconds.
+const BANDWIDTH_MIN: usize = 1_000;
 
 /// The longest time that TCP counts in seconds.
 const KEEPALIVE_MAX: Duration = Duration::from_secs(32_767);
@@ -57,7 +64,7 @@ impl LinkSettings {
         let most = i32::MAX as usize;
         within("send.buffer.bytes", self.send_buffer.unwrap_or(1), 1, most)?;
         within("receive.buffer.bytes", self.receive_buffer.unwrap_or(1), 1, most)?;
-        let proxy = self.proxy_url.take().map(|url| {
+        let proxy = self.proxy_url.take().filter(|url| !url.is_empty()).map(|url| {
             Proxy::parse(&url)
                 .map_err(|limit| ConfigError::invalid("proxy.url", HIDDEN.to_owned(), limit.to_owned()))
         });
@@ -76,7 +83,31 @@ impl LinkSettings {
                 keepalive: self.check_keepalive()?,
                 user_timeout: self.check_user_timeout()?,
             },
+            bandwidth: None,
         })
+    }
+
+    /// Brokers share it: where their largest requests would not leave before half of their time is over, it would make
+    /// nothing but retries.
+    pub(super) fn check_bandwidth(
+        &self,
+        brokers_max: usize,
+        request_bytes_max: u32,
+        request_timeout: Duration,
+    ) -> Result<Option<Arc<Bandwidth>>, ConfigError> {
+        const NAME: &str = "bandwidth.max.bytes.per.sec";
+        if self.bandwidth == 0 {
+            return Ok(None);
+        }
+        let bytes = brokers_max as u128 * u128::from(request_bytes_max);
+        let least = (2_000 * bytes).div_ceil(request_timeout.as_millis().max(1));
+        let least = usize::try_from(least).unwrap_or(usize::MAX).max(BANDWIDTH_MIN);
+        within(NAME, self.bandwidth, least, i32::MAX as usize).map_err(|error| {
+            error.because(
+                "brokers.max requests of max.request.size must leave within half of request.timeout.ms; 0 for no limit",
+            )
+        })?;
+        Ok(Some(Arc::new(Bandwidth::new(self.bandwidth as u32))))
     }
 
     fn check_keepalive(&self) -> Result<Option<Duration>, ConfigError> {

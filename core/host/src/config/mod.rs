@@ -179,6 +179,8 @@ impl Settings {
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
         self.check_times()?;
+        link.bandwidth =
+            self.link.check_bandwidth(self.brokers_max, request_bytes_max, self.request_timeout)?;
         let idempotence = self.check_idempotence()?;
         let codecs = self.check_compression(request_bytes_max)?;
         let accumulator = AccumulatorConfig {

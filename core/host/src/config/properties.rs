@@ -45,6 +45,7 @@ const RETRIEVERS: [&str; 2] = [
 /// Every name, and how its value is read.
 const PROPERTIES: &[(&str, Set)] = &[
     ("acks", acks),
+    ("bandwidth.max.bytes.per.sec", |s, v| number(v).map(|n| s.link.bandwidth = n)),
     ("batch.size", |s, v| number(v).map(|n| s.batch_size = Some(n))),
     ("bootstrap.servers", |s, v| {
         s.bootstrap_servers = bootstrap::split(v).collect();

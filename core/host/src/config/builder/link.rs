@@ -28,6 +28,12 @@ settings! {
     /// connection (`TCP_USER_TIMEOUT`, RFC 5482): a link that is gone is noticed although `request.timeout.ms` is long. On
     /// Linux only, elsewhere it is refused. Default zero: none.
     socket_user_timeout: Duration => |s| s.link.user_timeout = socket_user_timeout;
+    /// `bandwidth.max.bytes.per.sec`: how much all sockets of this producer carry in any second at most, both directions, TLS
+    /// and a proxy included, TCP's and IP's headers not: about seven eighths of it are used. Batches grow meanwhile. What brokers send is not held up, but less is
+    /// written then. At least so much that a request of `max.request.size` to each of `brokers.max` leaves within
+    /// half of `request.timeout.ms`.
+    /// Default 0: no limit.
+    bandwidth_max_bytes_per_sec: usize => |s| s.link.bandwidth = bandwidth_max_bytes_per_sec;
 }
 
 impl<P> Builder<P> {
