@@ -12,7 +12,7 @@ use felice_core::id::ConnectionId;
 
 use crate::link::Link;
 use crate::proxy::Tunnel;
-use crate::tls::Session;
+use crate::tls::{Session, Tls};
 
 /// What has become of a look-up.
 pub(crate) struct Resolved {
@@ -98,7 +98,7 @@ impl With {
         let first = self.link.proxy.as_ref().map_or(host, |proxy| &proxy.host);
         first.parse::<IpAddr>().is_err()
             || self.link.mapping.is_some()
-            || self.link.tls.as_ref().is_some_and(|tls| tls.reads_files())
+            || self.link.tls.as_ref().is_some_and(Tls::reads_files)
     }
 
     /// What a connection to a broker begins with. `turn` chooses where there are several ways of which it can take one.

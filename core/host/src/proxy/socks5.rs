@@ -20,8 +20,6 @@ const IPV6: u8 = 4;
 
 /// Version, reply, reserved, kind of address, and the first byte of the address, which may be its length.
 const REPLY_HEAD_BYTES: usize = 5;
-/// The longest answer: one with a name of 255 bytes.
-const ANSWER_BYTES_MAX: usize = REPLY_HEAD_BYTES + 255 + 2;
 
 /// What the proxy is expected to answer next.
 enum Expected {
@@ -37,7 +35,8 @@ pub(super) struct Socks5 {
     /// User and password as they will be sent, and what is asked for.
     user: Option<Zeroizing<Vec<u8>>>,
     request: Vec<u8>,
-    answer: [u8; ANSWER_BYTES_MAX],
+    /// What counts of the answer: the proxy's own address behind it is of no use to anybody.
+    answer: [u8; REPLY_HEAD_BYTES],
     filled: usize,
     /// How long the answer is as far as is known.
     length: usize,
@@ -54,14 +53,14 @@ impl Socks5 {
             expected: Expected::Method,
             user: user.map(credentials),
             request: request(host, port),
-            answer: [0; ANSWER_BYTES_MAX],
+            answer: [0; REPLY_HEAD_BYTES],
             filled: 0,
             length: 2,
         }
     }
 
     pub(super) const fn wanted(&self) -> usize {
-        self.length - self.filled
+        self.length.saturating_sub(self.filled)
     }
 
     /// Takes what was read. What is to be written next, if anything is.
@@ -69,11 +68,15 @@ impl Socks5 {
         &mut self,
         bytes: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, ProxyFailure> {
-        let Some(room) = self.answer[..self.length].get_mut(self.filled..self.filled + bytes.len()) else {
+        for byte in bytes {
+            if let Some(place) = self.answer.get_mut(self.filled) {
+                *place = *byte;
+            }
+            self.filled += 1;
+        }
+        if self.filled > self.length {
             return Err(ProxyFailure::Protocol);
-        };
-        room.copy_from_slice(bytes);
-        self.filled += bytes.len();
+        }
         if self.filled < self.length {
             return Ok(None);
         }
