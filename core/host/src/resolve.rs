@@ -160,6 +160,8 @@ fn name_of(address: &IpAddr) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::Server;
 
@@ -167,6 +169,10 @@ mod tests {
 
     fn resolver(link: Link) -> Resolver {
         Resolver::new(Waker::noop().clone(), Arc::new(link))
+    }
+
+    fn next(resolver: &Resolver) -> Resolved {
+        resolver.receiver.recv_timeout(Duration::from_secs(60)).expect("a look-up ends")
     }
 
     fn addresses(resolved: Resolved) -> Vec<SocketAddr> {
@@ -185,7 +191,7 @@ mod tests {
         assert_eq!(addresses(resolver.poll().unwrap()), ["[::1]:9093".parse().unwrap()]);
 
         resolver.resolve(id(3), "localhost", 9094);
-        let found = addresses(resolver.receiver.recv().unwrap());
+        let found = addresses(next(&resolver));
         assert!(found.iter().all(|address| address.port() == 9094 && address.ip().is_loopback()));
         assert!(!found.is_empty());
     }
@@ -194,7 +200,7 @@ mod tests {
     fn a_name_without_an_address_gives_none() {
         let mut resolver = resolver(Link::default());
         resolver.resolve(ID, "nobody.invalid", 1);
-        assert_eq!(resolver.receiver.recv().unwrap().found.err(), Some(Disconnect::Unresolved));
+        assert_eq!(next(&resolver).found.err(), Some(Disconnect::Unresolved));
     }
 
     #[test]
@@ -207,7 +213,7 @@ mod tests {
         let mut resolver = resolver(Link { mapping: Some(Arc::new(mapping)), ..Link::default() });
         let mut found = |host| {
             resolver.resolve(ID, host, 9092);
-            resolver.receiver.recv().unwrap().found.map(|found| found.addresses)
+            next(&resolver).found.map(|found| found.addresses)
         };
         assert_eq!(
             found("10.9.9.9").ok(),
@@ -234,7 +240,7 @@ mod tests {
         };
         let mut found = |host, port| {
             resolver.resolve(ID, host, port);
-            addresses(resolver.receiver.recv().unwrap()).len()
+            addresses(next(&resolver)).len()
         };
         let mut both = [found("alias", 1), found("alias", 1)];
         both.sort_unstable();
@@ -252,12 +258,12 @@ mod tests {
             other => panic!("{other} is the proxy's to look up"),
         };
         resolver.resolve(ID, "kafka", 9092);
-        let found = resolver.receiver.recv().unwrap().found.unwrap_or_else(|cause| panic!("{cause}"));
+        let found = next(&resolver).found.unwrap_or_else(|cause| panic!("{cause}"));
         assert_eq!(found.addresses, ["10.0.0.9:1080".parse().unwrap()]);
         assert!(found.tunnel.is_some());
         resolver.with.look_up = |_, _| Vec::new();
         resolver.resolve(ID, "kafka", 9092);
-        let cause = resolver.receiver.recv().unwrap().found.err();
+        let cause = next(&resolver).found.err();
         assert_eq!(cause, Some(Disconnect::Proxy(ProxyFailure::Unresolved)));
     }
 }
