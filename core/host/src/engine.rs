@@ -110,7 +110,7 @@ impl Engine {
         }
         self.hear_spool(now);
         loop {
-            self.drain_events();
+            self.drain_events(now);
             self.wakers.drain(..).for_each(Waker::wake);
             let more = self.exchange(now);
             self.wakers.drain(..).for_each(Waker::wake);
@@ -128,7 +128,7 @@ impl Engine {
                 continue;
             }
             // Only what the exchange itself has caused can be left.
-            if !self.drain_events() {
+            if !self.drain_events(now) {
                 break;
             }
         }
@@ -205,7 +205,7 @@ impl Engine {
         while !input.is_empty() {
             let taken = self.sender.handle_received(now, connection, input)?;
             input = input.get(taken..).unwrap_or_default();
-            if taken == 0 && !self.drain_events() {
+            if taken == 0 && !self.drain_events(now) {
                 break;
             }
         }
@@ -224,7 +224,7 @@ impl Engine {
     }
 
     /// Sorts the sender's events. Whether there were any.
-    fn drain_events(&mut self) -> bool {
+    fn drain_events(&mut self, now: Instant) -> bool {
         let mut any = false;
         while let Some(event) = self.sender.poll_event() {
             any = true;
@@ -254,7 +254,7 @@ impl Engine {
                     }
                 }
                 Event::Completed(completed) => {
-                    if self.is_final(&completed) {
+                    if self.is_final(now, &completed) {
                         self.complete(&completed);
                     }
                 }
