@@ -29,6 +29,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             let Some(place) = self.settle(reader) else {
                 let Some(partition) = reader else {
                     self.close_gaps();
+                    if self.partitions.first_lagging().is_some() {
+                        continue;
+                    }
                     return Ok(Next::Nothing);
                 };
                 self.partitions.get_mut(partition).behind = None;
@@ -58,6 +61,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
                         self.found = Some(Found { place, head, partition });
                     }
                     Verdict::Pass => self.go_on(reader, next),
+                    Verdict::Back => {}
                     Verdict::Wait => self.leave(reader, partition, place, next),
                     Verdict::Ask(producer_id) => {
                         self.leave(reader, partition, place, next);
@@ -130,6 +134,10 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             self.segments.finish_frame(place.segment);
             return Verdict::Pass;
         }
+        if slot.has_lost_cut(head.sequence) {
+            self.deny_cut(partition);
+            return Verdict::Back;
+        }
         // What stands before the cut waits until that is confirmed.
         if slot.stands_before_cut(head.end()) {
             slot.before_cut = Some(slot.before_cut.map_or(place, |before| before.min(place)));
@@ -151,7 +159,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             self.partitions.get_mut(partition).question = Question::Asked;
             return Verdict::Ask(stamp.producer_id);
         }
-        if self.hands.find(partition, head.sequence).is_some() {
+        if self.hands.has(partition, head.sequence) {
             self.partitions.get_mut(partition).read = head.end();
             self.advance_done(partition);
             return Verdict::Pass;
@@ -198,6 +206,8 @@ enum Verdict {
     Take,
     /// It is done, or with the sender, or will be done without being read.
     Pass,
+    /// One before it is the next one.
+    Back,
     /// Not now.
     Wait,
     /// A broker is to be asked first.

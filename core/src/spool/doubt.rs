@@ -104,8 +104,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.go_back(partition);
     }
 
-    /// A numbering begins although the cut is not confirmed: the leader does not know what one has said that it has. What stands
-    /// before the cut is sent again after all.
+    /// What stands before the cut is sent again after all. A numbering begins although the cut is not confirmed, since the leader
+    /// does not know what one has said that it has; or nothing can confirm it.
     pub(super) fn deny_cut(&mut self, partition: u32) {
         let slot = self.partitions.get_mut(partition);
         if slot.cut.take().is_some() {

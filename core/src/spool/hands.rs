@@ -9,6 +9,7 @@ pub struct FrameSlot {
     pub(super) used: bool,
     pub(super) partition: u32,
     pub(super) from: u64,
+    pub(super) end: u64,
     pub(super) place: Option<Place>,
     /// It is done, and a frame before it is not.
     pub(super) done: bool,
@@ -16,11 +17,11 @@ pub struct FrameSlot {
 
 impl FrameSlot {
     /// A slot without a frame.
-    pub const EMPTY: Self = Self { used: false, partition: 0, from: 0, place: None, done: false };
+    pub const EMPTY: Self = Self { used: false, partition: 0, from: 0, end: 0, place: None, done: false };
 
     /// A frame that is done, and was never with the sender.
-    pub(super) const fn done(partition: u32, from: u64) -> Self {
-        Self { used: true, partition, from, place: None, done: true }
+    pub(super) const fn done(partition: u32, from: u64, end: u64) -> Self {
+        Self { used: true, partition, from, end, place: None, done: true }
     }
 }
 
@@ -41,8 +42,29 @@ impl<S: Storage> Hands<S> {
         self.0.as_mut()[usize::from(hand)] = slot;
     }
 
-    pub(super) fn find(&mut self, partition: u32, from: u64) -> Option<&mut FrameSlot> {
-        self.0.as_mut().iter_mut().find(|slot| slot.used && slot.partition == partition && slot.from == from)
+    /// Whether the frame that begins with this record is here.
+    pub(super) fn has(&self, partition: u32, record: u64) -> bool {
+        let has = |slot: &FrameSlot| slot.partition == partition && slot.from <= record && record < slot.end;
+        self.0.as_ref().iter().any(|slot| slot.used && has(slot))
+    }
+
+    /// What is done side by side is kept in mind as one: it takes no room from what is to be read.
+    pub(super) fn merge(&mut self, hand: u16) {
+        let hand = usize::from(hand);
+        let FrameSlot { used, partition, mut from, mut end, done, .. } = self.0.as_ref()[hand];
+        if !(used && done) {
+            return;
+        }
+        let others = self.0.as_mut().iter_mut().enumerate().filter(|(other, _)| *other != hand);
+        for (_, other) in others.filter(|(_, other)| other.used && other.done && other.partition == partition)
+        {
+            if other.end == from {
+                (other.used, from) = (false, other.from);
+            } else if other.from == end {
+                (other.used, end) = (false, other.end);
+            }
+        }
+        self.put(hand as u16, FrameSlot::done(partition, from, end));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -66,7 +88,7 @@ impl<S: Storage> Hands<S> {
     /// What is done, and before this record, need not be kept in mind.
     pub(super) fn forget(&mut self, partition: u32, before: u64) {
         for slot in self.0.as_mut().iter_mut().filter(|slot| slot.partition == partition) {
-            slot.used &= !(slot.done && slot.from < before);
+            slot.used &= !(slot.done && slot.end <= before);
         }
     }
 

@@ -87,7 +87,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.finish_frame(found.place.segment);
         // Should one before it be read again, it is not lost once more.
         if let Some(hand) = self.hands.free() {
-            self.hands.put(hand, FrameSlot::done(found.partition, head.sequence));
+            self.hands.put(hand, FrameSlot::done(found.partition, head.sequence, head.end()));
+            self.hands.merge(hand);
         }
         self.confirm_cut(found.partition, head.sequence, head.end());
         self.advance_done(found.partition);
@@ -190,19 +191,23 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return;
         }
         for partition in 0..self.partitions.used {
+            let slot = self.partitions.get(partition);
+            if slot.behind.is_none() && slot.has_lost_cut(u64::MAX) {
+                self.deny_cut(partition);
+            }
             let slot = self.partitions.get_mut(partition);
             if slot.behind.is_none() && slot.before_cut.is_none() {
                 slot.read = slot.next;
                 self.advance_done(partition);
             } else {
-                self.gaps |= slot.read < slot.next;
+                self.gaps |= slot.read < slot.next || slot.cut.is_some();
             }
         }
     }
 
     /// Whether a frame of a segment of which nothing is with the sender has no outcome.
     fn is_pending(&mut self, partition: u32, frame: &FrameHead) -> bool {
-        let is_known = self.hands.find(partition, frame.sequence).is_some();
+        let is_known = self.hands.has(partition, frame.sequence);
         let slot = self.partitions.get(partition);
         !is_known
             && frame.end() > slot.done

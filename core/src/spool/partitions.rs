@@ -138,6 +138,11 @@ impl PartitionSlot {
         end > self.done && self.cut.is_some_and(|cut| end < cut)
     }
 
+    /// Whether reading has come to this record, or to the end, and has not met the frame with the cut in it: that is lost.
+    pub(super) fn has_lost_cut(&self, at: u64) -> bool {
+        self.cut.is_some_and(|cut| self.read < cut && cut <= at)
+    }
+
     /// Whether a frame of this life and from this record on may have been sent before, under numbers that are known. A life
     /// sends what former ones have written, too; but what it has not seen it has not sent.
     fn is_in_doubt(&self, life: u32, sequence: u64) -> Option<Stamp> {

@@ -125,7 +125,14 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let skip = stored.saturating_sub(head.sequence);
         self.hands.put(
             hand,
-            FrameSlot { used: true, partition, from: head.sequence, place: Some(place), done: false },
+            FrameSlot {
+                used: true,
+                partition,
+                from: head.sequence,
+                end: head.end(),
+                place: Some(place),
+                done: false,
+            },
         );
         // One that follows but has no room would be waited for in vain.
         let has_blocks = pool.free() >= self.largest.div_ceil(pool.block_bytes().max(1));
@@ -216,6 +223,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.finish_frame(place.segment);
         self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
         self.advance_done(partition);
+        self.hands.merge(frame.hand);
         self.partitions.get_mut(partition).starved = false;
         self.catch_up(partition);
     }

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::medium::{Fault, Ram};
-use super::model::{CONFIG, SEGMENT_BYTES, SEGMENTS, TestSpool, open_with};
+use super::model::{CONFIG, FRAMES, SEGMENT_BYTES, SEGMENTS, TestSpool, open_with};
 use crate::event::ProducerState;
 use crate::memory::Pool;
 use crate::spool::*;
@@ -181,6 +181,32 @@ fn what_cannot_be_read_is_not_dropped_in_part() {
         spool.done(&frame.unwrap());
     }
     assert_eq!((spool.counts().dropped, spool.counts().damaged, spool.frames()), (8, 0, 0));
+}
+
+/// One is with the sender, and more than that may hold behind it are too old: they take no room from what is to be read.
+#[test]
+fn what_is_lost_takes_no_room() {
+    let mut spool = spool(CONFIG);
+    let mut append = |millis| {
+        let time = Timestamp::from_millis(millis);
+        let frame =
+            NewFrame { topic: "t", partition: 0, records: 1, base_timestamp: time, max_timestamp: time };
+        spool.append(&frame, [&b"record"[..]].into_iter()).unwrap();
+    };
+    append(5);
+    (0..2 * FRAMES).for_each(|_| append(1));
+    append(5);
+    let first = next(&mut spool);
+    wanted_from(&mut spool, 5);
+    let (mut lost, mut read_last) = (0, None);
+    while let Some(result) = read(&mut spool) {
+        match result {
+            Ok(frame) => read_last = Some(frame.sequence),
+            Err((error, _)) => lost += usize::from(error == TakeError::TooOld),
+        }
+    }
+    assert_eq!((lost, read_last), (2 * FRAMES, Some(2 * FRAMES as u64 + 1)));
+    spool.done(&first);
 }
 
 /// Of a partition the last that was written is dropped, behind something that is still to be read.
