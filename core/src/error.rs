@@ -2,12 +2,14 @@
 //! accepted one. Nothing here formats into memory of its own: messages are `Display`.
 
 mod code;
+mod proxy;
 mod tls;
 
 use core::fmt;
 
 use crate::spool::Loss;
 pub use code::{Class, ErrorCode};
+pub use proxy::ProxyFailure;
 pub use tls::{StoreFault, TlsFailure, UtcSeconds};
 
 /// Whether a record that failed may be in the log all the same.
@@ -246,6 +248,8 @@ pub enum Disconnect {
     Failed,
     /// There is a connection, but no TLS, or there is none any more.
     Tls(TlsFailure),
+    /// There is a proxy on the way, and no connection through it, or none any more.
+    Proxy(ProxyFailure),
     /// What came was no answer.
     Protocol(ProtocolError),
     /// No answer within `request.timeout.ms`.
@@ -272,6 +276,7 @@ impl fmt::Display for Disconnect {
             Self::Closed => write!(f, "the broker closed the connection"),
             Self::Failed => write!(f, "the connection failed"),
             Self::Tls(failure) => failure.fmt(f),
+            Self::Proxy(failure) => failure.fmt(f),
             Self::Protocol(error) => write!(f, "the broker's answer was not understood: {error}"),
             Self::RequestTimeout => write!(f, "no answer within request.timeout.ms"),
             Self::Rebootstrap => write!(f, "a broker asked to start again from the bootstrap servers"),

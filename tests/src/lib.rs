@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod conformance;
 pub mod counting;
+pub mod forward;
 pub mod fuzzing;
 pub mod hostile;
 pub mod java;

@@ -21,9 +21,9 @@ use felice_core::time::{Instant, earliest};
 use felice_core::transmit::Transmit;
 
 use crate::delivery::{Entry, Table};
+use crate::link::Link;
 use crate::shared::{Phase, Shared, State};
 use crate::storage::{Heap, HeapBlock};
-use crate::tls::Tls;
 use crate::token::TokenProvider;
 use crate::warning::Warning;
 
@@ -94,8 +94,8 @@ pub struct Engine {
     gave_up: bool,
     ended: bool,
     connection_setup_timeout: Duration,
-    /// What connections are wrapped in.
-    pub(crate) tls: Option<Arc<Tls>>,
+    /// How brokers are reached.
+    pub(crate) link: Arc<Link>,
     /// Where OAUTHBEARER's tokens come from, or what AWS_MSK_IAM signs with.
     pub(crate) token_provider: Option<TokenProvider>,
     /// There was none the last time.

@@ -16,6 +16,7 @@
 
 #[cfg(feature = "aws-msk-iam")]
 mod aws;
+mod bandwidth;
 mod callback;
 mod cell;
 mod checksum;
@@ -29,6 +30,7 @@ mod epochs;
 mod error;
 mod fork;
 mod io_thread;
+mod link;
 mod lock;
 #[cfg(feature = "spool")]
 mod mark;
@@ -37,9 +39,12 @@ mod network;
 mod observers;
 #[cfg(feature = "oidc")]
 mod oidc;
+mod proxy;
+mod race;
 mod resolve;
 mod send;
 mod shared;
+mod socket_options;
 #[cfg_attr(not(feature = "spool"), path = "spool/absent.rs")]
 mod spool;
 mod storage;
@@ -59,7 +64,9 @@ pub use callback::{Callback, in_callback};
 pub use checksum::{crc32c, seed};
 pub use clock::Clock;
 pub use compression::{Codecs, Wanted};
-pub use config::{Builder, ConfigError, SecurityProtocol, Server, Settings, Start, StartWithDriver};
+pub use config::{
+    Builder, ConfigError, DnsLookup, SecurityProtocol, Server, Settings, Start, StartWithDriver,
+};
 pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
@@ -67,6 +74,7 @@ pub use io_thread::IoThread;
 pub use network::Network;
 pub use send::Sending;
 pub use shared::Shared;
+pub use socket_options::SocketOptions;
 #[cfg(feature = "spool")]
 pub use spool::{Files as SpoolFiles, file_name as spool_file_name};
 pub use storage::{Heap, HeapBlock};

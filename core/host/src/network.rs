@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -13,8 +14,11 @@ use felice_core::error::Disconnect;
 use felice_core::id::ConnectionId;
 use felice_core::time::{Instant, earliest};
 
+use crate::bandwidth::{Metered, MeteredReactor};
 use crate::clock::Clock;
 use crate::engine::{Action, Engine};
+use crate::link::Link;
+use crate::race::{Opening, Past};
 use crate::resolve::Resolver;
 use crate::token::Tokens;
 use crate::transport::{Progress, Readiness, Socket, Transport};
@@ -25,12 +29,17 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// The engine, and the sockets to all brokers.
 pub struct Network<S: Socket> {
     engine: Engine,
+    link: Arc<Link>,
     resolver: Resolver,
     tokens: Tokens,
-    reactor: S::Reactor,
+    reactor: MeteredReactor<S::Reactor>,
     clock: Clock,
     /// By slot.
-    transports: Vec<Option<Transport<S>>>,
+    transports: Vec<Option<Transport<Metered<S>>>>,
+    /// By slot, what is known of a broker's addresses.
+    pasts: Vec<Past>,
+    /// Where those begin who wait for bandwidth.
+    first: usize,
     /// Connections that had their share and are not done.
     again: VecDeque<ConnectionId>,
     buffer: Box<[u8]>,
@@ -42,11 +51,14 @@ impl<S: Socket> Network<S> {
     pub fn new(engine: Engine, driver: Waker, reactor: S::Reactor) -> Self {
         Self {
             tokens: Tokens::new(engine.token_provider.clone(), driver.clone()),
-            resolver: Resolver::new(driver, engine.tls.clone()),
+            resolver: Resolver::new(driver, Arc::clone(&engine.link)),
+            link: Arc::clone(&engine.link),
+            reactor: MeteredReactor { reactor, bandwidth: engine.link.bandwidth.clone() },
             engine,
-            reactor,
             clock: Clock::new(),
             transports: Vec::new(),
+            pasts: Vec::new(),
+            first: 0,
             again: VecDeque::new(),
             buffer: vec![0; BUFFER_BYTES].into(),
         }
@@ -55,13 +67,14 @@ impl<S: Socket> Network<S> {
     /// Does everything that can be done now. No socket gets more than its share of it.
     pub fn turn(&mut self) {
         let now = self.clock.now();
+        self.fill(now);
         for _ in 0..self.again.len() {
             if let Some(id) = self.again.pop_front() {
                 self.read(now, id, true);
                 self.write(now, id);
             }
         }
-        self.handle_deadlines(now);
+        self.handle_timeouts(now);
         self.engine.turn(now);
         self.act(now);
     }
@@ -83,8 +96,9 @@ impl<S: Socket> Network<S> {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        let connecting = self.transports.iter().flatten().filter_map(|transport| transport.deadline).min();
-        let due = earliest(self.engine.poll_timeout(), connecting)?;
+        let connecting = self.transports.iter().flatten().filter_map(Transport::poll_timeout).min();
+        let bandwidth = self.link.bandwidth.as_ref().and_then(|bandwidth| bandwidth.poll_timeout());
+        let due = earliest(earliest(self.engine.poll_timeout(), connecting), bandwidth)?;
         Some(due.since(self.clock.now()))
     }
 
@@ -92,6 +106,21 @@ impl<S: Socket> Network<S> {
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         self.engine.is_ended()
+    }
+
+    /// Where there is bandwidth again those write on who have waited for it, another one first each time. No event tells
+    /// them.
+    fn fill(&mut self, now: Instant) {
+        if !self.link.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.fill(now)) {
+            return;
+        }
+        self.first = self.first.wrapping_add(1);
+        for place in 0..self.transports.len() {
+            let slot = (self.first + place) % self.transports.len();
+            if let Some(transport) = &self.transports[slot] {
+                self.writable(now, transport.id);
+            }
+        }
     }
 
     /// Does what the machine asks, until it asks for nothing more.
@@ -103,7 +132,7 @@ impl<S: Socket> Network<S> {
             while let Some(action) = self.engine.poll_action() {
                 acted = true;
                 match action {
-                    Action::Connect(id) => self.connect(id),
+                    Action::Connect(id) => self.connect(now, id),
                     Action::Disconnect(id) => self.close(id),
                     Action::Transmit(id) => self.write(now, id),
                     Action::Token(id) => self.tokens.ask(id),
@@ -116,15 +145,19 @@ impl<S: Socket> Network<S> {
         }
     }
 
-    fn connect(&mut self, id: ConnectionId) {
+    fn connect(&mut self, now: Instant, id: ConnectionId) {
         let Some(address) = self.engine.address(id) else { return };
         let slot = usize::from(id.slot);
         if slot >= self.transports.len() {
             self.transports.resize_with(slot + 1, || None);
+            self.pasts.resize_with(slot + 1, Past::default);
             // Once, and not when a busy connection waits for its next share.
             self.again.reserve(slot + 1);
         }
-        self.transports[slot] = Some(Transport::resolving(id, self.engine.connection_setup_timeout()));
+        // A tenth is left for what comes behind the proxy; then it is not the broker's fault.
+        let patience = self.engine.connection_setup_timeout() * 9 / 10;
+        let proxy_until = self.link.proxy.is_some().then(|| now + patience);
+        self.transports[slot] = Some(Transport::resolving(id, proxy_until));
         self.resolver.resolve(id, address.host, address.port);
     }
 
@@ -133,22 +166,26 @@ impl<S: Socket> Network<S> {
         let mut any = false;
         while let Some(resolved) = self.resolver.poll() {
             any = true;
-            let Some(transport) = find(&mut self.transports, resolved.connection) else { continue };
             let id = resolved.connection;
-            if let Err(cause) = transport.resolved(&self.reactor, resolved, now) {
+            let Some(transport) = find(&mut self.transports, id) else { continue };
+            let opening = Opening { reactor: &self.reactor, id, options: &self.link.sockets };
+            let past = &self.pasts[usize::from(id.slot)];
+            let begun = resolved.found.and_then(|found| transport.resolved(found, past, &opening, now));
+            if let Err(cause) = begun {
                 self.disconnected(now, id, cause);
             }
         }
         any
     }
 
-    /// An address that does not answer in its share of the time makes room for the next one.
-    fn handle_deadlines(&mut self, now: Instant) {
+    /// Where no address has answered yet the next one is tried, too.
+    fn handle_timeouts(&mut self, now: Instant) {
         for slot in 0..self.transports.len() {
             let Some(transport) = &mut self.transports[slot] else { continue };
-            if transport.deadline.is_some_and(|deadline| deadline <= now) {
+            if transport.poll_timeout().is_some_and(|due| due <= now) {
                 let id = transport.id;
-                if let Err(cause) = transport.connect_next(&self.reactor, now) {
+                let opening = Opening { reactor: &self.reactor, id, options: &self.link.sockets };
+                if let Err(cause) = transport.handle_timeout(&opening, now) {
                     self.disconnected(now, id, cause);
                 }
             }
@@ -157,7 +194,8 @@ impl<S: Socket> Network<S> {
 
     fn writable(&mut self, now: Instant, id: ConnectionId) {
         let Some(transport) = find(&mut self.transports, id) else { return };
-        let progress = transport.writable(&mut self.engine, &self.reactor, now);
+        let opening = Opening { reactor: &self.reactor, id, options: &self.link.sockets };
+        let progress = transport.writable(&mut self.engine, &opening, now);
         self.progress(now, id, progress);
         self.write(now, id);
     }
@@ -191,14 +229,18 @@ impl<S: Socket> Network<S> {
     }
 
     fn disconnected(&mut self, now: Instant, id: ConnectionId, cause: Disconnect) {
-        drop(self.take(id));
+        let cause = self.take(id).map_or(cause, |transport| transport.blame(cause));
         self.engine.handle_disconnected(now, id, cause);
     }
 
     /// Dropping a socket takes it away from whatever waits for it, too.
-    fn take(&mut self, id: ConnectionId) -> Option<Transport<S>> {
-        let place = self.transports.get_mut(usize::from(id.slot))?;
-        place.take_if(|transport| transport.id == id)
+    fn take(&mut self, id: ConnectionId) -> Option<Transport<Metered<S>>> {
+        let slot = usize::from(id.slot);
+        let transport = self.transports.get_mut(slot)?.take_if(|transport| transport.id == id)?;
+        if let Some((peer, heard)) = transport.past() {
+            self.pasts[slot].note(peer, heard);
+        }
+        Some(transport)
     }
 }
 

@@ -3,7 +3,7 @@
 pub use felice_core::compression::Compression;
 pub use felice_core::config::{Acks, Spread};
 pub use felice_core::error::{
-    AuthenticationError, Cause, Disconnect, ErrorCode, ErrorKind, Persisted, Stage,
+    AuthenticationError, Cause, Disconnect, ErrorCode, ErrorKind, Persisted, ProxyFailure, Stage,
 };
 pub use felice_core::partitioner::{self, Partitioner};
 pub use felice_core::record::{Header, ProducerRecord};
@@ -19,7 +19,7 @@ pub use crate::RecordMetadata;
 #[cfg(feature = "aws-msk-iam")]
 pub use crate::aws::AwsCredentials;
 pub use crate::callback::Callback;
-pub use crate::config::{ConfigError, SecurityProtocol};
+pub use crate::config::{ConfigError, DnsLookup, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
 #[cfg(feature = "spool")]
 pub use crate::spool::SpoolMode;

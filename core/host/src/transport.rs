@@ -1,21 +1,23 @@
-//! One connection: a look-up that is under way, a socket that is being connected, TLS that shakes hands, or one that is
-//! open. The machine hears of a connection when it is open.
+//! One connection: a look-up that is under way, sockets of which one will be connected, a proxy that is spoken to, TLS that
+//! shakes hands, or one that is open. The machine hears of a connection when it is open.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use felice_core::error::Disconnect;
+use felice_core::error::{Disconnect, ProxyFailure};
 use felice_core::id::ConnectionId;
-use felice_core::time::Instant;
+use felice_core::time::{Instant, earliest};
 
 use crate::engine::Engine;
-use crate::resolve::Resolved;
+use crate::proxy::Tunnel;
+use crate::race::{Opening, Past, Race};
+use crate::resolve::Found;
+use crate::socket_options::SocketOptions;
 use crate::tls::Session;
 use crate::wire::Wire;
 
 /// Pieces handed to one `writev`: with blocks of 1 KiB that is more than a socket usually takes at once.
-const SLICES_MAX: usize = 128;
+pub(crate) const SLICES_MAX: usize = 128;
 
 /// How often one socket is read or written before the others have their turn.
 pub(crate) const ATTEMPTS_MAX: usize = 16;
@@ -25,15 +27,21 @@ pub trait Socket: Sized {
     /// What tells when sockets are ready, and for which connection.
     type Reactor;
 
-    /// Begins to connect. The driver hears of it when [`poll_connected`](Self::poll_connected) is worth a try.
+    /// Begins to connect, by [`SocketOptions::connect`]. The driver hears of it when
+    /// [`poll_connected`](Self::poll_connected) is worth a try. Several sockets may have the same connection, until one
+    /// of them is connected.
     ///
     /// # Errors
     ///
     /// The address cannot be reached, or the system has no socket left.
-    fn connect(reactor: &Self::Reactor, id: ConnectionId, address: SocketAddr) -> io::Result<Self>;
+    fn connect(
+        reactor: &Self::Reactor,
+        id: ConnectionId,
+        address: SocketAddr,
+        options: &SocketOptions,
+    ) -> io::Result<Self>;
 
-    /// Whether it is connected. From then on what is written leaves at once (`TCP_NODELAY`): batches are gathered
-    /// already.
+    /// Whether it is connected. It may be asked although nothing has happened.
     ///
     /// # Errors
     ///
@@ -77,18 +85,20 @@ pub struct Readiness {
 pub(crate) struct Transport<S> {
     pub(crate) id: ConnectionId,
     state: State<S>,
-    /// The connection's TLS, until there is a socket for it.
+    /// What the socket will be wrapped in.
+    tunnel: Option<Box<Tunnel>>,
     session: Option<Box<Session>>,
-    /// Addresses that have not been tried, the next one last.
-    addresses: Vec<SocketAddr>,
-    /// How long one address may take when there are others, and until when this one may.
-    patience: Duration,
-    pub(crate) deadline: Option<Instant>,
+    /// Until when the proxy may take its time; none where there is none, or none any more.
+    proxy_until: Option<Instant>,
+    is_proxied: bool,
+    /// Where the socket leads to, and whether anything was heard from there.
+    peer: Option<SocketAddr>,
+    heard: bool,
 }
 
 enum State<S> {
     Resolving,
-    Connecting(S),
+    Connecting(Race<S>),
     Handshake(Wire<S>),
     Open(Wire<S>),
 }
@@ -103,76 +113,97 @@ pub(crate) enum Progress {
 }
 
 impl<S: Socket> Transport<S> {
-    /// A connection whose addresses are being looked up. All of them together may take `patience`.
-    pub(crate) const fn resolving(id: ConnectionId, patience: Duration) -> Self {
-        Self { id, state: State::Resolving, session: None, addresses: Vec::new(), patience, deadline: None }
+    /// A connection whose addresses are being looked up. A proxy has until then to connect to the broker.
+    pub(crate) const fn resolving(id: ConnectionId, proxy_until: Option<Instant>) -> Self {
+        Self {
+            id,
+            state: State::Resolving,
+            tunnel: None,
+            session: None,
+            proxy_until,
+            is_proxied: proxy_until.is_some(),
+            peer: None,
+            heard: false,
+        }
     }
 
     /// The addresses are there: the first is tried.
     pub(crate) fn resolved(
         &mut self,
-        reactor: &S::Reactor,
-        resolved: Resolved,
+        found: Found,
+        past: &Past,
+        opening: &Opening<'_, S::Reactor>,
         now: Instant,
     ) -> Result<(), Disconnect> {
-        let mut addresses = resolved.addresses;
-        if addresses.is_empty() {
-            return Err(Disconnect::Unresolved);
-        }
-        self.session = resolved.session.map_err(Disconnect::Tls)?;
-        addresses.reverse();
-        self.patience /= u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        self.addresses = addresses;
-        self.connect_next(reactor, now)
+        (self.tunnel, self.session) = (found.tunnel, found.session);
+        self.state = State::Connecting(Race::begin(past.order(&found.addresses), opening, now)?);
+        Ok(())
     }
 
-    /// Tries the addresses in turn, until one does not fail at once.
-    pub(crate) fn connect_next(&mut self, reactor: &S::Reactor, now: Instant) -> Result<(), Disconnect> {
-        while let Some(address) = self.addresses.pop() {
-            if let Ok(socket) = S::connect(reactor, self.id, address) {
-                self.state = State::Connecting(socket);
-                self.deadline = (!self.addresses.is_empty()).then(|| now + self.patience);
-                return Ok(());
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let next = if let State::Connecting(race) = &self.state { race.next_at } else { None };
+        earliest(next, self.proxy_until)
+    }
+
+    /// An address that has not answered yet gets company; a proxy that has not is given up.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        opening: &Opening<'_, S::Reactor>,
+        now: Instant,
+    ) -> Result<(), Disconnect> {
+        if self.proxy_until.is_some_and(|until| until <= now) {
+            return Err(Disconnect::Proxy(ProxyFailure::Timeout));
+        }
+        match &mut self.state {
+            State::Connecting(race) if race.next_at.is_some_and(|at| at <= now) => race.go_on(opening, now),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the socket led to, and whether anything was heard from there.
+    pub(crate) fn past(&self) -> Option<(SocketAddr, bool)> {
+        self.peer.map(|peer| (peer, self.heard))
+    }
+
+    /// Why it ended, as far as can be told where there is a proxy on the way.
+    pub(crate) const fn blame(&self, cause: Disconnect) -> Disconnect {
+        match cause {
+            Disconnect::Refused if self.is_proxied => Disconnect::Proxy(ProxyFailure::Unreachable),
+            Disconnect::Closed | Disconnect::Failed if self.is_proxied => {
+                Disconnect::Proxy(ProxyFailure::Ended)
             }
+            cause => cause,
         }
-        Err(Disconnect::Refused)
     }
 
-    /// The socket can be written, or has failed.
+    /// A socket can be written, or has failed.
     pub(crate) fn writable(
         &mut self,
         engine: &mut Engine,
-        reactor: &S::Reactor,
+        opening: &Opening<'_, S::Reactor>,
         now: Instant,
     ) -> Result<Progress, Disconnect> {
         match &mut self.state {
             State::Resolving => return Ok(Progress::Waits),
             State::Handshake(wire) | State::Open(wire) => wire.writable = true,
-            State::Connecting(socket) => {
-                let connected = socket.poll_connected().and_then(|connected| {
-                    if connected { socket.await_more().map(|()| true) } else { Ok(false) }
-                });
-                match connected {
-                    Ok(false) => return Ok(Progress::Waits),
-                    Ok(true) => self.connected(),
-                    Err(_) => return self.connect_next(reactor, now).map(|()| Progress::Waits),
-                }
+            State::Connecting(race) => {
+                let Some((peer, socket)) = race.poll(opening, now)? else { return Ok(Progress::Waits) };
+                self.peer = Some(peer);
+                self.state = State::Handshake(Wire::new(socket, self.tunnel.take(), self.session.take()));
             }
         }
         self.shake(engine, now)
     }
 
-    fn connected(&mut self) {
-        if let State::Connecting(socket) = std::mem::replace(&mut self.state, State::Resolving) {
-            self.state = State::Handshake(Wire::new(socket, self.session.take()));
-        }
-        self.deadline = None;
-    }
-
-    /// Goes on with the handshake if there is one, and tells the machine when it is over.
+    /// Goes on with the handshakes if there are any, and tells the machine when they are over.
     fn shake(&mut self, engine: &mut Engine, now: Instant) -> Result<Progress, Disconnect> {
         let State::Handshake(wire) = &mut self.state else { return Ok(Progress::Waits) };
-        if let Some(progress) = wire.shake()? {
+        let progress = wire.shake()?;
+        if !wire.is_at_proxy() {
+            self.proxy_until = None;
+        }
+        if let Some(progress) = progress {
             return Ok(progress);
         }
         if let State::Handshake(wire) = std::mem::replace(&mut self.state, State::Resolving) {
@@ -194,6 +225,7 @@ impl<S: Socket> Transport<S> {
         let State::Open(wire) = &mut self.state else { return Ok(progress) };
         for _ in 0..ATTEMPTS_MAX {
             let (count, progress) = wire.read(buffer, closing)?;
+            self.heard |= count > 0;
             // A protocol error closes the connection in the machine, which then asks for it here.
             if count > 0 && engine.handle_received(now, self.id, &buffer[..count]).is_err() {
                 return Ok(Progress::Waits);

@@ -1,31 +1,46 @@
-//! An open socket, and TLS around it where that was asked for. Nothing here waits, and nothing here knows what the bytes
-//! mean.
+//! A socket that is connected, through a proxy and with TLS around it where that was asked for. Nothing here waits, and
+//! nothing here knows what the bytes mean.
 
 use std::io::{self, IoSlice};
 
-use felice_core::error::Disconnect;
+use felice_core::error::{Disconnect, ProxyFailure};
 
+use crate::proxy::Tunnel;
 use crate::tls::Session;
 use crate::transport::{ATTEMPTS_MAX, Progress, Socket};
+
+/// What is read of a proxy's answer at once.
+const ANSWER_BYTES: usize = 512;
 
 /// A socket that is connected, and what is wrapped around its bytes.
 pub(crate) struct Wire<S> {
     socket: S,
     /// Whether it may take bytes; if not, an event will tell.
     pub(crate) writable: bool,
+    /// What is still to be said to the proxy.
+    tunnel: Option<Box<Tunnel>>,
     session: Option<Box<Session>>,
 }
 
 impl<S: Socket> Wire<S> {
     /// A socket that was connected just now.
-    pub(crate) const fn new(socket: S, session: Option<Box<Session>>) -> Self {
-        Self { socket, writable: true, session }
+    pub(crate) const fn new(socket: S, tunnel: Option<Box<Tunnel>>, session: Option<Box<Session>>) -> Self {
+        Self { socket, writable: true, tunnel, session }
     }
 
-    /// Goes on with TLS' handshake, whichever way it stands still. `None`: there is nothing left to shake.
+    /// Whether it ends at the proxy, so far.
+    pub(crate) const fn is_at_proxy(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
+    /// Goes on with what comes first, whichever way it stands still: the proxy, then TLS' handshake. `None`: nothing is
+    /// left of that.
     ///
-    /// What the last step of it has to say may still be held: it leaves before anything else is written.
+    /// What the last step of TLS has to say may still be held: it leaves before anything else is written.
     pub(crate) fn shake(&mut self) -> Result<Option<Progress>, Disconnect> {
+        if let Some(progress) = self.shake_proxy()? {
+            return Ok(Some(progress));
+        }
         let mut progress = Progress::Again;
         for _ in 0..ATTEMPTS_MAX {
             let Some(session) = &mut self.session else { return Ok(None) };
@@ -41,6 +56,34 @@ impl<S: Socket> Wire<S> {
             }
             // To the end of what is there: then no event is missed.
             progress = session.receive(&mut self.socket, true)?;
+        }
+        Ok(Some(Progress::Again))
+    }
+
+    fn shake_proxy(&mut self) -> Result<Option<Progress>, Disconnect> {
+        let mut progress = Progress::Again;
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(tunnel) = &mut self.tunnel else { return Ok(None) };
+            if !tunnel.unsent().is_empty() && self.writable {
+                let slices = [IoSlice::new(tunnel.unsent())];
+                let sent = write(&mut self.socket, &slices, &mut self.writable).map_err(at_proxy)?;
+                tunnel.handle_sent(sent);
+                continue;
+            }
+            if tunnel.wanted() == 0 {
+                self.tunnel = None;
+                self.socket.await_more().map_err(|_| Disconnect::Failed)?;
+                return Ok(None);
+            }
+            if progress == Progress::Waits {
+                return Ok(Some(progress));
+            }
+            let mut answer = [0; ANSWER_BYTES];
+            let room = &mut answer[..tunnel.wanted().min(ANSWER_BYTES)];
+            // To the end of what is there: then no event is missed.
+            let (count, then) = read(&mut self.socket, room, true).map_err(at_proxy)?;
+            tunnel.handle_received(&answer[..count]).map_err(Disconnect::Proxy)?;
+            progress = then;
         }
         Ok(Some(Progress::Again))
     }
@@ -81,6 +124,11 @@ impl<S: Socket> Wire<S> {
             session.close(&mut self.socket, &mut self.writable);
         }
     }
+}
+
+/// What it means that a socket has ended before the proxy had answered.
+const fn at_proxy(_: Disconnect) -> Disconnect {
+    Disconnect::Proxy(ProxyFailure::Closed)
 }
 
 /// One attempt to read a socket.

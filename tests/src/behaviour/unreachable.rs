@@ -112,21 +112,32 @@ pub(super) fn refused() -> SocketAddr {
 }
 
 /// The system accepts connections for a listener that never looks at them.
-fn silence() -> (TcpListener, SocketAddr) {
+///
+/// # Panics
+///
+/// Where the system has no port.
+pub fn silence() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = listener.local_addr().expect("it is bound");
     (listener, address)
 }
 
 /// A listener with as many connections as it may keep: the system throws away what asks for another one.
-struct FullListener {
-    address: SocketAddr,
+pub struct FullListener {
+    /// Where it does not answer.
+    pub address: SocketAddr,
     _listener: Socket,
     _kept: Vec<TcpStream>,
 }
 
 impl FullListener {
-    fn new() -> Self {
+    /// One on a port of its own.
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no port, or keeps more connections than it was told to.
+    #[expect(clippy::new_without_default, reason = "it opens sockets")]
+    pub fn new() -> Self {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets left");
         listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("there is a free port");
         listener.listen(0).expect("it is bound");

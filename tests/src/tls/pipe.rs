@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use felice_core::id::ConnectionId;
-use felice_host::{Readiness, Socket};
+use felice_host::{Readiness, Socket, SocketOptions};
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::cluster::{Cluster, Connection};
@@ -189,7 +189,7 @@ impl End {
 impl Socket for Pipe {
     type Reactor = Broker;
 
-    fn connect(broker: &Broker, id: ConnectionId, _: SocketAddr) -> io::Result<Self> {
+    fn connect(broker: &Broker, id: ConnectionId, _: SocketAddr, _: &SocketOptions) -> io::Result<Self> {
         let mut world = broker.lock();
         let server = ServerConnection::new(Arc::clone(&world.config)).map_err(io::Error::other)?;
         let end = End {

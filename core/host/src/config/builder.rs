@@ -11,7 +11,7 @@ use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 use felice_core::time::Timestamp;
 
-use super::{ConfigError, SecurityProtocol, Settings, bootstrap, file, properties};
+use super::{ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, file, properties};
 use crate::callback::{Callback, Failures};
 use crate::error::{BuildError, ProduceError};
 #[cfg(feature = "__tls")]
@@ -93,6 +93,8 @@ macro_rules! settings {
         }
     };
 }
+
+mod link;
 
 settings! {
     /// `client.id`: a name for the broker's logs and quotas, at most 64 bytes. Default `felice`.
@@ -282,7 +284,7 @@ impl<P> Builder<P> {
     }
 
     /// Adds to `bootstrap.servers`: `host:port` or `[v6 address]:port`, several with commas between. The only setting
-    /// without a default; names are looked up when they are needed, and all of their addresses are tried in turn.
+    /// without a default; names are looked up when they are needed, and all of their addresses are tried.
     pub fn bootstrap_servers(mut self, servers: &str) -> Self {
         self.settings.origins.forget("bootstrap.servers");
         self.settings.bootstrap_servers.extend(bootstrap::split(servers));

@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod foreign;
 mod jaas;
+mod link;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod properties;
@@ -27,6 +28,7 @@ use felice_core::time::Timestamp;
 pub use self::bootstrap::Server;
 pub use self::builder::{Builder, Start, StartWithDriver};
 pub use self::error::ConfigError;
+pub use self::link::DnsLookup;
 pub(crate) use self::sasl::Authentication;
 pub use self::security::SecurityProtocol;
 
@@ -34,6 +36,7 @@ use crate::callback::Callbacks;
 use crate::checksum;
 use crate::clock::{self, Clock};
 use crate::compression::{self, GZIP_LEVEL, Wanted, ZSTD_LEVEL};
+use crate::link::Link;
 use crate::spool::{SpoolPlan, SpoolSettings};
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
 use crate::tls::Tls;
@@ -51,6 +54,7 @@ pub struct Settings {
     pub(crate) login: oidc::Login,
     #[cfg(feature = "__tls")]
     pub(crate) ssl: ssl::Ssl,
+    pub(crate) link: link::LinkSettings,
     pub(crate) batch_size: Option<usize>,
     pub(crate) linger: Duration,
     pub(crate) buffer_memory: usize,
@@ -98,6 +102,7 @@ impl Default for Settings {
             login: oidc::Login::default(),
             #[cfg(feature = "__tls")]
             ssl: ssl::Ssl::default(),
+            link: link::LinkSettings::default(),
             batch_size: None,
             linger: accumulator.linger,
             buffer_memory: 1024 * 1024,
@@ -152,7 +157,7 @@ pub(crate) struct Checked {
     pub(crate) sender: SenderConfig,
     pub(crate) authentication: Option<Authentication>,
     pub(crate) codecs: Wanted,
-    pub(crate) tls: Option<Tls>,
+    pub(crate) link: Link,
     pub(crate) spool: Option<SpoolPlan>,
     pub(crate) clock: Clock,
     pub(crate) blocks: usize,
@@ -170,9 +175,12 @@ impl Settings {
         self.security_protocol.check()?;
         let authentication = sasl::Sasl::check(&mut self)?;
         let servers = bootstrap::parse(&self.bootstrap_servers)?;
+        let mut link = self.link.check(&servers)?;
         self.check_limits()?;
         let (batch_bytes, request_bytes_max) = self.check_sizes()?;
         self.check_times()?;
+        link.bandwidth =
+            self.link.check_bandwidth(self.brokers_max, request_bytes_max, self.request_timeout)?;
         let idempotence = self.check_idempotence()?;
         let codecs = self.check_compression(request_bytes_max)?;
         let accumulator = AccumulatorConfig {
@@ -210,7 +218,7 @@ impl Settings {
         let clock = Clock::new().unset_before(self.clock_unset_before);
         let spool = self.spool.plan(tables, request_bytes_max, memory, idempotence, clock)?;
         // Last, since it reads files.
-        let tls = self.check_tls()?;
+        link.tls = self.check_tls()?;
         #[cfg(feature = "oidc")]
         let authentication =
             authentication.map(|authentication| authentication.with_tokens(&self)).transpose()?;
@@ -221,7 +229,7 @@ impl Settings {
             sender,
             authentication,
             codecs,
-            tls,
+            link,
             spool,
             clock,
             blocks,

@@ -14,7 +14,7 @@ use felice_core::spool::WhenFull;
 use felice_core::time::Timestamp;
 
 use super::sasl::secret;
-use super::{ConfigError, SecurityProtocol, Settings, bootstrap, foreign, security};
+use super::{ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, foreign, link, security};
 #[cfg(feature = "spool")]
 use crate::spool::SpoolMode;
 #[cfg(feature = "__tls")]
@@ -45,6 +45,7 @@ const RETRIEVERS: [&str; 2] = [
 /// Every name, and how its value is read.
 const PROPERTIES: &[(&str, Set)] = &[
     ("acks", acks),
+    ("bandwidth.max.bytes.per.sec", |s, v| number(v).map(|n| s.link.bandwidth = n)),
     ("batch.size", |s, v| number(v).map(|n| s.batch_size = Some(n))),
     ("bootstrap.servers", |s, v| {
         s.bootstrap_servers = bootstrap::split(v).collect();
@@ -52,6 +53,7 @@ const PROPERTIES: &[(&str, Set)] = &[
     }),
     ("brokers.max", |s, v| number(v).map(|n| s.brokers_max = n)),
     ("buffer.memory", |s, v| number(v).map(|n| s.buffer_memory = n)),
+    ("client.dns.lookup", |s, v| DnsLookup::of(v).map(|lookup| s.link.lookup = lookup).ok_or(link::LOOKUPS)),
     ("client.id", |s, v| {
         v.clone_into(&mut s.client_id);
         Ok(())
@@ -77,6 +79,11 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("partitioner.ignore.keys", |s, v| boolean(v).map(|b| s.ignore_keys = b)),
     ("partitions.known.max", |s, v| number(v).map(|n| s.partitions_known_max = n)),
     ("partitions.max", |s, v| number(v).map(|n| s.partitions_max = n)),
+    ("proxy.url", |s, v| {
+        s.link.proxy_url = secret(v);
+        Ok(())
+    }),
+    ("receive.buffer.bytes", |s, v| buffer(v).map(|n| s.link.receive_buffer = n)),
     ("reconnect.backoff.max.ms", |s, v| millis(v).map(|d| s.reconnect_backoff_max = d)),
     ("reconnect.backoff.ms", |s, v| millis(v).map(|d| s.reconnect_backoff = d)),
     ("request.timeout.ms", |s, v| millis(v).map(|d| s.request_timeout = d)),
@@ -138,7 +145,10 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("security.protocol", |s, v| {
         SecurityProtocol::of(v).map(|protocol| s.security_protocol = protocol).ok_or(security::NAMES)
     }),
+    ("send.buffer.bytes", |s, v| buffer(v).map(|n| s.link.send_buffer = n)),
     ("socket.connection.setup.timeout.ms", |s, v| millis(v).map(|d| s.connection_setup_timeout = d)),
+    ("socket.keepalive.ms", |s, v| millis(v).map(|d| s.link.keepalive = d)),
+    ("socket.user.timeout.ms", |s, v| millis(v).map(|d| s.link.user_timeout = d)),
     #[cfg(feature = "spool")]
     ("spool.dedup.header", |s, v| {
         s.spool.dedup_header = (!v.is_empty()).then(|| v.to_owned());
@@ -213,6 +223,15 @@ pub(super) fn set(settings: &mut Settings, name: &str, value: &str) -> Result<&'
 
 fn number(value: &str) -> Result<usize, &'static str> {
     whole(value).map(|number| number.try_into().unwrap_or(usize::MAX)).ok_or(NUMBER)
+}
+
+/// A socket's buffer, which is the system's where it is -1.
+fn buffer(value: &str) -> Result<Option<usize>, &'static str> {
+    if value == "-1" {
+        Ok(None)
+    } else {
+        number(value).map(Some).map_err(|_| "a whole number, 1 or more, or -1")
+    }
 }
 
 /// A setting with a single value: files that are shared with Kafka's own clients have it.

@@ -190,3 +190,46 @@ fn the_readmes_defaults_are_the_builders() {
         assert_eq!(shown(settings), defaults, "{}", row[1]);
     }
 }
+
+#[test]
+fn the_link_is_checked() {
+    let set =
+        |name: &str, value: &str| builder().properties([(name, value)]).map_err(|error| error.to_string());
+    for (name, value, part) in [
+        ("send.buffer.bytes", "0", "1 to 2147483647"),
+        ("receive.buffer.bytes", "2147483648", "1 to 2147483647"),
+        ("socket.keepalive.ms", "999", "1000 to 32767000 ms"),
+        ("socket.keepalive.ms", "32767001", "1000 to 32767000 ms"),
+        ("socket.user.timeout.ms", "2147483648", "1 to 2147483647 ms"),
+        ("bandwidth.max.bytes.per.sec", "279000", "279621 to 2147483647 (brokers.max"),
+        (
+            "proxy.url",
+            "ftp://user:secret@proxy:1",
+            "proxy.url = [hidden] cannot be used: it must be socks5://",
+        ),
+    ] {
+        let error = refused(set(name, value).unwrap());
+        assert!(error.starts_with(name) && error.contains(part) && !error.contains("secret"), "{error}");
+    }
+    for (name, value, part) in [
+        ("client.dns.lookup", "default", "use_all_dns_ips or resolve_canonical_bootstrap_servers_only"),
+        ("send.buffer.bytes", "-2", "1 or more, or -1"),
+    ] {
+        let error = set(name, value).map(drop).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+    for (name, value) in [
+        ("client.dns.lookup", "resolve_canonical_bootstrap_servers_only"),
+        ("send.buffer.bytes", "-1"),
+        ("receive.buffer.bytes", "32768"),
+        ("socket.keepalive.ms", "0"),
+        ("socket.keepalive.ms", "30000"),
+        ("socket.user.timeout.ms", "20000"),
+        ("bandwidth.max.bytes.per.sec", "0"),
+        ("bandwidth.max.bytes.per.sec", "280000"),
+        ("proxy.url", ""),
+        ("proxy.url", "http://user:secret@proxy:3128"),
+    ] {
+        set(name, value).unwrap().build().unwrap_or_else(|error| panic!("{name} = {value}: {error}"));
+    }
+}

@@ -75,7 +75,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     };
     let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
-    let tls = checked.tls.map(Arc::new);
+    let link = Arc::new(checked.link);
     let token_provider = checked.authentication.as_ref().and_then(|found| found.provider.clone());
     if let Some(authentication) = checked.authentication {
         // The tables are as long as they must be.
@@ -108,7 +108,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         gave_up: false,
         ended: false,
         connection_setup_timeout,
-        tls,
+        link,
         token_provider,
         without_token: false,
     };

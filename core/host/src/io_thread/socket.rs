@@ -8,6 +8,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use crate::socket_options::SocketOptions;
 use crate::transport::{Readiness, Socket};
 
 /// One that is registered for as long as it lives.
@@ -16,8 +17,13 @@ pub(super) struct Stream(TcpStream);
 impl Socket for Stream {
     type Reactor = Registry;
 
-    fn connect(registry: &Registry, id: ConnectionId, address: SocketAddr) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
+    fn connect(
+        registry: &Registry,
+        id: ConnectionId,
+        address: SocketAddr,
+        options: &SocketOptions,
+    ) -> io::Result<Self> {
+        let mut stream = TcpStream::from_std(options.connect(address)?);
         registry.register(&mut stream, token(id), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self(stream))
     }
@@ -27,11 +33,7 @@ impl Socket for Stream {
             return Err(error);
         }
         match self.0.peer_addr() {
-            Ok(_) => {
-                // One that refuses has failed: reading will tell.
-                let _ = self.0.set_nodelay(true);
-                Ok(true)
-            }
+            Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
         }

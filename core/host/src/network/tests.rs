@@ -10,36 +10,60 @@ use felice_core::record::ProducerRecord;
 
 use super::*;
 use crate::config::Settings;
+use crate::lock::lock;
 use crate::resolve::LookUp;
+use crate::socket_options::SocketOptions;
 use crate::{Sending, start};
 
 /// How long anything may take that should take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The addresses that were connected to, in order.
-type Asked = Arc<Mutex<Vec<Ipv4Addr>>>;
+/// What sockets there were.
+#[derive(Default)]
+struct World {
+    /// The addresses that were connected to, in order.
+    asked: Mutex<Vec<Ipv4Addr>>,
+    /// Those of sockets that are open.
+    open: Mutex<Vec<Ipv4Addr>>,
+}
+
+type Asked = Arc<World>;
 
 const REFUSES: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SWALLOWS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const ANSWERS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+const ANSWERS_TOO: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 4);
 
 /// A socket that is connected if its address answers, and then takes what is written and says nothing.
-struct Wire(Ipv4Addr);
+struct Wire {
+    address: Ipv4Addr,
+    world: Asked,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let mut open = lock(&self.world.open);
+        let place = open.iter().position(|address| *address == self.address).unwrap();
+        open.remove(place);
+    }
+}
 
 impl Socket for Wire {
     type Reactor = Asked;
 
-    fn connect(asked: &Asked, _: ConnectionId, address: SocketAddr) -> io::Result<Self> {
+    fn connect(world: &Asked, _: ConnectionId, address: SocketAddr, _: &SocketOptions) -> io::Result<Self> {
         let SocketAddr::V4(address) = address else { panic!("{address}") };
-        asked.lock().unwrap().push(*address.ip());
-        if *address.ip() == REFUSES {
+        let address = *address.ip();
+        lock(&world.asked).push(address);
+        if address == REFUSES {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        Ok(Self(*address.ip()))
+        lock(&world.open).push(address);
+        Ok(Self { address, world: Arc::clone(world) })
     }
 
     fn poll_connected(&mut self) -> io::Result<bool> {
-        Ok(self.0 == ANSWERS)
+        Ok([ANSWERS, ANSWERS_TOO].contains(&self.address))
     }
 
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -70,8 +94,15 @@ fn network(look_up: LookUp, set: impl FnOnce(&mut Settings)) -> (Network<Wire>, 
     assert!(matches!(sent, Poll::Ready(Ok(_))));
     let asked = Asked::default();
     let mut network = Network::new(engine, Waker::noop().clone(), Arc::clone(&asked));
-    network.resolver.look_up = look_up;
+    network.resolver.with.look_up = look_up;
     (network, asked)
+}
+
+fn see_to_sockets(network: &mut Network<Wire>) {
+    let ids: Vec<ConnectionId> = network.transports.iter().flatten().map(|it| it.id).collect();
+    for id in ids {
+        network.handle(id, Readiness { readable: false, writable: true, closing: false });
+    }
 }
 
 /// Turns, and sees to every socket, until so many addresses were asked.
@@ -79,11 +110,8 @@ fn until_asked(network: &mut Network<Wire>, asked: &Asked, count: usize) -> Vec<
     let begun = std::time::Instant::now();
     loop {
         network.turn();
-        let ids: Vec<ConnectionId> = network.transports.iter().flatten().map(|it| it.id).collect();
-        for id in ids {
-            network.handle(id, Readiness { readable: false, writable: true, closing: false });
-        }
-        let asked = asked.lock().unwrap().clone();
+        see_to_sockets(network);
+        let asked = lock(&asked.asked).clone();
         if asked.len() >= count {
             return asked;
         }
@@ -107,15 +135,34 @@ fn a_name_is_looked_up_for_every_attempt() {
 }
 
 #[test]
-fn an_address_that_swallows_packets_has_its_share_of_the_time() {
+fn an_address_that_swallows_packets_has_a_head_start_and_no_more() {
     let look_up = |_: &str, port| [SWALLOWS, REFUSES, ANSWERS].map(|address| (address, port).into()).to_vec();
-    let (mut network, asked) =
-        network(look_up, |settings| settings.connection_setup_timeout = Duration::from_millis(900));
+    let (mut network, asked) = network(look_up, |_| ());
     until_asked(&mut network, &asked, 1);
-    let deadline = network.transports.iter().flatten().find_map(|it| it.deadline).expect("there are others");
-    let left = deadline.since(network.clock.now());
-    assert!(left <= Duration::from_millis(300), "a third of the time that all have together: {left:?}");
+    let wait = network.poll_timeout().expect("there are others");
+    assert!(wait <= Duration::from_millis(250), "{wait:?}");
+    let begun = std::time::Instant::now();
     assert_eq!(until_asked(&mut network, &asked, 3), [SWALLOWS, REFUSES, ANSWERS], "one attempt for all");
+    assert!(begun.elapsed() >= wait, "it is alone until then");
+    assert_eq!(*lock(&asked.open), [ANSWERS], "who has lost is closed");
+}
+
+#[test]
+fn of_many_addresses_few_are_tried_at_once() {
+    let look_up = |_: &str, port| vec![(SWALLOWS, port).into(); 30];
+    let (mut network, asked) = network(look_up, |settings| {
+        settings.connection_setup_timeout = Duration::from_secs(30);
+    });
+    assert_eq!(until_asked(&mut network, &asked, 12), [SWALLOWS; 12]);
+    assert_eq!(lock(&asked.open).len(), 8);
+}
+
+#[test]
+fn who_connects_and_says_nothing_comes_last_the_next_time() {
+    let look_up = |_: &str, port| [ANSWERS, ANSWERS_TOO].map(|address| (address, port).into()).to_vec();
+    let (mut network, asked) =
+        network(look_up, |settings| settings.connection_setup_timeout = Duration::from_millis(20));
+    assert_eq!(until_asked(&mut network, &asked, 4), [ANSWERS, ANSWERS_TOO, ANSWERS, ANSWERS_TOO]);
 }
 
 #[test]
