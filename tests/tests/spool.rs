@@ -133,7 +133,10 @@ fn what_is_done_is_soon_written_down<F: FrontEnd>() {
     let producer = builder::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
     for number in 0..400 {
         let record = ProducerRecord::new("counted", "x").partition(0);
-        assert_eq!(producer.send(&record).expect("there is room").get().expect("it is stored").offset(), number);
+        assert_eq!(
+            producer.send(&record).expect("there is room").get().expect("it is stored").offset(),
+            number
+        );
     }
     let done = done(&directory);
     assert!(done >= 400 - REPEATED_MAX as u64, "{done} are written down");

@@ -1,7 +1,6 @@
 //! How a producer ends: closed by its user, given up at the deadline, or dropped by a driver that has died.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use felice_core::error::{ErrorKind, Failure, Persisted};
@@ -71,7 +70,7 @@ impl Engine {
         let spooled: Vec<Entry> = self.spooling.iter_mut().flat_map(Spooling::take_entries).collect();
         for mut entry in held.into_iter().chain(flying).chain(spooled) {
             let records = entry.records;
-            shared.failed.fetch_add(records.into(), Ordering::Relaxed);
+            shared.metrics.failed_of(TopicId(entry.topic), records);
             if let Some(topic) = names.get(usize::from(entry.topic)) {
                 complete(&shared, topic, &mut entry, aborted(records), &mut wakers);
             }
