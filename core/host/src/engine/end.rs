@@ -46,14 +46,12 @@ impl Engine {
             return;
         }
         self.tell_spooled();
-        shared.with(|state, wakers| {
-            state.end(wakers);
-            self.ended = true;
-        });
-        if self.ended {
-            self.sender.close(now);
-            shared.dispatcher.end();
-        }
+        // The connections, too, before anybody hears of the end.
+        self.sender.close(now);
+        self.drain_events();
+        shared.with(|state, wakers| state.end(wakers));
+        self.ended = true;
+        shared.dispatcher.end();
     }
 
     /// What a driver that has died leaves behind: every record fails, and may have been stored.
@@ -76,6 +74,7 @@ impl Engine {
             }
             shared.dispatcher.push(&shared, Job::Done(forgotten(entry)));
         }
+        shared.metrics.closed_all();
         wakers.into_iter().for_each(Waker::wake);
         shared.dispatcher.end();
     }

@@ -1,5 +1,7 @@
 //! Histograms in fixed memory: buckets that are each an eighth of a power of two wide, 2 KiB for all values below 2^32.
 
+use std::fmt;
+
 use super::live::Count;
 
 /// Buckets in each power of two.
@@ -11,7 +13,7 @@ const BUCKETS: usize = PARTS * (1 + (BITS - PART_BITS) as usize);
 
 /// How often each size of a value was seen. What is told of a value is at most an eighth too large; sum, average and maximum
 /// are exact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     counts: Box<[u64]>,
     sum: u64,
@@ -69,6 +71,15 @@ impl Histogram {
         let largest = counts.iter().rposition(|count| *count > 0);
         let max = largest.map_or(0, |index| if index + 1 == BUCKETS { self.max } else { bound(index) });
         Self { counts, sum: self.sum.saturating_sub(earlier.sum), max: max.min(self.max) }
+    }
+}
+
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, count) = (self.quantile(0.5), self.count());
+        let mut histogram = f.debug_struct("Histogram");
+        histogram.field("count", &count).field("sum", &self.sum).field("median", &median);
+        histogram.field("max", &self.max).finish_non_exhaustive()
     }
 }
 

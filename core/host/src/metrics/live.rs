@@ -257,6 +257,11 @@ impl Live {
         }
     }
 
+    /// The driver is gone, and its sockets with it.
+    pub(crate) fn closed_all(&self) {
+        (0..self.nodes.len()).for_each(|place| self.closed(place as u16));
+    }
+
     /// So many requests to a broker have no answer.
     pub(crate) fn in_flight(&self, place: u16, requests: usize) {
         if let Some(node) = self.nodes.get(usize::from(place)) {
