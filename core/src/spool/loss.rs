@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use super::format::{FrameHead, HEAD_BYTES};
+use super::format::{FrameHead, HEAD_BYTES, patiently};
 use super::hands::FrameSlot;
 use super::recovery::Scan;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition};
@@ -130,11 +130,23 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         Ok(true)
     }
 
-    /// Drops a segment of which nothing is with the sender: all frames in it that are not done.
+    /// Drops a segment of which nothing is with the sender: all frames in it that are not done. Where it cannot be read nothing
+    /// is dropped.
     pub(super) fn drop_segment(&mut self, segment: u16, why: Loss) -> Result<(), MediumError> {
-        let Some(mut scan) = self.scan(segment) else { return Ok(()) };
+        let (Some(mut look), Some(mut scan)) = (self.scan(segment), self.scan(segment)) else {
+            return Ok(());
+        };
+        while look.next(&mut self.medium)?.is_some() {}
         self.lost = None;
-        while let Some((_, frame)) = scan.next(&mut self.medium)? {
+        loop {
+            let frame = match patiently(|| scan.next(&mut self.medium)) {
+                Ok(Some((_, frame))) => frame,
+                Ok(None) => break,
+                Err(_) => {
+                    self.lose_rest(segment);
+                    break;
+                }
+            };
             let Some(partition) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
             if self.is_pending(partition, &frame) {
                 self.drop_frame(partition, &frame, why);
@@ -144,6 +156,17 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.get_mut(segment).live = 0;
         self.segments.finish(segment);
         Ok(())
+    }
+
+    /// What is behind those frames of a segment that were dropped cannot be read any more: it goes with them.
+    fn lose_rest(&mut self, segment: u16) {
+        self.counts.damaged += 1;
+        self.gaps = true;
+        let next = self.segments.head(segment).and_then(|head| self.segments.begin_of(head.number + 1));
+        let end = next.and_then(|next| self.segments.head(next.segment)).map(|head| head.first_frame);
+        if let Some(lost) = &mut self.lost {
+            lost.end = end.unwrap_or(self.next_frame);
+        }
     }
 
     fn drop_frame(&mut self, partition: u32, frame: &FrameHead, why: Loss) {

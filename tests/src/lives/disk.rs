@@ -170,24 +170,21 @@ impl Disk {
     }
 
     fn write(&mut self, area: usize, offset: usize, bytes: &[u8]) -> Result<(), MediumError> {
-        let follows = match &mut self.gathered {
-            Some(gathered) if gathered.area == area && offset >= gathered.offset => {
-                let at = offset - gathered.offset;
-                // What is written once more, since it failed, takes the place of what it was.
-                let follows = at <= gathered.bytes.len();
-                if follows {
-                    gathered.bytes.truncate(at);
-                }
-                follows
+        let place = self.gathered.as_ref().filter(|gathered| gathered.area == area);
+        let place = place.and_then(|gathered| Some((offset.checked_sub(gathered.offset)?, gathered)));
+        let at = match place.filter(|(at, gathered)| *at <= gathered.bytes.len()) {
+            Some((at, _)) => at,
+            None => {
+                self.flush()?;
+                self.gathered = Some(Gathered { area, offset, bytes: Vec::new() });
+                0
             }
-            _ => false,
         };
-        if !follows {
-            self.flush()?;
-            self.gathered = Some(Gathered { area, offset, bytes: Vec::new() });
-        }
         let Some(gathered) = &mut self.gathered else { return Ok(()) };
-        gathered.bytes.extend_from_slice(bytes);
+        // What is written once more, since it failed, takes the place of what it was.
+        let (again, new) = bytes.split_at(bytes.len().min(gathered.bytes.len() - at));
+        gathered.bytes[at..at + again.len()].copy_from_slice(again);
+        gathered.bytes.extend_from_slice(new);
         if gathered.bytes.len() >= self.gathered_max { self.flush() } else { Ok(()) }
     }
 

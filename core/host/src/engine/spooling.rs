@@ -339,21 +339,23 @@ impl Spooling {
         }
     }
 
-    /// Nothing follows any more on what was read of these partitions: what would have is lost. Those of which something is with
+    /// Nothing follows any more on what was read last of these partitions: what would have is lost. Those of which that is with
     /// the sender.
     fn end_resumed(&mut self, ended: &[SpoolPartition]) -> Vec<TopicPartition> {
-        let come = self.unnamed.iter_mut().filter_map(|come| match come {
-            Come::Frame(loaded) => Some(&mut loaded.frame),
-            Come::Held(_) => None,
-        });
-        let come = come.filter(|frame| ended.contains(&frame.partition));
-        come.filter_map(|frame| frame.numbers.as_mut()).for_each(|numbers| numbers.more = false);
         let mut with_sender = Vec::new();
-        let hands = self.hands.iter_mut().flatten();
-        for in_hand in hands.filter(|in_hand| ended.contains(&in_hand.frame.partition)) {
-            if let Some(numbers) = in_hand.frame.numbers.as_mut().filter(|numbers| numbers.more) {
+        for partition in ended {
+            let come = self.unnamed.iter_mut().filter_map(|come| match come {
+                Come::Frame(loaded) => Some((&mut loaded.frame, None)),
+                Come::Held(_) => None,
+            });
+            let in_hand = self.hands.iter_mut().flatten();
+            let in_hand = in_hand.map(|hand| (&mut hand.frame, hand.turn.map(|_| hand.key)));
+            let of_partition = come.chain(in_hand).filter(|(frame, _)| frame.partition == *partition);
+            if let Some((frame, key)) = of_partition.max_by_key(|(frame, _)| frame.sequence)
+                && let Some(numbers) = frame.numbers.as_mut().filter(|numbers| numbers.more)
+            {
                 numbers.more = false;
-                with_sender.extend(in_hand.turn.map(|_| in_hand.key));
+                with_sender.extend(key);
             }
         }
         with_sender

@@ -233,19 +233,20 @@ impl Medium for Files {
         if self.ahead.is_some_and(|(ahead, _)| ahead == area) {
             self.ahead = None;
         }
-        let follows = match self.gathered {
-            Some((gathered, begin)) if gathered == area && offset >= begin => {
-                let at = (offset - begin) as usize;
-                // What is written once more, since it failed, takes the place of what it was.
-                (at <= self.bytes.len()).then(|| self.bytes.truncate(at)).is_some()
+        let begin = self.gathered.filter(|(gathered, _)| *gathered == area).map(|(_, begin)| begin);
+        let place = begin.and_then(|begin| offset.checked_sub(begin)).map(|at| at as usize);
+        let at = match place.filter(|at| *at <= self.bytes.len()) {
+            Some(at) => at,
+            None => {
+                self.flush().map_err(|error| failure(&error))?;
+                self.gathered = Some((area, offset));
+                0
             }
-            _ => false,
         };
-        if !follows {
-            self.flush().map_err(|error| failure(&error))?;
-            self.gathered = Some((area, offset));
-        }
-        self.bytes.extend_from_slice(bytes);
+        // What is written once more, since it failed, takes the place of what it was; nothing else does.
+        let (again, new) = bytes.split_at(bytes.len().min(self.bytes.len() - at));
+        self.bytes[at..at + again.len()].copy_from_slice(again);
+        self.bytes.extend_from_slice(new);
         if self.bytes.len() >= GATHERED {
             self.flush().map_err(|error| failure(&error))?;
         }

@@ -35,6 +35,21 @@ fn checkpoints_have_their_room_from_the_start() {
     assert_eq!(files.segments().unwrap(), [0; 0], "segments are made when they are needed");
 }
 
+/// A checkpoint's head that could not be written waits for the next attempt, which begins with what stands behind it.
+#[test]
+fn what_is_written_once_more_leaves_the_rest_as_it_is() {
+    let directory = Directory::new("again");
+    let mut files = Files::lock(&directory.0, SIZES).unwrap();
+    let area = Area::Checkpoint(0);
+    files.write(area, 0, b"head").unwrap();
+    files.write(area, 4, b"body").unwrap();
+    files.write(area, 0, b"HEAD").unwrap();
+    files.sync(area).unwrap();
+    let mut bytes = [0; 8];
+    files.read(area, 0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"HEADbody");
+}
+
 #[test]
 fn few_files_are_open_at_a_time() {
     let directory = Directory::new("open");

@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::medium::Ram;
+use super::medium::{Fault, Ram};
 use super::model::{CONFIG, SEGMENT_BYTES, SEGMENTS, TestSpool, open_with};
 use crate::event::ProducerState;
 use crate::memory::Pool;
@@ -161,6 +161,26 @@ fn what_stands_before_a_segment_that_is_dropped_stays() {
     let expected: Vec<_> = (1..4).chain(8..=last).map(|number| (number, number == 8)).collect();
     assert_eq!(numbers, expected);
     assert_eq!((spool.counts().dropped, spool.frames()), (8, 0));
+}
+
+/// The oldest segment cannot be read to its end: it is dropped as a whole when it can.
+#[test]
+fn what_cannot_be_read_is_not_dropped_in_part() {
+    let mut spool = spool(DROPPING);
+    for _ in 0..4 * SEGMENTS {
+        append(&mut spool, 0, 1).unwrap();
+    }
+    // A frame's head and its topic, of two frames.
+    let third = spool.medium().operations + 4;
+    spool.medium().fault = Some((third, Fault::Once(MediumError::Failed(5))));
+    assert_eq!(append(&mut spool, 0, 1), Err(AppendError::Medium(MediumError::Failed(5))));
+    assert_eq!(spool.poll_lost(), None);
+    append(&mut spool, 0, 1).unwrap();
+    assert_eq!(spool.poll_lost(), Some(lost(0, 4, Loss::Full)));
+    while let Some(frame) = read(&mut spool) {
+        spool.done(&frame.unwrap());
+    }
+    assert_eq!((spool.counts().dropped, spool.counts().damaged, spool.frames()), (8, 0, 0));
 }
 
 /// Of a partition the last that was written is dropped, behind something that is still to be read.
