@@ -49,7 +49,7 @@ impl Engine {
         // The connections, too, before anybody hears of the end.
         self.sender.close(now);
         self.drain_events();
-        shared.with(|state, wakers| state.end(wakers));
+        shared.with(State::end);
         self.ended = true;
         shared.dispatcher.end();
     }

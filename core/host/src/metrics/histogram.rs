@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::live::Count;
+use crate::storage::table;
 
 /// Buckets in each power of two.
 const PARTS: usize = 1 << PART_BITS;
@@ -85,7 +86,7 @@ impl fmt::Debug for Histogram {
 
 /// One that is being written, by one thread.
 pub(crate) struct LiveHistogram {
-    counts: [Count; BUCKETS],
+    counts: Box<[Count]>,
     sum: Count,
     max: Count,
 }
@@ -105,11 +106,7 @@ impl LiveHistogram {
 
 impl Default for LiveHistogram {
     fn default() -> Self {
-        Self {
-            counts: std::array::from_fn(|_| Count::default()),
-            sum: Count::default(),
-            max: Count::default(),
-        }
+        Self { counts: table(BUCKETS, Count::default), sum: Count::default(), max: Count::default() }
     }
 }
 
