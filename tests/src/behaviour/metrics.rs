@@ -330,7 +330,7 @@ fn check_text(metrics: &Metrics) {
         ("felice_record_send_total[]".to_owned(), records.record_send_total as f64),
         ("felice_record_error_total[]".to_owned(), records.record_error_total as f64),
         ("felice_outgoing_byte_total[]".to_owned(), requests.outgoing_byte_total as f64),
-        ("felice_connection_count[]".to_owned(), metrics.connection_count as f64),
+        ("felice_connections[]".to_owned(), metrics.connection_count as f64),
         (format!("felice_topic_byte_total[\"topic={}\"]", topic.topic), topic.records.byte_total as f64),
         ("felice_batch_size_bytes_sum[]".to_owned(), metrics.batch_size_bytes.sum() as f64),
         ("felice_request_latency_seconds_sum[]".to_owned(), metrics.request_latency_us.sum() as f64 / 1e6),

@@ -54,7 +54,7 @@ counters! {
         byte_total,
         /// Bytes of batches before they were compressed, sent for the first time.
         uncompressed_byte_total,
-        /// Bytes of the same batches as they were sent.
+        /// Bytes of batches after they were compressed, sent for the first time.
         compressed_byte_total,
     }
 }
@@ -64,7 +64,7 @@ counters! {
     RequestCounters, LiveRequests {
         /// Requests of any kind that were sent.
         request_total,
-        /// Answers to them.
+        /// Answers to requests.
         response_total,
         /// Bytes that were sent.
         outgoing_byte_total,

@@ -74,9 +74,13 @@ impl Text<'_, '_> {
         self.single(Kind::Counter, "buffer_exhausted_total", help, buffer_exhausted_total)?;
         for (name, help, value) in [
             ("buffer_total_bytes", "Bytes of buffer.memory.", metrics.buffer_total_bytes),
-            ("buffer_available_bytes", "Bytes of it that are free.", metrics.buffer_available_bytes),
+            (
+                "buffer_available_bytes",
+                "Bytes of buffer.memory that are free.",
+                metrics.buffer_available_bytes,
+            ),
             ("requests_in_flight", "Requests that have no answer yet.", metrics.requests_in_flight),
-            ("connection_count", "Open connections.", metrics.connection_count),
+            ("connections", "Open connections.", metrics.connection_count),
         ] {
             self.single(Kind::Gauge, name, help, value)?;
         }
