@@ -113,7 +113,7 @@ impl Engine {
         }
         self.hear_spool(now);
         loop {
-            self.drain_events();
+            self.drain_events(now);
             self.wakers.drain(..).for_each(Waker::wake);
             let more = self.exchange(now);
             self.wakers.drain(..).for_each(Waker::wake);
@@ -132,7 +132,7 @@ impl Engine {
                 continue;
             }
             // Only what the exchange itself has caused can be left.
-            if !self.drain_events() {
+            if !self.drain_events(now) {
                 break;
             }
         }
@@ -225,7 +225,7 @@ impl Engine {
         while !input.is_empty() {
             let taken = self.sender.handle_received(now, connection, input)?;
             input = input.get(taken..).unwrap_or_default();
-            if taken == 0 && !self.drain_events() {
+            if taken == 0 && !self.drain_events(now) {
                 break;
             }
         }
@@ -246,7 +246,7 @@ impl Engine {
     }
 
     /// Sorts the sender's events. Whether there were any.
-    fn drain_events(&mut self) -> bool {
+    fn drain_events(&mut self, now: Instant) -> bool {
         let mut any = false;
         while let Some(event) = self.sender.poll_event() {
             any = true;
@@ -279,7 +279,7 @@ impl Engine {
                     }
                 }
                 Event::Completed(completed) => {
-                    if self.is_final(&completed) {
+                    if self.is_final(now, &completed) {
                         self.complete(&completed);
                     }
                 }

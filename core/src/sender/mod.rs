@@ -38,6 +38,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod withdraw;
 
 use crate::batch::Batch;
 use crate::cluster::{BrokerSlot, Cluster, TopicSlot};
@@ -310,6 +311,14 @@ impl<S: Storage> Sender<S> {
         if last != NONE && core::mem::take(&mut self.batches.get_mut(last).more) {
             self.proceed(partition);
         }
+    }
+
+    /// A batch of this partition has failed and will be handed over once more, before those behind it: they come back. Each of
+    /// them is completed as [`Spooled`](crate::error::ErrorKind::Spooled) as soon as it certainly is not stored, or has its own outcome. Until all are back
+    /// nothing of the partition is to be handed over.
+    pub fn withdraw(&mut self, now: Instant, partition: TopicPartition) {
+        self.advance(now);
+        self.begin_withdrawal(partition);
     }
 
     /// A numbering that [`Event::Numbering`] told is written down: the partition goes on. One that has been replaced

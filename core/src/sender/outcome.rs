@@ -186,7 +186,7 @@ impl<S: Storage> Sender<S> {
     }
 
     /// A batch without a place in flight fails; one that is stored has that for its outcome, whatever stood before it.
-    fn fail(&mut self, partition: u32, batch: u32, kind: ErrorKind) {
+    pub(super) fn fail(&mut self, partition: u32, batch: u32, kind: ErrorKind) {
         let entry = self.batches.get(batch);
         if let Some(ack) = entry.acked {
             self.remove(partition, batch);
@@ -281,10 +281,12 @@ impl<S: Storage> Sender<S> {
     pub(super) fn proceed(&mut self, partition: u32) {
         // Whoever stood in front of one that is stored may have failed.
         self.complete_front(partition);
+        self.withdraw_unsent(partition);
         self.end_wait(partition);
         let state = self.partitions.get(partition);
         if state.recovering && state.in_flight == 0 {
             self.restart_numbering(partition);
+            self.withdraw_unsent(partition);
             let front = self.next_unsent(self.partitions.get(partition).first);
             let fresh = front == NONE || self.batches.get(front).stamp.is_none();
             let state = self.partitions.get_mut(partition);

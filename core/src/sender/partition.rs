@@ -49,6 +49,8 @@ pub struct PartitionSlot {
     pub(crate) restart: bool,
     /// No batch continues the numbering: the next one that is numbered begins another, once nothing stands before it.
     pub(crate) renumber: bool,
+    /// What certainly is not stored goes back to whoever has handed it over.
+    pub(crate) withdrawn: bool,
     pub(crate) note: Note,
     pub(crate) failures: u32,
     pub(crate) retry_at: Option<Instant>,
@@ -85,6 +87,7 @@ impl PartitionSlot {
         hole: false,
         restart: false,
         renumber: false,
+        withdrawn: false,
         note: Note::Missing,
         failures: 0,
         retry_at: None,

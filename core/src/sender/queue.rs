@@ -66,7 +66,10 @@ impl<S: Storage> Sender<S> {
         self.batches.get_mut(slot).apart = apart;
         let last = core::mem::replace(&mut self.partitions.get_mut(partition).last, slot);
         match last {
-            NONE => self.partitions.get_mut(partition).first = slot,
+            NONE => {
+                let state = self.partitions.get_mut(partition);
+                (state.first, state.withdrawn) = (slot, false);
+            }
             last => self.batches.get_mut(last).next = slot,
         }
         let state = self.partitions.get_mut(partition);

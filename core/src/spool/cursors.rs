@@ -29,6 +29,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             let Some(place) = self.settle(reader) else {
                 let Some(partition) = reader else {
                     self.close_gaps();
+                    if self.partitions.first_lagging().is_some() {
+                        continue;
+                    }
                     return Ok(Next::Nothing);
                 };
                 self.partitions.get_mut(partition).behind = None;

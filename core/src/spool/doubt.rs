@@ -94,13 +94,30 @@ impl<S: Storage, M: Medium> Spool<S, M> {
 
     /// A frame is acknowledged, or can never be. If it is the one with the cut in it, or at its end, what stands before is done.
     pub(super) fn confirm_cut(&mut self, partition: u32, from: u64, end: u64) {
+        if self.partitions.get(partition).cut.is_some_and(|cut| from < cut && cut <= end) {
+            self.close_cut(partition, from);
+        }
+    }
+
+    /// A frame behind the cut is acknowledged. That says as much, if the one with the cut in it is gone: reading has passed it, and
+    /// it is with nobody.
+    pub(super) fn confirm_lost_cut(&mut self, partition: u32, end: u64) {
+        let first = self.hands.first(partition);
+        let slot = self.partitions.get(partition);
+        if let Some(cut) = slot.cut.filter(|cut| *cut <= end && *cut <= slot.read)
+            && first.is_none_or(|first| first >= cut)
+        {
+            self.close_cut(partition, cut);
+        }
+    }
+
+    /// All before the cut is done. The frames that end before `to` are finished when reading passes them again.
+    fn close_cut(&mut self, partition: u32, to: u64) {
         let slot = self.partitions.get_mut(partition);
-        let Some(cut) = slot.cut.filter(|cut| from < *cut && *cut <= end) else { return };
-        let before = slot.done;
-        (slot.cut, slot.done) = (None, cut.max(before));
-        // They are finished when reading passes them again.
-        slot.spared = Span { from: before, to: from };
-        self.counts.found_stored += from.saturating_sub(before);
+        let from = slot.done;
+        slot.done = slot.cut.take().unwrap_or(from).max(from);
+        slot.spared = Span { from, to };
+        self.counts.found_stored += to.saturating_sub(from);
         self.go_back(partition);
     }
 

@@ -190,12 +190,17 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             return;
         }
         for partition in 0..self.partitions.used {
+            let is_held = self.hands.count(partition) > 0;
+            if self.partitions.get(partition).behind.is_none() && !is_held {
+                // Nothing is left that could confirm it.
+                self.deny_cut(partition);
+            }
             let slot = self.partitions.get_mut(partition);
             if slot.behind.is_none() && slot.before_cut.is_none() {
                 slot.read = slot.next;
                 self.advance_done(partition);
             } else {
-                self.gaps |= slot.read < slot.next;
+                self.gaps |= slot.read < slot.next || slot.cut.is_some();
             }
         }
     }

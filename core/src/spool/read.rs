@@ -214,7 +214,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.unsure.unwritten += 1;
         self.segments.get_mut(place.segment).in_hand -= 1;
         self.segments.finish_frame(place.segment);
-        self.confirm_cut(partition, frame.sequence, frame.sequence + u64::from(frame.records));
+        let end = frame.sequence + u64::from(frame.records);
+        self.confirm_cut(partition, frame.sequence, end);
+        self.confirm_lost_cut(partition, end);
         self.advance_done(partition);
         self.partitions.get_mut(partition).starved = false;
         self.catch_up(partition);

@@ -211,7 +211,7 @@ impl Life {
         }
         loop {
             self.drain_events(world);
-            self.spooling.name();
+            self.spooling.name(&mut self.writer.jobs);
             self.sender.demand(self.spooling.is_wanted());
             self.spooling.feed(world, &mut self.sender);
             if !self.drain_events(world) {
@@ -240,10 +240,14 @@ impl Life {
                     world.say(format_args!("{partition:?}: {state:?}"));
                     self.spooling.answer(partition, state, &mut self.writer.jobs);
                 }
-                Event::Completed(completed) => self.spooling.completed(world, &completed),
+                Event::Completed(completed) => {
+                    let withdrawn = self.spooling.completed(world, &completed, &mut self.writer.jobs);
+                    if let Some(partition) = withdrawn.filter(|_| !self.gave_up) {
+                        self.sender.withdraw(Self::now(world), partition);
+                    }
+                }
                 Event::Recycle { batch, blocks, .. } => {
-                    let job = self.spooling.returned(batch, blocks, !self.gave_up);
-                    self.writer.jobs.push_back(job);
+                    self.spooling.returned(batch, blocks, !self.gave_up, &mut self.writer.jobs);
                 }
                 Event::Topic(topic) => {
                     if let TopicView::Known { partitions } = self.sender.topic_view(topic) {

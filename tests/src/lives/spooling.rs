@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use felice_core::batch::Batch;
-use felice_core::error::Persisted;
+use felice_core::error::{ErrorKind, Persisted};
 use felice_core::event::{Completed, Numbering, ProducerState};
 use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::Chain;
@@ -42,12 +42,28 @@ struct Question {
     asked: bool,
 }
 
+/// A partition of which nothing goes to the sender before what has failed is back, and is read again.
+struct HeldUp {
+    key: TopicPartition,
+    partition: SpoolPartition,
+    held: bool,
+    released: bool,
+}
+
+/// What comes from the thread, in this order.
+#[expect(clippy::large_enum_variant, reason = "nearly all are frames")]
+enum Come {
+    Frame(Loaded),
+    Held(SpoolPartition),
+}
+
 pub(super) struct Spooling {
     hands: Vec<Option<InHand>>,
     backlog: usize,
-    unnamed: VecDeque<Loaded>,
+    unnamed: VecDeque<Come>,
     ready: VecDeque<Batch<SimBlock>>,
     stuck: Vec<TopicPartition>,
+    held_up: Vec<HeldUp>,
     questions: Vec<Question>,
     numberings: Vec<Numbering>,
     turns: u64,
@@ -65,6 +81,7 @@ impl Spooling {
             unnamed: VecDeque::new(),
             ready: VecDeque::new(),
             stuck: Vec::new(),
+            held_up: Vec::new(),
             questions: Vec::new(),
             numberings: Vec::new(),
             turns: 0,
@@ -83,7 +100,8 @@ impl Spooling {
     }
 
     pub(super) fn is_wanted(&self) -> bool {
-        !(self.ready.is_empty() && self.unnamed.is_empty() && self.questions.is_empty())
+        let waits = self.ready.is_empty() && self.unnamed.is_empty() && self.held_up.is_empty();
+        !(waits && self.questions.is_empty())
     }
 
     /// Nothing is on its way to the medium or with the sender, and nothing is left there.
@@ -98,7 +116,10 @@ impl Spooling {
     /// Blocks of what was read, wherever it is.
     pub(super) fn blocks(&self) -> u32 {
         let hands = self.hands.iter().flatten().map(|in_hand| in_hand.blocks);
-        let unnamed = self.unnamed.iter().map(|loaded| loaded.batch.chain().map_or(0, Chain::blocks));
+        let unnamed = self.unnamed.iter().map(|come| match come {
+            Come::Frame(loaded) => loaded.batch.chain().map_or(0, Chain::blocks),
+            Come::Held(_) => 0,
+        });
         hands.chain(unnamed).sum()
     }
 
@@ -123,7 +144,8 @@ impl Spooling {
                 }
             }
             Word::NeverDurable => self.epochs.clear(),
-            Word::Loaded(loaded) => self.unnamed.push_back(loaded),
+            Word::Loaded(loaded) => self.unnamed.push_back(Come::Frame(loaded)),
+            Word::Held(partition) => self.unnamed.push_back(Come::Held(partition)),
             Word::Ask { partition, index, producer_id } => {
                 let key = TopicPartition { topic: TopicId(0), partition: index };
                 self.questions.push(Question { partition, key, producer_id, asked: false });
@@ -170,7 +192,10 @@ impl Spooling {
     fn end_resumed(&mut self, ended: &[SpoolPartition]) -> Vec<TopicPartition> {
         let mut with_sender = Vec::new();
         for partition in ended {
-            let come = self.unnamed.iter_mut().map(|loaded| (&mut loaded.frame, None));
+            let come = self.unnamed.iter_mut().filter_map(|come| match come {
+                Come::Frame(loaded) => Some((&mut loaded.frame, None)),
+                Come::Held(_) => None,
+            });
             let in_hand = self.hands.iter_mut().flatten();
             let in_hand = in_hand.map(|hand| (&mut hand.frame, hand.turn.map(|_| hand.key)));
             let of_partition = come.chain(in_hand).filter(|(frame, _)| frame.partition == *partition);
@@ -184,11 +209,20 @@ impl Spooling {
         with_sender
     }
 
-    /// Gives what was read its place.
-    pub(super) fn name(&mut self) {
-        while let Some(slot) = self.hands.iter().position(Option::is_none)
-            && let Some(Loaded { frame, accepted, mut batch }) = self.unnamed.pop_front()
-        {
+    /// Gives what was read its place; what would overtake goes back.
+    pub(super) fn name(&mut self, jobs: &mut VecDeque<Job>) {
+        while let Some(come) = self.unnamed.front() {
+            if let Come::Held(partition) = *come {
+                self.unnamed.pop_front();
+                let held = self.held_up.iter_mut().filter(|held_up| held_up.partition == partition);
+                held.for_each(|held_up| held_up.held = true);
+                self.go_on(jobs);
+                continue;
+            }
+            let Some(slot) = self.hands.iter().position(Option::is_none) else { return };
+            let Some(Come::Frame(Loaded { frame, accepted, mut batch })) = self.unnamed.pop_front() else {
+                return;
+            };
             batch.id = BatchId::new(slot, 0);
             let blocks = batch.chain().map_or(0, Chain::blocks);
             self.hands[slot] = Some(InHand {
@@ -203,6 +237,40 @@ impl Spooling {
             });
             self.ready.push_back(batch);
         }
+        for _ in 0..self.ready.len() {
+            let Some(batch) = self.ready.pop_front() else { return };
+            if self.held_up.iter().any(|held_up| held_up.key == batch.partition) {
+                let InHand { frame, .. } = self.hands[batch.id.slot()].take().expect("it is in a hand");
+                jobs.push_back(Job::Unread { frame, blocks: batch.into_chain() });
+            } else {
+                self.ready.push_back(batch);
+            }
+        }
+    }
+
+    /// A batch has failed in a way that may pass: nothing of its partition goes on before all of that is back.
+    fn call_back(&mut self, key: TopicPartition, partition: SpoolPartition, jobs: &mut VecDeque<Job>) {
+        match self.held_up.iter_mut().find(|held_up| held_up.key == key) {
+            Some(held_up) => held_up.released = false,
+            None => {
+                self.held_up.push(HeldUp { key, partition, held: false, released: false });
+                jobs.push_back(Job::Hold(partition));
+            }
+        }
+    }
+
+    fn came_back(&mut self, key: TopicPartition, jobs: &mut VecDeque<Job>) {
+        let is_out = |hand: &InHand| hand.key == key && hand.turn.is_some();
+        if !self.hands.iter().flatten().any(is_out) {
+            let back = self.held_up.iter_mut().filter(|held_up| held_up.key == key);
+            back.for_each(|held_up| held_up.released = true);
+            self.go_on(jobs);
+        }
+    }
+
+    fn go_on(&mut self, jobs: &mut VecDeque<Job>) {
+        let on = self.held_up.extract_if(.., |held_up| held_up.held && held_up.released);
+        jobs.extend(on.map(|held_up| Job::Release(held_up.partition)));
     }
 
     /// Gives what was read to the sender.
@@ -235,8 +303,13 @@ impl Spooling {
         }
     }
 
-    /// Some records of a batch have their outcome.
-    pub(super) fn completed(&mut self, world: &mut World, completed: &Completed) {
+    /// Some records of a batch have their outcome. The partition that is to be withdrawn, if one is.
+    pub(super) fn completed(
+        &mut self,
+        world: &mut World,
+        completed: &Completed,
+        jobs: &mut VecDeque<Job>,
+    ) -> Option<TopicPartition> {
         let Completed { first, count, result, .. } = *completed;
         let in_hand = self.hands[completed.batch.slot()].as_mut().expect("it is in a hand");
         world.say(format_args!("batch {}: {first}+{count}, {result:?}", in_hand.accepted));
@@ -246,24 +319,38 @@ impl Spooling {
                 world.oracle.acknowledged(in_hand.accepted, first, count, ack.base_offset);
             }
             Err(failure) if may_pass(&failure) => {
-                in_hand.again = true;
+                let is_first = !std::mem::replace(&mut in_hand.again, true);
                 in_hand.renounce |= refuses_numbers(&failure);
                 world.oracle.put_back(in_hand.accepted, failure.persisted == Persisted::Possibly);
+                if is_first && failure.kind != ErrorKind::Spooled {
+                    let (key, partition) = (in_hand.key, in_hand.frame.partition);
+                    self.call_back(key, partition, jobs);
+                    return Some(key);
+                }
             }
             Err(_) if in_hand.again => {}
             Err(_) => world.oracle.failed(in_hand.accepted),
         }
+        None
     }
 
     /// The sender has done with a batch.
-    pub(super) fn returned(&mut self, batch: BatchId, blocks: Chain<SimBlock>, wait: bool) -> Job {
+    pub(super) fn returned(
+        &mut self,
+        batch: BatchId,
+        blocks: Chain<SimBlock>,
+        wait: bool,
+        jobs: &mut VecDeque<Job>,
+    ) {
         let in_hand = self.hands[batch.slot()].take().expect("it is in a hand");
-        let InHand { frame, stored, again, renounce, .. } = in_hand;
-        if again {
-            return Job::Again { frame, stored, blocks, wait, renounce };
-        }
-        self.epochs.remove(&frame.number);
-        Job::Done { frame, blocks }
+        let InHand { frame, key, stored, again, renounce, .. } = in_hand;
+        jobs.push_back(if again {
+            Job::Again { frame, stored, blocks, wait, renounce }
+        } else {
+            self.epochs.remove(&frame.number);
+            Job::Done { frame, blocks }
+        });
+        self.came_back(key, jobs);
     }
 
     /// What was not sent yet stays where it is. For a producer that gives up.

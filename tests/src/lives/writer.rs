@@ -25,6 +25,9 @@ pub(super) enum Job {
     Append(usize),
     Done { frame: Frame, blocks: Chain<SimBlock> },
     Again { frame: Frame, stored: u32, blocks: Chain<SimBlock>, wait: bool, renounce: bool },
+    Unread { frame: Frame, blocks: Chain<SimBlock> },
+    Hold(SpoolPartition),
+    Release(SpoolPartition),
     Note { partition: SpoolPartition, base: u64, numbering: Numbering },
     Answer { partition: SpoolPartition, answer: ProducerState },
     Topic { partitions: i32 },
@@ -37,6 +40,7 @@ pub(super) enum Word {
     Durable(u64),
     NeverDurable,
     Loaded(Loaded),
+    Held(SpoolPartition),
     Ask { partition: SpoolPartition, index: i32, producer_id: i64 },
     Noted(Numbering),
     Ended(Vec<SpoolPartition>),
@@ -64,7 +68,8 @@ pub(super) struct Writer {
     notes: Vec<Numbering>,
     /// Partitions whose numbering could not be written down, although it is used.
     pub(super) unnoted: Vec<usize>,
-    parked: Vec<(SpoolPartition, u64)>,
+    /// Until when; without an end, until they are released.
+    parked: Vec<(SpoolPartition, Option<u64>)>,
     sync_at: Option<u64>,
     checkpoint_at: Option<u64>,
     write_again_at: Option<u64>,
@@ -105,7 +110,9 @@ impl Writer {
     /// Blocks of the pool that are free, or in a job or a word on the way.
     pub(super) fn blocks(&self) -> u32 {
         let job = |job: &Job| match job {
-            Job::Done { blocks, .. } | Job::Again { blocks, .. } => blocks.blocks(),
+            Job::Done { blocks, .. } | Job::Again { blocks, .. } | Job::Unread { blocks, .. } => {
+                blocks.blocks()
+            }
             _ => 0,
         };
         let word = |word: &Word| match word {
@@ -149,14 +156,22 @@ impl Writer {
             Job::Again { frame, stored, blocks, wait, renounce } => {
                 self.pool.recycle(blocks);
                 if wait {
-                    self.spool.park(frame.partition);
-                    self.parked.push((frame.partition, world.now_us + RETRY_US));
+                    self.park(frame.partition, Some(world.now_us + RETRY_US));
                 }
                 if renounce {
                     self.spool.renounce(&frame);
                 }
                 self.spool.put_back(&frame, stored);
             }
+            Job::Unread { frame, blocks } => {
+                self.pool.recycle(blocks);
+                self.spool.unread(&frame);
+            }
+            Job::Hold(partition) => {
+                self.park(partition, None);
+                self.words.push_back(Word::Held(partition));
+            }
+            Job::Release(partition) => self.unpark(|parked, until| parked == partition && until.is_none()),
             Job::Note { partition, base, numbering } => {
                 self.spool.note(partition, numbering.producer_id, numbering.producer_epoch, base);
                 self.notes.push(numbering);
@@ -172,7 +187,7 @@ impl Writer {
         for at in [&mut self.write_again_at, &mut self.read_again_at] {
             at.take_if(|at| *at <= now);
         }
-        self.unpark(now);
+        self.unpark(|_, until| until.is_some_and(|until| until <= now));
         let oldest = self.max_age_us.map(|age| world.wall().as_millis() - age as i64 / 1_000);
         self.spool.drop_older(oldest.map(Timestamp::from_millis));
         self.append(world);
@@ -189,15 +204,15 @@ impl Writer {
         self.drained = drained;
     }
 
-    fn unpark(&mut self, now: u64) {
+    fn park(&mut self, partition: SpoolPartition, until: Option<u64>) {
+        self.spool.park(partition);
+        self.parked.push((partition, until));
+    }
+
+    fn unpark(&mut self, which: impl Fn(SpoolPartition, Option<u64>) -> bool) {
         let spool = &mut self.spool;
-        self.parked.retain(|&(partition, at)| {
-            let waits = at > now;
-            if !waits {
-                spool.unpark(partition);
-            }
-            waits
-        });
+        let unparked = self.parked.extract_if(.., |&mut (partition, until)| which(partition, until));
+        unparked.for_each(|(partition, _)| spool.unpark(partition));
         // One may have been parked twice.
         self.parked.iter().for_each(|(partition, _)| spool.park(*partition));
     }

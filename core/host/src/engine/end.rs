@@ -48,7 +48,7 @@ impl Engine {
         self.tell_spooled();
         // The connections, too, before anybody hears of the end.
         self.sender.close(now);
-        self.drain_events();
+        self.drain_events(now);
         shared.with(State::end);
         self.ended = true;
         shared.dispatcher.end();

@@ -238,6 +238,29 @@ fn only_the_frame_at_the_cut_confirms_it() {
     assert!(spool.is_empty());
 }
 
+/// The leader has a frame that is lost here: one behind it says as much when it is acknowledged, and where there is none, what
+/// stands before it is asked about itself.
+#[test]
+fn a_lost_frame_at_the_cut_holds_nothing_up() {
+    for behind in [true, false] {
+        let mut life = sent();
+        if behind {
+            append(&mut life, 3);
+        }
+        let mut medium = life.medium().clone().after_kill();
+        let third = 64 + 2 * 72;
+        medium.write(Area::Segment(0), third, &[0]).unwrap();
+        let (mut spool, _) = open_with(medium, CONFIG);
+        let frames = read_all(&mut spool, last(5));
+        let sequences: Vec<_> = frames.iter().map(|frame| frame.sequence).collect();
+        assert_eq!(sequences, if behind { [9] } else { [3] });
+        frames.iter().for_each(|frame| spool.done(frame));
+        assert!(read_all(&mut spool, last(5)).is_empty());
+        assert!(spool.is_empty() && spool.is_done(frames[0].partition));
+        assert_eq!(spool.counts().found_stored, if behind { 6 } else { 0 });
+    }
+}
+
 /// Another broker leads by the time of the last frame, and has none of it: a numbering begins.
 #[test]
 fn a_log_that_was_lost_after_the_answer_is_sent_again() {

@@ -87,7 +87,7 @@ impl Engine {
 
     pub(super) fn feed_spool(&mut self, _: Instant) {}
 
-    pub(super) fn is_final(&mut self, _: &Completed) -> bool {
+    pub(super) fn is_final(&mut self, _: Instant, _: &Completed) -> bool {
         true
     }
 

@@ -29,6 +29,8 @@ pub(super) enum Why {
     NoRoom,
     /// Something must come back from the sender before.
     Crowded,
+    /// One before it has failed in a way that may pass, and is read again: nothing overtakes it.
+    Overtaking,
 }
 
 /// A partition of which nothing is read until it can go on.
@@ -98,14 +100,34 @@ impl Spooling {
         let key = batch.partition;
         let Some(InHand { frame, .. }) = take_hand(&mut self.hands, self.base, batch.id) else { return };
         if !self.is_held_up(key) {
-            let partition = frame.partition;
-            self.held_up.push(HeldUp { key, partition, why, held: false, released: false });
-            self.link.push(Job::Hold(partition));
+            self.hold_up(key, frame.partition, why);
         }
         if let Some(detours) = &mut self.detours {
             detours.read(key, false);
         }
         self.link.push(Job::Unread { frame, blocks: batch.into_chain() });
+    }
+
+    fn hold_up(&mut self, key: TopicPartition, partition: SpoolPartition, why: Why) {
+        self.held_up.push(HeldUp { key, partition, why, held: false, released: false });
+        self.link.push(Job::Hold(partition));
+    }
+
+    /// A batch has failed in a way that may pass: nothing of its partition goes on before all of that is back.
+    pub(super) fn call_back(&mut self, key: TopicPartition, partition: SpoolPartition) {
+        match self.held_up.iter_mut().find(|held_up| held_up.key == key) {
+            Some(held_up) => (held_up.why, held_up.released) = (Why::Overtaking, false),
+            None => self.hold_up(key, partition, Why::Overtaking),
+        }
+    }
+
+    /// A batch that had failed, or was called back, is back.
+    pub(super) fn came_back(&mut self, key: TopicPartition) {
+        let is_out = |hand: &InHand| hand.key == key && hand.turn.is_some();
+        if self.hands.iter().flatten().any(is_out) {
+            return;
+        }
+        self.release_if(|held_up| held_up.key == key && held_up.why == Why::Overtaking);
     }
 
     /// Whether nothing of a partition goes on.
@@ -123,19 +145,20 @@ impl Spooling {
 
     /// The sender may have room for a partition.
     pub(super) fn release(&mut self, key: TopicPartition) {
-        for held_up in self.held_up.iter_mut().filter(|held_up| held_up.key == key) {
-            held_up.released = true;
-        }
-        self.go_on();
+        self.release_if(|held_up| held_up.key == key && held_up.why != Why::Overtaking);
     }
 
     /// Something has come back from the sender.
     pub(super) fn release_crowded(&mut self) {
         if !self.held_up.is_empty() && !self.is_scarce() {
-            let crowded = self.held_up.iter_mut().filter(|held_up| held_up.why == Why::Crowded);
-            crowded.for_each(|held_up| held_up.released = true);
-            self.go_on();
+            self.release_if(|held_up| held_up.why == Why::Crowded);
         }
+    }
+
+    fn release_if(&mut self, which: impl Fn(&HeldUp) -> bool) {
+        let released = self.held_up.iter_mut().filter(|held_up| which(held_up));
+        released.for_each(|held_up| held_up.released = true);
+        self.go_on();
     }
 
     fn go_on(&mut self) {

@@ -208,19 +208,23 @@ impl Engine {
     }
 
     /// Some records of a batch that was read have their outcome. Whether it is to be told: what may pass is not.
-    pub(in crate::engine) fn is_final(&mut self, completed: &Completed) -> bool {
-        let Some(in_hand) = self.spooling.as_mut().and_then(|spooling| spooling.in_hand_mut(completed.batch))
-        else {
-            return true;
-        };
+    pub(in crate::engine) fn is_final(&mut self, now: Instant, completed: &Completed) -> bool {
+        let Some(spooling) = &mut self.spooling else { return true };
+        let Some(in_hand) = spooling.in_hand_mut(completed.batch) else { return true };
         match completed.result {
             Ok(_) => in_hand.stored = completed.first + completed.count,
             Err(failure) if may_pass(&failure) => {
-                in_hand.again = true;
+                let is_first = !std::mem::replace(&mut in_hand.again, true);
                 in_hand.renounce |= refuses_numbers(&failure);
                 if failure.persisted == Persisted::Possibly {
                     in_hand.persisted = Persisted::Possibly;
                 }
+                if is_first && failure.kind != ErrorKind::Spooled && !self.gave_up {
+                    let (key, partition) = (in_hand.key, in_hand.frame.partition);
+                    spooling.call_back(key, partition);
+                    self.sender.withdraw(now, key);
+                }
+                return false;
             }
             Err(failure) => {
                 let is_final = !in_hand.again;
@@ -253,7 +257,7 @@ impl Engine {
     ) -> bool {
         let Some(spooling) = &mut self.spooling else { return false };
         let hand = take_hand(&mut spooling.hands, spooling.base, batch);
-        let Some(InHand { frame, stored, again, renounce, persisted, .. }) = hand else {
+        let Some(InHand { frame, key, stored, again, renounce, persisted, .. }) = hand else {
             spooling.release_crowded();
             return false;
         };
@@ -269,6 +273,7 @@ impl Engine {
             self.carry.extend(epoch.map(Carry::Leave));
             spooling.link.push(Job::Done { frame, blocks });
         }
+        spooling.came_back(key);
         spooling.release_crowded();
         true
     }
