@@ -13,7 +13,7 @@ use async_io::Timer;
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, IoThread, Partitions,
+    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, IoThread, Metrics, Partitions,
     PartitionsError, ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start,
     StartWithDriver, in_callback,
 };
@@ -249,6 +249,19 @@ impl Producer {
         within(shared.max_block(), poll).await.unwrap_or(Err(PartitionsError::TimedOut))
     }
 
+    /// What the producer has counted so far: records, batches, requests, memory, per topic and per broker. It takes no lock,
+    /// so it holds nobody up, and allocates nothing but the snapshot.
+    ///
+    /// ```
+    /// # fn scraped(producer: &felice_smol::Producer) -> String {
+    /// producer.metrics().to_prometheus().to_string()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.inner.shared.metrics()
+    }
+
     /// How often callbacks have panicked.
     #[must_use]
     pub fn callback_panics(&self) -> u64 {
@@ -271,9 +284,9 @@ impl Producer {
         if !matches!(attempted, Err(SendError::WouldBlock)) {
             return attempted;
         }
-        let max_block = self.inner.shared.max_block();
+        let shared = &self.inner.shared;
         let poll = |context: &Context<'_>| sending.poll((!in_callback()).then_some(context), record);
-        within(max_block, poll).await.unwrap_or(Err(SendError::NoMemory { waited: max_block }))
+        within(shared.max_block(), poll).await.unwrap_or_else(|| Err(shared.out_of_memory()))
     }
 }
 

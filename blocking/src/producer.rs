@@ -10,7 +10,7 @@ use std::{fmt, mem};
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, IoThread, Partitions,
+    BuildError, CALLBACK_GRACE, CloseError, Closing, FlushError, Flushing, IoThread, Metrics, Partitions,
     PartitionsError, ProduceError, RecordMetadata, SendError, Sending, Settings, Shared, Start, in_callback,
 };
 
@@ -208,6 +208,19 @@ impl Producer {
         partitions.unwrap_or(Err(PartitionsError::TimedOut))
     }
 
+    /// What the producer has counted so far: records, batches, requests, memory, per topic and per broker. It takes no lock,
+    /// so it holds nobody up, and allocates nothing but the snapshot.
+    ///
+    /// ```
+    /// # fn scraped(producer: &felice_blocking::Producer) -> String {
+    /// producer.metrics().to_prometheus().to_string()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.inner.shared.metrics()
+    }
+
     /// How often callbacks have panicked.
     #[must_use]
     pub fn callback_panics(&self) -> u64 {
@@ -239,9 +252,9 @@ impl Producer {
         record: &ProducerRecord<'_, K, V>,
         mut sending: Sending<'_>,
     ) -> Result<Option<felice_host::Delivery>, SendError> {
-        let waited = self.inner.shared.max_block();
-        parker::wait(after(waited), |context| sending.poll(Some(context), record))
-            .unwrap_or(Err(SendError::NoMemory { waited }))
+        let shared = &self.inner.shared;
+        parker::wait(after(shared.max_block()), |context| sending.poll(Some(context), record))
+            .unwrap_or_else(|| Err(shared.out_of_memory()))
     }
 }
 

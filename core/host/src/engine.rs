@@ -28,6 +28,7 @@ use crate::token::TokenProvider;
 use crate::warning::Warning;
 
 mod carry;
+mod counting;
 mod end;
 mod outcome;
 #[cfg_attr(not(feature = "spool"), path = "engine/spooling/absent.rs")]
@@ -35,6 +36,7 @@ mod spooling;
 mod start;
 
 use carry::Carry;
+use counting::PlainBytes;
 use spooling::Spooling;
 pub use start::start;
 
@@ -73,6 +75,7 @@ pub struct Engine {
     sender: Sender<Heap>,
     /// Beside each batch that has left the accumulator, whoever waits for it.
     flying: Box<[Entry]>,
+    plain_bytes: PlainBytes,
     /// Batches between the planes.
     taken: Vec<Batch<HeapBlock>>,
     /// What the accumulator is to be told.
@@ -121,6 +124,7 @@ impl Engine {
                     // The clock was set since.
                     batch.settle(self.shared.clock().boot());
                 }
+                self.plain_bytes.note(&batch);
                 self.sender.enqueue(now, batch);
             }
             self.feed_spool(now);
@@ -169,11 +173,15 @@ impl Engine {
 
     /// The socket is open.
     pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId) {
+        self.count_opened(connection);
         self.sender.handle_connected(now, connection);
     }
 
     /// The socket could not be opened, or is gone.
     pub fn handle_disconnected(&mut self, now: Instant, connection: ConnectionId, cause: Disconnect) {
+        if self.sender.node_id(connection).is_some() {
+            self.shared.metrics.closed(connection.slot);
+        }
         self.sender.handle_disconnected(now, connection, cause);
     }
 
@@ -200,6 +208,18 @@ impl Engine {
         &mut self,
         now: Instant,
         connection: ConnectionId,
+        input: &[u8],
+    ) -> Result<(), ProtocolError> {
+        let before = self.asked(connection);
+        let read = self.read(now, connection, input);
+        self.count_incoming(now, connection, input.len(), &before, &read);
+        read
+    }
+
+    fn read(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
         mut input: &[u8],
     ) -> Result<(), ProtocolError> {
         while !input.is_empty() {
@@ -220,7 +240,9 @@ impl Engine {
 
     /// The socket took so many bytes.
     pub fn handle_transmitted(&mut self, now: Instant, connection: ConnectionId, bytes: usize) {
+        self.count_outgoing(now, connection, bytes);
         self.sender.handle_transmitted(now, connection, bytes);
+        self.count_in_flight(connection);
     }
 
     /// Sorts the sender's events. Whether there were any.
@@ -230,7 +252,10 @@ impl Engine {
             any = true;
             match event {
                 Event::Connect(connection) => self.actions.push_back(Action::Connect(connection)),
-                Event::Disconnect(connection) => self.actions.push_back(Action::Disconnect(connection)),
+                Event::Disconnect(connection) => {
+                    self.shared.metrics.closed(connection.slot);
+                    self.actions.push_back(Action::Disconnect(connection));
+                }
                 Event::Transmit(connection) => self.actions.push_back(Action::Transmit(connection)),
                 Event::Token(connection) => self.actions.push_back(Action::Token(connection)),
                 Event::Ready(partition) => self.ready(partition),
@@ -308,6 +333,7 @@ impl Engine {
             // Also what has found its partition only now does not linger.
             state.accumulator.flush();
         }
+        state.tell_available();
         let more =
             moved == REASSIGNED_AT_ONCE || !self.take_batches(now, &mut state) || !self.carry.is_empty();
         let late = self.spooling.as_ref().and_then(|spooling| spooling.late(&state, self.deadline));
@@ -362,6 +388,7 @@ impl Engine {
             if let Some((_, compression)) = self.compression.iter().find(|(name, _)| **name == *topic.name) {
                 self.sender.set_compression(TopicId(index as u16), *compression);
             }
+            self.shared.metrics.name(TopicId(index as u16), &topic.name);
             self.topics.push(Arc::clone(&topic.name));
         }
         if state.topic_waiters.is_empty() {

@@ -35,6 +35,7 @@ mod lock;
 #[cfg(feature = "spool")]
 mod mark;
 mod memory_queue;
+mod metrics;
 mod network;
 mod observers;
 #[cfg(feature = "oidc")]
@@ -71,6 +72,9 @@ pub use delivery::Delivery;
 pub use engine::{Action, Engine, start};
 pub use error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
 pub use io_thread::IoThread;
+pub use metrics::{
+    Histogram, Metrics, NodeMetrics, Prometheus, RecordCounters, RequestCounters, SpoolMetrics, TopicMetrics,
+};
 pub use network::Network;
 pub use send::Sending;
 pub use shared::Shared;

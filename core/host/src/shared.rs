@@ -4,7 +4,7 @@
 //! collected and woken after the lock is released.
 
 use std::cell::Cell as Kept;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use crate::lock::lock;
 #[cfg(feature = "spool")]
 use crate::mark::Mark;
 use crate::memory_queue::{MemoryQueue, Place, Shortage};
+use crate::metrics::{Live, Metrics};
 use crate::storage::Heap;
 use crate::waiters::Waiters;
 
@@ -42,8 +43,8 @@ pub struct Shared {
     pub(crate) drop_timeout: Duration,
     pub(crate) callbacks: Callbacks,
     pub(crate) dispatcher: Dispatcher,
-    /// Records that were accepted and failed.
-    pub(crate) failed: AtomicU64,
+    /// What is counted, by whoever it happens to.
+    pub(crate) metrics: Arc<Live>,
 }
 
 /// Whether records are taken.
@@ -83,6 +84,7 @@ pub(crate) struct State {
     /// The header that every record gets.
     #[cfg(feature = "spool")]
     pub(crate) mark: Option<Mark>,
+    pub(crate) metrics: Arc<Live>,
 }
 
 /// A record whose user code has run: bytes, and a hash.
@@ -120,7 +122,13 @@ thread_local! {
 }
 
 impl Shared {
-    pub(crate) fn new(state: State, driver: Waker, clock: Clock, settings: crate::config::Settings) -> Self {
+    pub(crate) fn new(
+        state: State,
+        driver: Waker,
+        clock: Clock,
+        metrics: Arc<Live>,
+        settings: crate::config::Settings,
+    ) -> Self {
         Self {
             state: Mutex::new(state),
             home: Home::here(),
@@ -132,7 +140,7 @@ impl Shared {
             drop_timeout: settings.drop_timeout,
             callbacks: settings.callbacks,
             dispatcher: Dispatcher::default(),
-            failed: AtomicU64::new(0),
+            metrics,
         }
     }
 
@@ -201,7 +209,21 @@ impl Shared {
     /// How many accepted records have failed.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+        self.metrics.failed()
+    }
+
+    /// What was counted so far. It takes no lock.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.read(self.clock.now())
+    }
+
+    /// There was no memory for a record within `max.block.ms`.
+    #[must_use]
+    #[cold]
+    pub fn out_of_memory(&self) -> SendError {
+        self.metrics.exhausted();
+        SendError::NoMemory { waited: self.max_block }
     }
 
     /// How many cells for outcomes were allocated after the start: one per batch at most, while handles hold the others.
@@ -283,6 +305,7 @@ impl State {
             Some(appended) => appended,
             None => self.append(clock, &record, prepared, place)?,
         };
+        self.metrics.accepted();
         let name = &self.topics[usize::from(topic.0)].name;
         let Appended { ticket, pending, wake } = appended;
         let wake = wake || new;
@@ -305,6 +328,7 @@ impl State {
             Some(_) => return Err(Refusal::Turn),
         }
         let appended = self.accumulator.append(clock.coarse(), record);
+        self.tell_available();
         appended.map_err(|error| refusal(error, record.topic, || self.blocks_of(prepared)))
     }
 
@@ -340,6 +364,12 @@ impl State {
     pub(crate) fn freed(&mut self, wakers: &mut Vec<Waker>) {
         let (accumulator, room) = (&self.accumulator, self.accumulator.room());
         self.memory.freed(room, |partition| accumulator.has_share(partition), wakers);
+    }
+
+    /// How much memory is free has changed.
+    pub(crate) fn tell_available(&self) {
+        let blocks = u64::from(self.accumulator.free_blocks());
+        self.metrics.buffer_available(blocks * u64::from(self.accumulator.block_bytes()));
     }
 
     /// Whether there is room for a newcomer beside those who wait.

@@ -21,6 +21,9 @@ pub use crate::aws::AwsCredentials;
 pub use crate::callback::Callback;
 pub use crate::config::{ConfigError, DnsLookup, SecurityProtocol};
 pub use crate::error::{BuildError, CloseError, FlushError, PartitionsError, ProduceError, SendError};
+pub use crate::metrics::{
+    Histogram, Metrics, NodeMetrics, Prometheus, RecordCounters, RequestCounters, SpoolMetrics, TopicMetrics,
+};
 #[cfg(feature = "spool")]
 pub use crate::spool::SpoolMode;
 pub use crate::token::{BearerToken, TokenError};

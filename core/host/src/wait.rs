@@ -1,6 +1,5 @@
 //! What is waited for beside memory: a flush, a topic's partitions, the end.
 
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -177,7 +176,7 @@ impl Shared {
         self.with(|state, wakers| {
             if state.phase == Phase::Open {
                 state.phase = Phase::Closing;
-                state.failed_before = self.failed.load(Ordering::Relaxed);
+                state.failed_before = self.failed();
                 state.accumulator.flush();
                 state.memory.wake_all(wakers);
                 state.topic_waiters.take(wakers, |()| true);
@@ -215,6 +214,6 @@ impl Shared {
     }
 
     fn failed_since(&self, state: &State) -> u64 {
-        self.failed.load(Ordering::Relaxed).saturating_sub(state.failed_before)
+        self.failed().saturating_sub(state.failed_before)
     }
 }

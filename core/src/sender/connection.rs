@@ -14,8 +14,8 @@ use crate::wire::{ApiKey, Decoder, Versions};
 /// Room for every request but Produce: a Metadata request for one topic with the longest name fits.
 pub(crate) const REQUEST_BYTES: usize = 400;
 
-/// Produce requests, and one each of what keeps them going.
-const REQUESTS_MAX: usize = IN_FLIGHT_MAX + 4;
+/// The most requests that a connection has without an answer: Produce, and one each of what keeps it going.
+pub const REQUESTS_MAX: usize = IN_FLIGHT_MAX + 4;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,6 +37,7 @@ mod session;
 mod split;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod withdraw;
 
 use crate::batch::Batch;
@@ -51,6 +52,7 @@ use crate::memory::{Pool, Storage};
 use crate::random::Random;
 use crate::time::Instant;
 use crate::transmit::Transmit;
+pub use connection::REQUESTS_MAX;
 use idempotence::Idempotence;
 use in_flight::InFlight;
 pub use in_flight::InFlightSlot;
@@ -61,6 +63,7 @@ pub use producers::PRODUCERS_ASKED_MAX;
 use producers::Questions;
 use requests::Metadata;
 pub use sasl::{SaslSlot, SaslTables, WORDS_BYTES};
+pub use watch::{Asked, Departing};
 
 /// The longest `client.id`.
 pub const CLIENT_ID_BYTES: usize = 64;

@@ -180,6 +180,19 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         self.segments.live()
     }
 
+    /// Records of frames that are not done, and of those that are done before others of their partition.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        let slots = (0..self.partitions.used).map(|partition| self.partitions.get(partition));
+        slots.map(|slot| slot.next.saturating_sub(slot.done)).sum()
+    }
+
+    /// Bytes that were written to segments which hold frames that are not done.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segments.bytes()
+    }
+
     /// Whether every frame is done.
     #[must_use]
     pub fn is_empty(&self) -> bool {

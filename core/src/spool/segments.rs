@@ -92,6 +92,10 @@ impl<S: Storage> Segments<S> {
         self.slots.as_ref().iter().map(|slot| u64::from(slot.live)).sum()
     }
 
+    pub(super) fn bytes(&self) -> u64 {
+        self.used().filter(|(_, slot, _)| slot.live > 0).map(|(_, slot, _)| u64::from(slot.used)).sum()
+    }
+
     fn used(&self) -> impl Iterator<Item = (u16, &SegmentSlot, SegmentHead)> {
         let slots = (0..self.len()).zip(self.slots.as_ref());
         slots.filter_map(|(segment, slot)| {

@@ -13,6 +13,12 @@ pub(crate) struct OnceLock<T> {
     is_set: AtomicBool,
 }
 
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> OnceLock<T> {
     pub(crate) fn new() -> Self {
         Self { value: std::sync::OnceLock::new(), is_set: AtomicBool::new(false) }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use felice_blocking::{
-    CloseError, Delivery, FlushError, GetError, PartitionsError, ProduceError, Producer, ProducerRecord,
-    RecordMetadata, SendError, Serialize,
+    CloseError, Delivery, FlushError, GetError, Metrics, PartitionsError, ProduceError, Producer,
+    ProducerRecord, RecordMetadata, SendError, Serialize,
 };
 
 use super::{Closure, FrontEnd, Handle, NoMetadata};
@@ -64,6 +64,10 @@ impl FrontEnd for Producer {
 
     fn callback_panics(&self) -> u64 {
         self.callback_panics()
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.metrics()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod links;
 mod load;
 pub mod memory;
+pub mod metrics;
 pub mod moves;
 pub mod order;
 pub mod outage;
@@ -44,7 +45,7 @@ use std::time::{Duration, Instant};
 use felice_core::record::ProducerRecord;
 use felice_core::serializer::Serialize;
 use felice_host::{
-    Builder, CloseError, FlushError, PartitionsError, ProduceError, RecordMetadata, SendError, Start,
+    Builder, CloseError, FlushError, Metrics, PartitionsError, ProduceError, RecordMetadata, SendError, Start,
 };
 
 pub use sample::Sample;
@@ -105,6 +106,9 @@ pub trait FrontEnd: Start + Clone + Debug + Send + Sync + 'static {
 
     /// How often callbacks have panicked.
     fn callback_panics(&self) -> u64;
+
+    /// What it has counted.
+    fn metrics(&self) -> Metrics;
 }
 
 /// A front-end's handle of an accepted record.
@@ -278,6 +282,14 @@ macro_rules! behaviour_of_every_front_end {
             ending::flush_waits_for_all on [simulated, real];
             ending::times_without_end on [simulated];
             ending::partitions_are_known on [simulated];
+
+            metrics::of_a_plain_run on [simulated, real];
+            metrics::while_requests_are_refused on [simulated];
+            metrics::while_connections_end on [simulated];
+            metrics::of_compressed_batches on [simulated];
+            metrics::of_a_broker_that_holds_back on [simulated];
+            metrics::of_memory_that_is_short on [simulated];
+            metrics::of_a_spool on [simulated];
 
             undelivered::is_heard_of_once on [simulated];
             undelivered::races_are_heard_of_once on [simulated];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use felice_host::{BuildError, Settings, Start, StartWithDriver};
 use felice_smol::{
-    CloseError, Delivery, FlushError, PartitionsError, ProduceError, Producer, ProducerRecord,
+    CloseError, Delivery, FlushError, Metrics, PartitionsError, ProduceError, Producer, ProducerRecord,
     RecordMetadata, SendError, Serialize,
 };
 use smol::block_on;
@@ -100,6 +100,10 @@ macro_rules! front_end {
 
             fn callback_panics(&self) -> u64 {
                 Producer::callback_panics(self)
+            }
+
+            fn metrics(&self) -> Metrics {
+                Producer::metrics(self)
             }
         }
     };

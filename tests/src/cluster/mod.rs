@@ -57,7 +57,7 @@ pub use connection::{Connection, Progress};
 pub use fault::{Action, Fault};
 pub use log::{KeepRecords, PartitionLog, StoredBatch};
 pub use request::Reply;
-pub use request_log::{LoggedRequest, RequestLog};
+pub use request_log::{LoggedRequest, Offered, RequestLog};
 pub(crate) use sasl::Session;
 pub use sasl::{MECHANISMS, SaslConfig};
 pub use tcp::TcpCluster;

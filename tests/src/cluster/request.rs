@@ -75,6 +75,11 @@ impl Cluster {
         }
         let Ok((header, body)) = decode_request(frame) else { return Reply::Close };
         self.requests.record(now_us, broker_id, &header, frame.len());
+        if header.api_key == ApiKey::PRODUCE
+            && let Ok(request) = body.clone().message(header.api_version)
+        {
+            self.requests.record_produce(&request);
+        }
         if self.sasl.is_some() && !session.admits(header.api_key, now_us) {
             return Reply::Close;
         }

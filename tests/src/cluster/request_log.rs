@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::protocol::produce::ProduceRequest;
+use crate::protocol::records::BatchHeader;
 use crate::protocol::{ApiKey, RequestHeader};
 
 /// A request that arrived.
@@ -23,17 +25,29 @@ pub struct LoggedRequest {
     pub bytes: usize,
 }
 
+/// All that Produce requests have brought, whatever became of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Batches.
+    pub batches: u64,
+    /// Records, as the batches' headers say.
+    pub records: u64,
+    /// Bytes of the batches.
+    pub bytes: u64,
+}
+
 /// The last requests, and how many there were of each API.
 #[derive(Debug)]
 pub struct RequestLog {
     entries: VecDeque<LoggedRequest>,
     entries_max: usize,
     counts: BTreeMap<ApiKey, u64>,
+    offered: Offered,
 }
 
 impl RequestLog {
     pub(super) fn new(entries_max: usize) -> Self {
-        Self { entries: VecDeque::new(), entries_max, counts: BTreeMap::new() }
+        Self { entries: VecDeque::new(), entries_max, counts: BTreeMap::new(), offered: Offered::default() }
     }
 
     /// The last requests, oldest first.
@@ -54,6 +68,22 @@ impl RequestLog {
     /// How many requests arrived, remembered or not.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
+    }
+
+    /// All that Produce requests have brought.
+    pub fn offered(&self) -> Offered {
+        self.offered
+    }
+
+    pub(super) fn record_produce(&mut self, request: &ProduceRequest<'_>) {
+        let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
+        for batch in partitions.filter_map(|partition| partition.records) {
+            let header = BatchHeader::decode(batch).ok();
+            self.offered.batches += 1;
+            self.offered.records +=
+                header.map_or(0, |header| u64::try_from(header.record_count).unwrap_or(0));
+            self.offered.bytes += batch.len() as u64;
+        }
     }
 
     pub(super) fn record(&mut self, now_us: u64, broker_id: i32, header: &RequestHeader<'_>, bytes: usize) {

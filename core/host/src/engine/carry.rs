@@ -79,6 +79,7 @@ impl State {
         let Done { batch, partition, blocks, mut entry } = done;
         entry.routed = false;
         self.accumulator.recycle(batch, partition, blocks);
+        self.tell_available();
         self.deliveries.give_back(batch.slot(), entry, wakers);
         self.freed(wakers);
     }

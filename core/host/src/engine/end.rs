@@ -1,7 +1,6 @@
 //! How a producer ends: closed by its user, given up at the deadline, or dropped by a driver that has died.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use felice_core::error::{ErrorKind, Failure, Persisted};
@@ -47,14 +46,12 @@ impl Engine {
             return;
         }
         self.tell_spooled();
-        shared.with(|state, wakers| {
-            state.end(wakers);
-            self.ended = true;
-        });
-        if self.ended {
-            self.sender.close(now);
-            shared.dispatcher.end();
-        }
+        // The connections, too, before anybody hears of the end.
+        self.sender.close(now);
+        self.drain_events(now);
+        shared.with(State::end);
+        self.ended = true;
+        shared.dispatcher.end();
     }
 
     /// What a driver that has died leaves behind: every record fails, and may have been stored.
@@ -71,12 +68,13 @@ impl Engine {
         let spooled: Vec<Entry> = self.spooling.iter_mut().flat_map(Spooling::take_entries).collect();
         for mut entry in held.into_iter().chain(flying).chain(spooled) {
             let records = entry.records;
-            shared.failed.fetch_add(records.into(), Ordering::Relaxed);
+            shared.metrics.failed_of(TopicId(entry.topic), records);
             if let Some(topic) = names.get(usize::from(entry.topic)) {
                 complete(&shared, topic, &mut entry, aborted(records), &mut wakers);
             }
             shared.dispatcher.push(&shared, Job::Done(forgotten(entry)));
         }
+        shared.metrics.closed_all();
         wakers.into_iter().for_each(Waker::wake);
         shared.dispatcher.end();
     }

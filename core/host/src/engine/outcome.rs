@@ -1,7 +1,6 @@
 //! Outcomes on their way to whoever waits for them: handles at once, callbacks and hooks by their thread.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use felice_core::error::ErrorKind;
@@ -44,13 +43,16 @@ impl Engine {
     /// Some records of a batch have their outcome.
     pub(super) fn complete(&mut self, completed: &Completed) {
         let Completed { batch, partition, first, count, result } = *completed;
+        let live = &self.shared.metrics;
         if let Err(failure) = result {
-            self.shared.failed.fetch_add(count.into(), Ordering::Relaxed);
+            live.failed_of(partition.topic, count);
             if let (ErrorKind::Authentication(_), Some(failures)) =
                 (failure.kind, &self.shared.callbacks.failures)
             {
                 failures.set_words(self.sender.authentication_words());
             }
+        } else {
+            live.acknowledged(partition.topic, count);
         }
         let outcome = Outcome { partition: partition.partition, first, count, result };
         let Some(topic) = self.topics.get(usize::from(partition.topic.0)) else { return };

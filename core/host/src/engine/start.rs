@@ -10,6 +10,7 @@ use felice_core::compression::Compression;
 use felice_core::sasl::Mechanism;
 use felice_core::sender::{self, InFlightSlot, SaslSlot, SaslTables, Sender, SenderTables};
 
+use super::counting::PlainBytes;
 use super::spooling::Spooling;
 use super::{Engine, TAKEN_AT_ONCE};
 use crate::callback::Failures;
@@ -18,6 +19,7 @@ use crate::config::{Authentication, Checked, ConfigError, Settings};
 use crate::delivery::{Entry, Table};
 use crate::dispatcher::Job;
 use crate::memory_queue::MemoryQueue;
+use crate::metrics::Live;
 use crate::shared::{Phase, Shared, State};
 use crate::spool;
 use crate::storage::{Heap, HeapBlock, table};
@@ -60,7 +62,16 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let held = full_batches(&checked).min(batches);
     let failures = checked.settings.callbacks.failures.clone();
     let topics_max = checked.settings.topics_max;
+    let clock = checked.clock.kept(spool.is_some());
+    let metrics = Arc::new(Live::new(
+        &checked.settings.client_id,
+        (topics_max, checked.settings.brokers_max),
+        checked.blocks as u64 * checked.block_bytes as u64,
+        clock.now(),
+        spool.as_ref().map(spool::Begun::metrics),
+    ));
     let mut state = State {
+        metrics: Arc::clone(&metrics),
         accumulator,
         deliveries: Table::new(batches, held, failures),
         memory: MemoryQueue::default(),
@@ -84,8 +95,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     let linger = checked.accumulator.linger;
     let begin = |begun| Spooling::begin(begun, &mut state, batches, linger, &mut warnings);
     let spooling = spool.map(begin).transpose()?;
-    let clock = checked.clock.kept(spooling.is_some());
-    let shared = Arc::new(Shared::new(state, driver, clock, checked.settings));
+    let shared = Arc::new(Shared::new(state, driver, clock, metrics, checked.settings));
     for warning in warnings {
         if shared.callbacks.warning.is_some() {
             shared.dispatcher.push(&shared, Job::Warning(warning));
@@ -95,6 +105,7 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         shared: Arc::clone(&shared),
         sender,
         flying: table(slots, Entry::default),
+        plain_bytes: PlainBytes::new(slots),
         taken: Vec::with_capacity(TAKEN_AT_ONCE),
         carry: VecDeque::with_capacity(CARRIED),
         actions: VecDeque::with_capacity(CARRIED),

@@ -116,6 +116,23 @@ fn closing_gives_up_at_its_deadline_and_everybody_hears() {
 }
 
 #[test]
+fn a_snapshot_takes_no_lock_that_a_sender_waits_for() {
+    let room = room(|_| ());
+    room.send(1, b"value").unwrap();
+    let (told, heard) = std::sync::mpsc::channel();
+    let shared = Arc::clone(&room.shared);
+    let held = room.shared.lock();
+    let thread = std::thread::spawn(move || drop(told.send(shared.metrics())));
+    // Long: the machine may be busy.
+    let metrics = heard.recv_timeout(Duration::from_secs(60)).expect("it waits for nobody");
+    drop(held);
+    assert_eq!((metrics.record_accepted_total, metrics.records.record_error_total), (1, 0));
+    let total = metrics.buffer_total_bytes;
+    assert!((1..total).contains(&metrics.buffer_available_bytes), "{metrics:?}");
+    thread.join().unwrap();
+}
+
+#[test]
 fn closing_without_records_ends_at_once() {
     let mut room = room(|_| ());
     room.shared.begin_close(Duration::from_secs(10)).unwrap();

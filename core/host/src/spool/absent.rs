@@ -1,9 +1,11 @@
 //! Without the feature `spool`: none can be asked for.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::clock::Clock;
 use crate::config::ConfigError;
+use crate::metrics::SpoolLive;
 use crate::warning::Warning;
 
 pub(crate) const BATCHES: usize = 0;
@@ -27,6 +29,12 @@ impl SpoolSettings {
         _: Clock,
     ) -> Result<Option<SpoolPlan>, ConfigError> {
         Ok(None)
+    }
+}
+
+impl Begun {
+    pub(crate) fn metrics(&self) -> Arc<SpoolLive> {
+        match *self {}
     }
 }
 

@@ -22,6 +22,7 @@ use crate::checksum;
 use crate::clock::Clock;
 use crate::config::ConfigError;
 use crate::mark::Mark;
+use crate::metrics::SpoolLive;
 use crate::storage::{HeapBlock, table};
 use crate::warning::Warning;
 pub use files::{Files, file_name};
@@ -200,6 +201,13 @@ pub(crate) struct Begun {
     life: u64,
     /// Nothing is held.
     pub(crate) empty: bool,
+}
+
+impl Begun {
+    /// What its thread tells of it.
+    pub(crate) fn metrics(&self) -> Arc<SpoolLive> {
+        Arc::clone(&self.writer.metrics)
+    }
 }
 
 impl SpoolPlan {

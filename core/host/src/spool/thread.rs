@@ -12,13 +12,16 @@ use felice_core::error::ErrorKind;
 use felice_core::event::Numbering;
 use felice_core::id::{BatchId, TopicId, TopicPartition};
 use felice_core::memory::{Chain, Pool};
-use felice_core::spool::{AppendError, Frame, MediumError, NewFrame, Next, Spool, SpoolPartition, TakeError};
+use felice_core::spool::{
+    AppendError, Counts, Frame, MediumError, NewFrame, Next, Spool, SpoolPartition, TakeError,
+};
 use felice_core::time::Timestamp;
 
 use super::SpoolPlan;
 use super::files::Files;
 use super::link::{Job, Link, Loaded, Word};
 use crate::clock::Clock;
+use crate::metrics::{SpoolLive, SpoolMetrics};
 use crate::storage::{Heap, HeapBlock};
 use crate::warning::Warning;
 
@@ -36,6 +39,7 @@ const READ_ATTEMPTS: u32 = 10;
 pub(crate) struct Writer {
     spool: Spool<Heap, Files>,
     link: Arc<Link>,
+    pub(super) metrics: Arc<SpoolLive>,
     /// The names of the topics of frames that were read.
     names: Vec<Arc<str>>,
     /// Where frames are read into.
@@ -85,6 +89,7 @@ impl Writer {
             spool,
             watched,
             link,
+            metrics: Arc::default(),
             names: Vec::new(),
             pool,
             sync: plan.sync,
@@ -417,6 +422,19 @@ impl Writer {
             self.words.push_back(Word::Warning(Warning::ClockNotSet));
         }
         self.waits_for_clock = waits;
+        self.metrics.tell(self.measured());
+    }
+
+    /// What is on the medium, and what has happened to it.
+    pub(super) fn measured(&self) -> SpoolMetrics {
+        let Counts { dropped, expired, damaged, .. } = self.spool.counts();
+        SpoolMetrics {
+            bytes: self.spool.bytes(),
+            records: self.spool.records(),
+            record_dropped_total: dropped,
+            record_expired_total: expired,
+            batch_damaged_total: damaged,
+        }
     }
 
     fn keep_checkpoint(&mut self, now: Instant) {

@@ -1,7 +1,6 @@
 //! What the engine does with the spool in each turn: it hears the thread, feeds it and the sender, and sorts what comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use felice_core::error::{ErrorKind, Failure, Persisted};
@@ -199,6 +198,7 @@ impl Engine {
             if let Some(place) = self.flying.get_mut(batch.id.slot()) {
                 *place = entry;
             }
+            self.plain_bytes.note(&batch);
             match frame.map(|frame| (frame.numbers, frame.apart)).unwrap_or_default() {
                 (numbers, true) => self.sender.enqueue_apart(now, batch, numbers),
                 (Some(numbers), false) => self.sender.resume(now, batch, numbers),
@@ -295,7 +295,7 @@ impl Engine {
     /// Whoever waits for records that the spool has lost is told so.
     fn lost(&mut self, Lost { first, end, records, why }: Lost) {
         let Some(spooling) = &mut self.spooling else { return };
-        self.shared.failed.fetch_add(records, Ordering::Relaxed);
+        self.shared.metrics.failed_somewhere(records);
         let epochs = spooling.epochs.extract_if(first..end, |_, _| true);
         let epochs = epochs.chain(spooling.late.extract_if(first..end, |_, _| true));
         self.carry.extend(epochs.map(|(_, epoch)| Carry::Leave(epoch)));
