@@ -66,12 +66,13 @@ pub fn crc32c_by_8(crc: u32, bytes: &[u8]) -> u32 {
     !by_byte(state, tail)
 }
 
-/// Four bytes in a round: on a Cortex-M3 that is 5 instructions for a byte instead of 7.
+/// Four bytes are loaded at once: on a Cortex-M3 that is 4 instructions for a byte instead of 7.
 fn by_byte(state: u32, bytes: &[u8]) -> u32 {
-    let step = |state: u32, byte: &u8| (state >> 8) ^ TABLE[usize::from(state as u8 ^ byte)];
-    let (rounds, tail) = bytes.as_chunks::<4>();
-    let state = rounds.iter().fold(state, |state, [a, b, c, d]| step(step(step(step(state, a), b), c), d));
-    tail.iter().fold(state, step)
+    let step = |state: u32| (state >> 8) ^ TABLE[usize::from(state as u8)];
+    let (words, tail) = bytes.as_chunks::<4>();
+    let state =
+        words.iter().fold(state, |state, word| step(step(step(step(state ^ u32::from_le_bytes(*word))))));
+    tail.iter().fold(state, |state, byte| step(state ^ u32::from(*byte)))
 }
 
 /// The checksum of two pieces one behind the other, from the checksum of each and the second one's length in bytes.

@@ -72,7 +72,9 @@ pub struct SenderConfig {
     pub idempotence: bool,
     /// Whether somebody writes down under which numbers batches are sent, to finish them after a restart: before a
     /// partition's numbering is used for the first time it waits until that is done
-    /// ([`Event::Numbering`](crate::event::Event::Numbering)). Means nothing without idempotence.
+    /// ([`Event::Numbering`](crate::event::Event::Numbering)). Means nothing without idempotence. There with the feature
+    /// `resume`.
+    #[cfg(feature = "resume")]
     pub notes_numberings: bool,
     /// Kafka's `max.in.flight.requests.per.connection`: 1 to 5 with idempotence, else to [`IN_FLIGHT_MAX`].
     pub in_flight_max: u8,
@@ -111,6 +113,7 @@ impl Default for SenderConfig {
         Self {
             acks: Acks::All,
             idempotence: true,
+            #[cfg(feature = "resume")]
             notes_numberings: false,
             in_flight_max: 5,
             request_bytes_max: 256 * 1024,

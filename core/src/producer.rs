@@ -16,7 +16,7 @@ use crate::memory::Storage;
 use crate::partitioner::{Murmur2, Partitioner};
 use crate::record::{Placement, ProducerRecord, Record};
 use crate::sasl::Token;
-use crate::sender::{Address, SaslTables, Sender};
+use crate::sender::{Address, Sender};
 use crate::serializer::{Scratch, Serialize, SerializeError};
 use crate::time::{Instant, Timestamp, earliest};
 use crate::transmit::Transmit;
@@ -82,8 +82,9 @@ impl<S: Storage> Producer<S> {
 
     /// Makes every connection authenticate itself (SASL): see [`Sender::set_sasl`]. To be called before the first record.
     /// False when the tables are too short.
+    #[cfg(feature = "sasl")]
     #[must_use]
-    pub fn set_sasl(&mut self, tables: SaslTables<S>) -> bool {
+    pub fn set_sasl(&mut self, tables: crate::sender::SaslTables<S>) -> bool {
         self.sender.set_sasl(tables)
     }
 

@@ -11,6 +11,7 @@ impl Random {
     }
 
     /// A number below `bound`, each as likely as the others (the error is below 2^-32 x bound).
+    #[inline(never)]
     pub(crate) const fn below(&mut self, bound: u32) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

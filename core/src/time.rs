@@ -40,9 +40,16 @@ impl Add<Duration> for Instant {
 
     /// Saturates: a deadline beyond the clock's end never comes.
     fn add(self, duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        Self(self.0.saturating_add(micros(duration)))
     }
+}
+
+/// The microseconds of a duration, at most as many as the clock has. Not inlined: on a 32-bit machine it is 60 bytes, and
+/// most of what waits for something asks for it.
+#[inline(never)]
+pub(crate) const fn micros(duration: Duration) -> u64 {
+    let micros = duration.as_secs().saturating_mul(1_000_000);
+    micros.saturating_add(duration.subsec_micros() as u64)
 }
 
 /// Far from any time of a wall clock: [`Timestamp::since_boot`] counts from here.

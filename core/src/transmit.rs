@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::cluster::Cluster;
 use crate::id::TopicId;
-use crate::memory::{Pieces, Storage};
+use crate::memory::{Block, Pieces, Storage};
 use crate::sender::in_flight::InFlight;
 
 /// A part of a Produce request.
@@ -57,10 +57,9 @@ impl<'s, S: Storage> Transmit<'s, S> {
                         Part::Head { start, end } => filled.push(&heads[start..end]),
                         Part::Name(topic) => filled.push(cluster.topic_name(topic).as_bytes()),
                         Part::Records(slot) => {
-                            let pieces: Option<Pieces<'s, S::Block>> =
-                                batches.get(slot).batch.as_ref().and_then(Batch::pieces);
-                            for piece in pieces.into_iter().flatten() {
-                                filled.push(piece);
+                            let batch = batches.get(slot).batch.as_ref();
+                            if let Some(pieces) = batch.and_then(Batch::pieces) {
+                                filled.push_all(pieces);
                             }
                         }
                     }
@@ -83,6 +82,15 @@ struct Filled<'c, 's> {
 impl<'s> Filled<'_, 's> {
     fn is_full(&self) -> bool {
         self.count == self.chunks.len()
+    }
+
+    fn push_all<B: Block>(&mut self, pieces: Pieces<'s, B>) {
+        for piece in pieces {
+            self.push(piece);
+            if self.is_full() {
+                break;
+            }
+        }
     }
 
     fn push(&mut self, piece: &'s [u8]) {

@@ -265,7 +265,11 @@ impl<T: Read + ReadReady + Write + WriteReady> Socket<T> {
             producer.handle_connected(now, self.connection);
             return Ok(true);
         }
-        let written = self.write(now, producer, buffer)?;
+        let mut written = false;
+        // To the end of what is to be sent, or of the socket's room: a round of all sockets for each piece costs more.
+        while self.write(now, producer, buffer)? {
+            written = true;
+        }
         Ok(self.read(now, producer, buffer)? || written)
     }
 

@@ -5,6 +5,7 @@
 
 mod driver;
 mod memory;
+#[cfg(feature = "sasl")]
 mod sasl;
 mod tables;
 #[cfg(test)]
@@ -12,5 +13,6 @@ mod tests;
 
 pub use driver::{AddressMap, CONNECTIONS_MAX, Driver, Network, Outcome};
 pub use memory::{Memory, Node, Static, StaticBlock};
+#[cfg(feature = "sasl")]
 pub use sasl::SaslMemory;
 pub use tables::{KNOWN_PER_PARTITION, NAME_BYTES, Tables};

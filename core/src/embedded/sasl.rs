@@ -1,4 +1,4 @@
-//! The memory that SASL needs on a device: one `static` more, for firmware that uses it.
+//! The memory that SASL needs on a device: one `static` more, for firmware that uses it (feature `sasl`).
 
 use core::fmt;
 

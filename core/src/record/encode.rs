@@ -56,17 +56,30 @@ pub(crate) const fn record_bytes(payload: u64, timestamp_delta: i64, offset_delt
 
 #[inline]
 const fn body_bytes(payload: u64, timestamp_delta: i64, offset_delta: i32) -> u64 {
-    1 + varint_bytes(timestamp_delta) + varint_bytes(offset_delta as i64) + payload
+    1 + varint_bytes(timestamp_delta) + int_bytes(offset_delta) + payload
 }
 
 /// Bytes of a signed number in Kafka's zigzag encoding, 7 bits to a byte: 1 to 10.
-#[inline]
+// On a 32-bit machine it is long.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline)]
 pub(crate) const fn varint_bytes(value: i64) -> u64 {
     match zigzag(value) {
         // Nearly always: a branch that is foreseen costs less than counting.
         0..=0x7f => 1,
         0x80..=0x3fff => 2,
         long => (64 - long.leading_zeros()).div_ceil(7) as u64,
+    }
+}
+
+/// [`varint_bytes`] of a number of 32 bits: on a 32-bit machine half the work.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline)]
+const fn int_bytes(value: i32) -> u64 {
+    match ((value << 1) ^ (value >> 31)).cast_unsigned() {
+        0..=0x7f => 1,
+        0x80..=0x3fff => 2,
+        long => (32 - long.leading_zeros()).div_ceil(7) as u64,
     }
 }
 
@@ -78,8 +91,9 @@ const fn zigzag(value: i64) -> u64 {
 #[inline]
 const fn nullable_bytes(bytes: Option<&[u8]>) -> u64 {
     match bytes {
+        Some(bytes) if bytes.len() <= i32::MAX as usize => int_bytes(bytes.len() as i32) + bytes.len() as u64,
         Some(bytes) => varint_bytes(count(bytes)) + bytes.len() as u64,
-        None => varint_bytes(-1),
+        None => 1,
     }
 }
 

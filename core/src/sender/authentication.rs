@@ -14,7 +14,7 @@ use zeroize::Zeroize;
 
 use super::Sender;
 use super::connection::{Buffer, Request, State};
-use super::sasl::{Sasl, SaslTables, TokenState};
+use super::sasl::TokenState;
 use crate::error::{AuthenticationError, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Event;
 use crate::id::ConnectionId;
@@ -36,15 +36,16 @@ impl AuthenticateAnswer {
 
 impl<S: Storage> Sender<S> {
     /// Makes every connection authenticate itself. To be called before the first connection is asked for. False when
-    /// there are no credentials, or too few slots or buffers for so many brokers.
-    pub fn set_sasl(&mut self, tables: SaslTables<S>) -> bool {
+    /// there are no credentials, or too few slots or buffers for so many brokers. There with the feature `sasl`.
+    #[cfg(feature = "sasl")]
+    pub fn set_sasl(&mut self, tables: super::SaslTables<S>) -> bool {
         let slots = tables.slots.as_ref().len();
         let fits = slots >= self.cluster.brokers().len()
             && tables.buffers.as_ref().len() >= slots * super::connection::REQUEST_BYTES
             && tables.buffers.as_ref().len() / slots.max(1) <= usize::from(u16::MAX)
             && !tables.credentials.as_ref().is_empty();
         if fits {
-            self.sasl = Some(Sasl { tables, refusal: None, spoke: 0 });
+            self.sasl.put(tables);
         }
         fits
     }
@@ -98,7 +99,7 @@ impl<S: Storage> Sender<S> {
 
     /// The socket is open: a token can be had while the broker's versions are asked for.
     pub(super) fn prepare_authentication(&mut self, slot: u16) {
-        if let Some(sasl) = &mut self.sasl
+        if let Some(sasl) = self.sasl.as_mut()
             && sasl.mechanism().needs_token()
             && sasl.slot(slot).token == TokenState::None
         {
@@ -109,7 +110,7 @@ impl<S: Storage> Sender<S> {
     /// Nothing but SASL is sent from now on, until it is over.
     pub(super) fn authenticate(&mut self, slot: u16) {
         let now = self.now;
-        let Some(sasl) = &mut self.sasl else { return };
+        let Some(sasl) = self.sasl.as_mut() else { return };
         let credentials = &mut sasl.tables.credentials.as_mut()[0];
         let exchange = Exchange::begin(credentials);
         let state = sasl.slot_mut(slot);
@@ -125,7 +126,7 @@ impl<S: Storage> Sender<S> {
 
     /// Begins the next request of an authentication, if it is the client's turn.
     pub(super) fn begin_authentication(&mut self, slot: u16) {
-        let Some(sasl) = &self.sasl else { return };
+        let Some(sasl) = self.sasl.as_ref() else { return };
         let (state, mechanism) = (sasl.slot(slot), sasl.mechanism());
         let waits = matches!(state.token, TokenState::Wanted | TokenState::Asked);
         if waits || !self.connection(slot).requests.is_empty() {
@@ -134,7 +135,7 @@ impl<S: Storage> Sender<S> {
         if state.agreed {
             self.begin_message(slot);
         } else {
-            self.begin_small(slot, ApiKey::SaslHandshake, |_, buffer, header| {
+            self.begin_small(slot, ApiKey::SaslHandshake, &mut |_, buffer, header| {
                 wire::encode_handshake(buffer, header, mechanism.name()).unwrap_or(0)
             });
         }
@@ -145,7 +146,7 @@ impl<S: Storage> Sender<S> {
         let Some(version) = self.version(slot, ApiKey::SaslAuthenticate) else { return };
         let correlation_id = self.connection_mut(slot).take_correlation_id();
         let header = Header { version, correlation_id, client_id: &self.client_id };
-        let Some(sasl) = &mut self.sasl else { return };
+        let Some(sasl) = self.sasl.as_mut() else { return };
         match sasl.write_message(slot, header) {
             Ok(bytes) => {
                 let request = Request {
@@ -164,7 +165,7 @@ impl<S: Storage> Sender<S> {
 
     /// A message has left: nothing of it stays.
     pub(super) fn forget_message(&mut self, slot: u16) {
-        if let Some(sasl) = &mut self.sasl {
+        if let Some(sasl) = self.sasl.as_mut() {
             sasl.buffer_mut(slot).zeroize();
         }
     }
@@ -193,7 +194,7 @@ impl<S: Storage> Sender<S> {
         let renews = self.session(slot).is_some();
         match *error {
             ErrorCode::NONE => {
-                if let Some(sasl) = &mut self.sasl {
+                if let Some(sasl) = self.sasl.as_mut() {
                     sasl.slot_mut(slot).agreed = true;
                     sasl.slot_mut(slot).words.clear();
                 }
@@ -212,7 +213,7 @@ impl<S: Storage> Sender<S> {
 
     /// A mechanism that the broker has: said where it refuses the one that was asked for.
     fn keep_mechanism(&mut self, slot: u16, name: &str) {
-        if let Some(sasl) = &mut self.sasl {
+        if let Some(sasl) = self.sasl.as_mut() {
             let words = &mut sasl.slot_mut(slot).words;
             let before = if words.is_empty() { "the broker offers " } else { ", " };
             let _ = words.push_str(before);
@@ -245,7 +246,7 @@ impl<S: Storage> Sender<S> {
             return Ok(progress);
         }
         let sent = self.answered(slot).map_or(self.now, |request| request.sent);
-        let Some(sasl) = &mut self.sasl else { return Ok(Progress::Done) };
+        let Some(sasl) = self.sasl.as_mut() else { return Ok(Progress::Done) };
         let next = match answer.error {
             ErrorCode::NONE => sasl.take_answer(slot),
             code => Err(AuthenticationError::Refused(code)),
@@ -259,7 +260,7 @@ impl<S: Storage> Sender<S> {
     }
 
     fn keep_words(&mut self, slot: u16, message: &str) {
-        if let Some(sasl) = &mut self.sasl
+        if let Some(sasl) = self.sasl.as_mut()
             && !message.is_empty()
         {
             let words = &mut sasl.slot_mut(slot).words;
@@ -270,7 +271,7 @@ impl<S: Storage> Sender<S> {
 
     /// What has come of the server's message. The request has left completely: its buffer is free.
     fn keep_challenge(&mut self, slot: u16, piece: &[u8]) -> Result<(), ProtocolError> {
-        let Some(sasl) = &mut self.sasl else { return Ok(()) };
+        let Some(sasl) = self.sasl.as_mut() else { return Ok(()) };
         let kept = usize::from(sasl.slot(slot).kept);
         let longest = sasl.share().min(CHALLENGE_BYTES_MAX);
         let room = sasl.buffer_mut(slot)[..longest].get_mut(kept..kept + piece.len());
@@ -280,7 +281,7 @@ impl<S: Storage> Sender<S> {
     }
 
     pub(super) fn unauthenticated(&mut self, slot: u16, error: AuthenticationError) {
-        if let Some(sasl) = &mut self.sasl {
+        if let Some(sasl) = self.sasl.as_mut() {
             sasl.spoke = slot;
         }
         self.disconnect(slot, Disconnect::Authentication(error), true);

@@ -152,10 +152,13 @@ impl<S: Storage> InFlight<S> {
         Self { slots, held: 0, oldest: NONE, newest: NONE, done_first: NONE, done_last: NONE }
     }
 
+    // Called from everywhere: where memory is short the call is smaller than what it does.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn get(&self, slot: u32) -> &InFlightSlot<S::Block> {
         &self.slots.as_ref()[slot as usize]
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut InFlightSlot<S::Block> {
         &mut self.slots.as_mut()[slot as usize]
     }

@@ -136,7 +136,7 @@ pub struct Sender<S: Storage> {
     /// The accumulator holds records.
     demand: bool,
     closed: bool,
-    sasl: Option<sasl::Sasl<S>>,
+    sasl: sasl::Place<S>,
 }
 
 impl<S: Storage> Sender<S> {
@@ -169,7 +169,7 @@ impl<S: Storage> Sender<S> {
             notes_due: 0,
             demand: false,
             closed: false,
-            sasl: None,
+            sasl: sasl::Place::EMPTY,
         }
     }
 
@@ -339,7 +339,7 @@ impl<S: Storage> Sender<S> {
     ///
     /// A user needs READ on the topic for it. The answer lists all producers of the partition, those of others too.
     ///
-    /// False where [`PRODUCERS_ASKED_MAX`] are asked for at the same time, the topic is not known, or the sender is closed.
+    /// False where [`PRODUCERS_ASKED_MAX`] are asked for at the same time (none may be without the feature `resume`), the topic is not known, or the sender is closed.
     #[must_use]
     pub fn ask_producer(&mut self, now: Instant, partition: TopicPartition, producer_id: i64) -> bool {
         self.advance(now);
@@ -476,10 +476,13 @@ impl<S: Storage> Sender<S> {
         })
     }
 
+    // Called from everywhere: where memory is short the call is smaller than what it does.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn connection(&self, slot: u16) -> &connection::Connection {
         &self.cluster.brokers()[usize::from(slot)].connection
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn connection_mut(&mut self, slot: u16) -> &mut connection::Connection {
         &mut self.cluster.brokers_mut()[usize::from(slot)].connection
     }

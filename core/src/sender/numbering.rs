@@ -75,9 +75,17 @@ impl<S: Storage> Sender<S> {
         awaits
     }
 
+    /// Whether somebody writes down where numberings begin.
+    const fn keeps_notes(&self) -> bool {
+        #[cfg(feature = "resume")]
+        return self.config.notes_numberings;
+        #[cfg(not(feature = "resume"))]
+        false
+    }
+
     /// Whether nobody keeps notes, or the numbering is written down as it will be. Else it is told, once.
     fn is_noted(&mut self, partition: u32) -> bool {
-        if !self.config.notes_numberings {
+        if !self.keeps_notes() {
             return true;
         }
         let state = self.partitions.get(partition);
@@ -100,7 +108,7 @@ impl<S: Storage> Sender<S> {
 
     /// The next numbering to write down.
     pub(super) fn numbering_event(&mut self) -> Option<Event<S::Block>> {
-        while self.notes_due > 0 {
+        while self.keeps_notes() && self.notes_due > 0 {
             let Some(partition) = self.partitions.next_due_note() else {
                 self.notes_due = 0;
                 break;
@@ -146,8 +154,9 @@ impl<S: Storage> Sender<S> {
     /// has records. Where one certainly is not stored its numbers stay free, or it had none: what follows begins another
     /// numbering.
     pub(super) fn break_off(&mut self, partition: u32, persisted: Persisted) {
+        let keeps_notes = self.keeps_notes();
         let state = self.partitions.get_mut(partition);
-        let is_noted = self.config.notes_numberings && state.note == Note::Used;
+        let is_noted = keeps_notes && state.note == Note::Used;
         state.renumber |= is_noted && persisted == Persisted::No;
     }
 

@@ -151,10 +151,13 @@ impl<S: Storage> Partitions<S> {
         Self { slots, index: Index::new(index), used: 0, hand: 0, note_hand: 0 }
     }
 
+    // Called from everywhere: where memory is short the call is smaller than what it does.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn get(&self, slot: u32) -> &PartitionSlot {
         &self.slots.as_ref()[slot as usize]
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut PartitionSlot {
         &mut self.slots.as_mut()[slot as usize]
     }

@@ -20,7 +20,7 @@ impl<S: Storage> Sender<S> {
         match self.connection(slot).outgoing {
             Outgoing::Nothing => None,
             Outgoing::Small { buffer, bytes, written } => {
-                let buffer = match (buffer, &self.sasl) {
+                let buffer = match (buffer, self.sasl.as_ref()) {
                     (Buffer::Sasl, Some(sasl)) => sasl.buffer(slot),
                     _ => &self.connection(slot).buffer,
                 };

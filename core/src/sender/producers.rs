@@ -13,8 +13,8 @@ use crate::memory::Storage;
 use crate::time::{Instant, earliest};
 use crate::wire::{ApiKey, Decoder, Field, Item, Progress, Value, describe_producers};
 
-/// So many questions of [`Sender::ask_producer`] may be open at the same time.
-pub const PRODUCERS_ASKED_MAX: usize = 16;
+/// So many questions of [`Sender::ask_producer`] may be open at the same time: none without the feature `resume`.
+pub const PRODUCERS_ASKED_MAX: usize = if cfg!(feature = "resume") { 16 } else { 0 };
 
 /// Where a question stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ impl Questions {
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.open == 0
+        // The first is known to the compiler, which leaves out what is for questions only.
+        PRODUCERS_ASKED_MAX == 0 || self.open == 0
     }
 
     /// False where every place is taken. What is asked already is not asked twice.
@@ -180,7 +181,7 @@ impl<S: Storage> Sender<S> {
         let next = self.questions.due().find(|(_, question, at)| *at <= self.now && mine(question.partition));
         let Some((place, Question { partition, .. }, _)) = next else { return false };
         self.questions.set(place, Stage::Asked);
-        self.begin_small(slot, ApiKey::DescribeProducers, |sender, buffer, header| {
+        self.begin_small(slot, ApiKey::DescribeProducers, &mut |sender, buffer, header| {
             let topic = sender.cluster.topic_name(partition.topic);
             describe_producers::encode(buffer, header, topic, partition.partition).unwrap_or(0)
         });

@@ -10,7 +10,7 @@ use crate::id::{TopicId, TopicPartition};
 use crate::index::NONE;
 use crate::memory::Storage;
 use crate::time::Timestamp;
-use crate::wire::{ApiKey, Decoder, Field, Item, Progress, Value};
+use crate::wire::{ApiKey, Decoder, Field, Item, OLD_BROKERS, Progress, Value};
 
 impl<S: Storage> Sender<S> {
     /// Takes bytes as they come. An error leaves the connection as it is: the caller closes it.
@@ -46,6 +46,9 @@ impl<S: Storage> Sender<S> {
             Found::ApiVersions(error) => self.read_api_versions(slot, decoder, error, input),
             Found::Metadata => self.read_metadata(slot, decoder, input),
             Found::InitProducerId(answer) => self.read_init_producer_id(slot, decoder, answer, input),
+            Found::SaslHandshake(_) | Found::SaslAuthenticate(_) if self.sasl.is_none() => {
+                Err(ProtocolError::UnexpectedPartition)
+            }
             Found::SaslHandshake(error) => self.read_sasl_handshake(slot, decoder, error, input),
             Found::SaslAuthenticate(answer) => self.read_sasl_authenticate(slot, decoder, answer, input),
             Found::DescribeProducers(answer) => self.read_describe_producers(slot, decoder, answer, input),
@@ -122,7 +125,7 @@ impl<S: Storage> Sender<S> {
         }
         let _ = self.answered(slot);
         if *error != ErrorCode::NONE {
-            if self.connection(slot).fallback {
+            if !OLD_BROKERS || self.connection(slot).fallback {
                 return Err(ProtocolError::UnsupportedApi { api_key: ApiKey::ApiVersions.number() });
             }
             self.connection_mut(slot).fallback = true;

@@ -257,14 +257,14 @@ impl<S: Storage> Sender<S> {
     }
 
     fn begin_api_versions(&mut self, slot: u16) {
-        self.begin_small(slot, ApiKey::ApiVersions, |_, buffer, header| {
+        self.begin_small(slot, ApiKey::ApiVersions, &mut |_, buffer, header| {
             api_versions::encode(buffer, header).unwrap_or(0)
         });
     }
 
     fn begin_init_producer_id(&mut self, slot: u16) {
         self.idempotence.state = IdState::Asked;
-        self.begin_small(slot, ApiKey::InitProducerId, |_, buffer, header| {
+        self.begin_small(slot, ApiKey::InitProducerId, &mut |_, buffer, header| {
             init_producer_id::encode(buffer, header, None, TRANSACTION_TIMEOUT_MS, -1, -1).unwrap_or(0)
         });
     }
@@ -276,7 +276,7 @@ impl<S: Storage> Sender<S> {
         self.metadata.urgent = false;
         self.metadata.revision = self.cluster.revision();
         let mut asked = 0;
-        self.begin_small(slot, ApiKey::Metadata, |sender, buffer, header| {
+        self.begin_small(slot, ApiKey::Metadata, &mut |sender, buffer, header| {
             let mut bytes = 0;
             let cluster = &sender.cluster;
             let wanted = |limit: usize| {
@@ -315,7 +315,7 @@ impl<S: Storage> Sender<S> {
         &mut self,
         slot: u16,
         api: ApiKey,
-        encode: impl FnOnce(&Self, &mut [u8], Header<'_>) -> usize,
+        encode: &mut dyn FnMut(&Self, &mut [u8], Header<'_>) -> usize,
     ) {
         let now = self.now;
         let Some(version) = self.version(slot, api) else { return };

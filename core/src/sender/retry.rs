@@ -1,6 +1,7 @@
 //! Backoff between attempts: exponential, with jitter (KIP-580). The randomness comes from the caller's seed.
 
 use crate::random::Random;
+use crate::time::micros;
 use core::time::Duration;
 
 /// Kafka's jitter: a backoff is up to this many percent shorter or longer.
@@ -8,7 +9,6 @@ const JITTER_PERCENT: u64 = 20;
 
 /// The wait before the next attempt after `failures` that came one after the other.
 pub(crate) fn backoff(base: Duration, max: Duration, failures: u32, random: &mut Random) -> Duration {
-    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let doubled = micros(base).saturating_mul(1 << failures.saturating_sub(1).min(20));
     let wait = doubled.min(micros(max));
     let spread = wait / 100 * JITTER_PERCENT;

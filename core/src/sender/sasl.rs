@@ -88,6 +88,35 @@ pub(super) struct Sasl<S: Storage> {
     pub(super) spoke: u16,
 }
 
+/// Where SASL is kept, if it is used. Without the feature `sasl` there is no place for it, so that the compiler sees that there
+/// is none, and leaves out what is for SASL only.
+pub(super) struct Place<S: Storage>([Option<Sasl<S>>; cfg!(feature = "sasl") as usize]);
+
+impl<S: Storage> Place<S> {
+    pub(super) const EMPTY: Self = Self([const { None }; _]);
+
+    #[cfg(feature = "sasl")]
+    pub(super) fn put(&mut self, tables: SaslTables<S>) {
+        self.0 = [Some(Sasl { tables, refusal: None, spoke: 0 })];
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.as_ref().is_none()
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        self.as_ref().is_some()
+    }
+
+    pub(super) fn as_ref(&self) -> Option<&Sasl<S>> {
+        self.0.first()?.as_ref()
+    }
+
+    pub(super) fn as_mut(&mut self) -> Option<&mut Sasl<S>> {
+        self.0.first_mut()?.as_mut()
+    }
+}
+
 impl<S: Storage> Sasl<S> {
     pub(super) fn slot(&self, slot: u16) -> &SaslSlot {
         &self.tables.slots.as_ref()[usize::from(slot)]

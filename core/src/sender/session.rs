@@ -23,7 +23,7 @@ impl<S: Storage> Sender<S> {
             renew_at: sent + Duration::from_micros(millis.saturating_mul(10 * percent)),
             end: sent + Duration::from_millis(millis),
         });
-        if let Some(sasl) = &mut self.sasl {
+        if let Some(sasl) = self.sasl.as_mut() {
             *sasl.slot_mut(slot) = SaslSlot { session, ..SaslSlot::EMPTY };
         }
         self.forgive();
@@ -77,7 +77,7 @@ impl<S: Storage> Sender<S> {
 
     /// The connection is gone, and with it what was said on it. Where no broker accepts the client, what is held fails.
     pub(super) fn end_authentication(&mut self, slot: u16, cause: Disconnect) {
-        let Some(sasl) = &mut self.sasl else { return };
+        let Some(sasl) = self.sasl.as_mut() else { return };
         sasl.reset(slot);
         let Disconnect::Authentication(error) = cause else { return };
         if error.is_final() && !self.is_accepted_somewhere() {
@@ -95,7 +95,7 @@ impl<S: Storage> Sender<S> {
     }
 
     fn refuse_client(&mut self, error: AuthenticationError) {
-        if let Some(sasl) = &mut self.sasl {
+        if let Some(sasl) = self.sasl.as_mut() {
             sasl.refusal = Some(Refusal { error, told: false });
         }
         self.metadata.asked_for = false;

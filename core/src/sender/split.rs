@@ -10,9 +10,15 @@ use crate::error::{ErrorCode, ErrorKind, Failure, Persisted};
 use crate::event::Ack;
 use crate::memory::Storage;
 
+/// Batches are sent in parts. Without the feature none ever is, and the compiler leaves out what is for parts only.
+const SPLITS: bool = cfg!(feature = "split");
+
 impl<S: Storage> Sender<S> {
     /// A batch that is sent in parts: the first part is stored, and the rest moves up. False for any other.
     pub(super) fn complete_part(&mut self, slot: u32, ack: Ack) -> bool {
+        if !SPLITS {
+            return false;
+        }
         let Some(part) = self.batches.get(slot).batch.as_ref().and_then(|batch| batch.part) else {
             return false;
         };
@@ -68,6 +74,9 @@ impl<S: Storage> Sender<S> {
 
     /// Error 10: a batch of several records is sent again in parts. They keep the numbers that they have.
     pub(super) fn split(&mut self, partition: u32, slot: u32, code: ErrorCode) {
+        if !SPLITS {
+            return self.refuse(partition, slot, code);
+        }
         let crc32c = self.config.crc32c;
         let spare = self.spare.free() > 0;
         let entry = self.batches.get_mut(slot);

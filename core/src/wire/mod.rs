@@ -34,6 +34,10 @@ pub(crate) use item::{Item, Progress, Value};
 use schema::Row;
 pub(crate) use write::Full;
 
+/// Brokers before Kafka 2.8 are spoken to. Those from 2.8 on all know requests with tagged fields, and the third
+/// ApiVersions: the code for others is left out without them.
+pub(crate) const OLD_BROKERS: bool = cfg!(feature = "old-brokers");
+
 /// The requests that felice sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ApiKey {
@@ -56,27 +60,36 @@ impl ApiKey {
     /// is what is left when a broker refuses the others.
     pub(crate) const fn versions(self) -> RangeInclusive<i16> {
         match self {
-            Self::Produce => 7..=13,
-            Self::Metadata => 7..=13,
-            Self::ApiVersions => 3..=4,
-            Self::InitProducerId => 0..=5,
+            Self::Produce if OLD_BROKERS => 7..=13,
+            Self::Produce => 9..=13,
+            Self::Metadata if OLD_BROKERS => 7..=13,
+            Self::Metadata => 11..=13,
+            Self::ApiVersions if OLD_BROKERS => 3..=4,
+            Self::ApiVersions => 3..=3,
+            Self::InitProducerId if OLD_BROKERS => 0..=5,
+            Self::InitProducerId => 4..=5,
             // Version 0 is followed by bytes without any frame, as long ago.
             Self::SaslHandshake => 1..=1,
-            Self::SaslAuthenticate => 0..=2,
+            Self::SaslAuthenticate if OLD_BROKERS => 0..=2,
+            Self::SaslAuthenticate => 2..=2,
             Self::DescribeProducers => 0..=0,
         }
     }
 
     /// Whether a version has compact lengths and tagged fields (KIP-482).
     pub(crate) const fn is_flexible(self, version: i16) -> bool {
-        version
-            >= match self {
-                Self::Produce | Self::Metadata => 9,
-                Self::ApiVersions => 3,
-                Self::InitProducerId | Self::SaslAuthenticate => 2,
-                Self::DescribeProducers => 0,
-                Self::SaslHandshake => i16::MAX,
-            }
+        // All that are spoken with newer brokers are, which is checked below.
+        if OLD_BROKERS { version >= self.flexible_since() } else { !matches!(self, Self::SaslHandshake) }
+    }
+
+    const fn flexible_since(self) -> i16 {
+        match self {
+            Self::Produce | Self::Metadata => 9,
+            Self::ApiVersions => 3,
+            Self::InitProducerId | Self::SaslAuthenticate => 2,
+            Self::DescribeProducers => 0,
+            Self::SaslHandshake => i16::MAX,
+        }
     }
 
     /// The layout of the answer.
@@ -98,3 +111,19 @@ impl ApiKey {
         !matches!(self, Self::ApiVersions) && self.is_flexible(version)
     }
 }
+
+const _: () = {
+    let flexible = [
+        ApiKey::Produce,
+        ApiKey::Metadata,
+        ApiKey::ApiVersions,
+        ApiKey::InitProducerId,
+        ApiKey::SaslAuthenticate,
+        ApiKey::DescribeProducers,
+    ];
+    let mut at = 0;
+    while at < flexible.len() {
+        assert!(OLD_BROKERS || flexible[at].flexible_since() <= *flexible[at].versions().start());
+        at += 1;
+    }
+};

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use emulator::Device;
 use felice_tests::java::ReadRecord;
-use felice_tests::kafka::Kafka;
+use felice_tests::kafka::{Kafka, KafkaVersion};
 use felice_tests::require_kafka;
 
 /// Of the stack, in bytes: see `.ci/mcu`.
@@ -88,4 +88,18 @@ fn a_device_without_a_clock_says_so_or_lets_the_broker_tell_the_time() {
     assert!(told.iter().all(|it| it.timestamp >= begun), "{told:?}");
     let nobody = read(kafka, "by-nobody", 10);
     assert!(nobody.iter().all(|it| it.timestamp == -1), "{nobody:?}");
+}
+
+/// The firmware speaks nothing older, and must be understood there.
+#[test]
+fn the_oldest_kafka_that_it_is_for() {
+    const VERSION: KafkaVersion = KafkaVersion::V2_8_2;
+    require_kafka!(&[VERSION]);
+    if !emulator::available() {
+        return;
+    }
+    let kafka = Kafka::builder().version(VERSION).start();
+    kafka.oracle().create_topic("oldest", 1);
+    assert_eq!(boot(&kafka, "oldest", 100, "set").run_to_the_end().code(), Some(0));
+    read(&kafka, "oldest", 100);
 }

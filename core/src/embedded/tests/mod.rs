@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::string::String;
 use std::vec::Vec;
 
-use super::{Driver, Memory, Outcome, SaslMemory, Static};
+use super::{Driver, Memory, Outcome, Static};
 use crate::compression::Compression;
 use crate::compression::tests::Runs;
 use crate::config::{AccumulatorConfig, SenderConfig};
@@ -18,7 +18,6 @@ use crate::error::{AppendError, ErrorKind, Failure, TopicError};
 use crate::id::Ticket;
 use crate::producer::SendError;
 use crate::record::ProducerRecord;
-use crate::sasl::Credentials;
 use crate::sender::Address;
 use crate::serializer::SerializeError;
 use crate::time::{Instant, Timestamp};
@@ -114,8 +113,11 @@ fn a_record_goes_all_the_way() {
 }
 
 /// One `static` more, and no heap. With wrong credentials the record fails at once.
+#[cfg(feature = "sasl")]
 #[test]
 fn a_device_says_who_it_is() {
+    use super::SaslMemory;
+    use crate::sasl::Credentials;
     for (password, stored) in [("secret", true), ("wrong", false)] {
         let broker = Broker::new();
         broker.borrow_mut().password = Some(b"\0device\0secret");

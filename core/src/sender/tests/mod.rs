@@ -8,17 +8,24 @@ mod fates;
 mod faults;
 mod hostile;
 mod ids;
+mod left_out;
 mod lessons;
+#[cfg(feature = "resume")]
 mod numberings;
 mod pieces;
 mod plain;
+#[cfg(feature = "resume")]
 mod producers;
 mod refused;
+#[cfg(feature = "resume")]
 mod resumed;
 mod rig;
+#[cfg(feature = "sasl")]
 mod sasl;
 #[cfg(feature = "scram")]
 mod scram;
+#[cfg(feature = "sasl")]
 mod sessions;
 mod stale;
+#[cfg(feature = "sasl")]
 mod tokens;

@@ -1,4 +1,4 @@
-//! A broker in memory: it takes whatever it is sent, and answers what it is asked in the oldest versions.
+//! A broker in memory: it takes whatever it is sent, and answers what it is asked in the oldest versions that the firmware has.
 //!
 //! It looks at nothing but the head of a request, so that what is counted is felice's work.
 
@@ -18,18 +18,20 @@ const PRODUCE: i16 = 0;
 const METADATA: i16 = 3;
 const API_VERSIONS: i16 = 18;
 
-/// Behind the correlation id: no error; Produce 7, Metadata 7, InitProducerId 0; no throttling.
-const VERSIONS_ANSWER: &[u8] = b"\0\0\x04\0\0\0\x07\0\x07\0\0\x03\0\x07\0\x07\0\0\x16\0\0\0\0\0\0\0\0\0\0";
-/// Broker 1, `broker:9092`; topic `readings` with one partition, which it leads.
-const METADATA_ANSWER: &[u8] = b"\0\0\0\0\
-    \0\0\0\x01\0\0\0\x01\0\x06broker\0\0\x23\x84\xff\xff\xff\xff\0\0\0\x01\
-    \0\0\0\x01\0\0\0\x08readings\0\0\0\0\x01\
-    \0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\0";
+/// Behind the correlation id: no error; Produce 9, Metadata 11, InitProducerId 4; no throttling.
+const VERSIONS_ANSWER: &[u8] = b"\0\0\x04\0\0\0\x09\0\x09\0\0\x03\0\x0b\0\x0b\0\0\x16\0\x04\0\x04\0\0\0\0\0\0";
+/// Broker 1, `broker:9092`; topic `readings` with one partition, which it leads. Here and below the first byte is the
+/// header's: no tagged fields.
+const METADATA_ANSWER: &[u8] = b"\0\0\0\0\0\
+    \x02\0\0\0\x01\x07broker\0\0\x23\x84\0\0\0\0\0\0\x01\
+    \x02\0\0\x09readings0123456789abcdef\0\
+    \x02\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\x02\0\0\0\x01\x02\0\0\0\x01\x01\0\
+    \0\0\0\0\0\0";
 /// Producer id 7, epoch 0.
-const ID_ANSWER: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\x07\0\0";
+const ID_ANSWER: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07\0\0\0";
 /// Stored at offset 0: nobody compares.
-const PRODUCE_ANSWER: &[u8] = b"\0\0\0\x01\0\x08readings\0\0\0\x01\0\0\0\0\0\0\
-    \0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0";
+const PRODUCE_ANSWER: &[u8] = b"\0\x02\x09readings\x02\0\0\0\0\0\0\
+    \0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0";
 
 /// What has come of the request that is being read, and the answers that are due.
 struct Memory {
