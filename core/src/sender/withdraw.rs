@@ -20,7 +20,7 @@ impl<S: Storage> Sender<S> {
 
     /// What of a partition that is withdrawn was not sent, or not stored, goes back.
     pub(super) fn withdraw_unsent(&mut self, partition: u32) {
-        if !self.partitions.get(partition).withdrawn {
+        if !(cfg!(feature = "resume") && self.partitions.get(partition).withdrawn) {
             return;
         }
         let mut slot = self.partitions.get(partition).first;

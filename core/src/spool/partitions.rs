@@ -189,10 +189,6 @@ impl<S: Storage> Partitions<S> {
         &mut self.slots.as_mut()[slot as usize]
     }
 
-    pub(super) fn all(&mut self) -> &mut [PartitionSlot] {
-        &mut self.slots.as_mut()[..self.used as usize]
-    }
-
     pub(super) fn topics(&self) -> impl Iterator<Item = (&str, i32)> {
         self.topics.as_ref()[..self.topics_used].iter().map(|topic| (topic.name.as_str(), topic.partitions))
     }

@@ -302,12 +302,12 @@ fn sequences_wrap() {
     let mut spool = sent();
     // As if the numbering had begun so long ago that the third frame begins with sequence 0 again.
     let far = 1 << 40;
-    let slot = &mut spool.partitions.all()[0];
+    let slot = spool.partitions.get_mut(0);
     (slot.next, slot.read, slot.done, slot.sent) = (far + 9, far + 9, far + 3, far + 9);
     slot.stamp = Some(Stamp { producer_id: 4000, producer_epoch: 3, base: far + 6 - (1 << 31), life: 1 });
     for (last_sequence, cut) in [(i32::MAX, far + 6), (0, far + 7), (2, far + 9)] {
         spool.answer(SpoolPartition(0), last(last_sequence));
-        assert_eq!(spool.partitions.all()[0].cut, Some(cut));
+        assert_eq!(spool.partitions.get(0).cut, Some(cut));
     }
 }
 

@@ -238,7 +238,7 @@ fn a_checkpoint_tells_what_was_dropped_of_a_partition() {
         append(&mut spool, 7, 1).unwrap();
     }
     let (mut reopened, _) = open_with(spool.medium().clone().after_kill(), CONFIG);
-    let slot = reopened.partitions.all()[0];
+    let slot = *reopened.partitions.get(0);
     assert_eq!((slot.dropped, slot.dropped_end, reopened.counts().dropped), (8, 8, 8));
     assert_eq!(next(&mut reopened).sequence, 8);
 }
