@@ -212,9 +212,13 @@ fn live(
     let end = if closed { 2 } else { dice.below(2) as usize };
     world.oracle.report.ends[end] += 1;
     world.say(format_args!("the life ends: {}", ["killed", "without power", "closed"][end]));
-    match end {
-        1 => disk.borrow_mut().after_cut(),
-        _ => disk.borrow_mut().after_kill(),
+    if end != 1 {
+        disk.borrow_mut().after_kill();
+        return sockets;
+    }
+    disk.borrow_mut().after_cut();
+    if plan.way == Way::Blind {
+        world.oracle.lose_power();
     }
     sockets
 }

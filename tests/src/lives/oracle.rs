@@ -20,14 +20,14 @@ pub(super) struct Accepted {
     pub(super) records: Vec<u8>,
     /// It was told to be durable.
     durable: bool,
+    /// It was given to the sender.
+    sent: bool,
     /// Where its records are, as was told; -1 where the broker did not tell.
     told: Vec<Option<i64>>,
     pub(super) timestamp: Timestamp,
     /// It failed for good, or was dropped, as was told.
     failed: bool,
-    /// It was put back for what may pass: those behind it may overtake it.
-    put_back: bool,
-    /// Nobody could tell whether it was stored then.
+    /// It was put back, and nobody could tell whether it was stored.
     unsure: bool,
     /// The broker has lost what it knew, or what was to be known of it was not written down: it may be there twice.
     loose: bool,
@@ -65,7 +65,7 @@ impl Oracle {
         let id = self.batches.len();
         self.by_records.insert(records.clone(), id);
         let told = vec![None; values.len()];
-        let (durable, failed, put_back, unsure, loose) = (false, false, false, false, false);
+        let (durable, sent, failed, unsure, loose) = (false, false, false, false, false);
         self.batches.push(Accepted {
             partition,
             number,
@@ -75,7 +75,7 @@ impl Oracle {
             told,
             timestamp,
             failed,
-            put_back,
+            sent,
             unsure,
             loose,
         });
@@ -128,13 +128,26 @@ impl Oracle {
         }
     }
 
+    pub(super) fn sent(&mut self, id: usize) {
+        self.batches[id].sent = true;
+    }
+
+    /// The power is gone, and with it perhaps what was sent before it was durable. What stood before that cannot be told by what
+    /// a broker says of it: that remembers its last batches only, and they are not known here any more.
+    pub(super) fn lose_power(&mut self) {
+        let doubtful = |partition: &usize| {
+            self.batches.iter().any(|batch| batch.partition == *partition && batch.sent && !batch.durable)
+        };
+        let doubtful: Vec<usize> = (0..PARTITIONS).filter(doubtful).collect();
+        doubtful.into_iter().for_each(|partition| self.loosen(partition));
+    }
+
     pub(super) fn failed(&mut self, id: usize) {
         self.batches[id].failed = true;
         self.report.failed += 1;
     }
 
     pub(super) fn put_back(&mut self, id: usize, unsure: bool) {
-        self.batches[id].put_back = true;
         self.batches[id].unsure |= unsure;
         self.report.put_back += 1;
     }
@@ -180,7 +193,7 @@ impl Oracle {
                 before.is_none() || batch.loose || batch.unsure,
                 "{partition}: {name:?} is at {before:?} and at {offset}"
             );
-            if !(batch.loose || batch.put_back) {
+            if !(batch.loose || batch.unsure) {
                 assert!(last.is_none_or(|last| last < name), "{partition}: {name:?} stands behind {last:?}");
                 last = Some(name);
             }

@@ -293,6 +293,7 @@ impl Spooling {
             in_hand.turn = Some(self.turns);
             world.say(format_args!("to the sender: batch {}", in_hand.accepted));
             let frame = in_hand.frame;
+            world.oracle.sent(in_hand.accepted);
             world.oracle.report.resumed += u64::from(frame.numbers.is_some());
             match (frame.numbers, frame.apart) {
                 (numbers, true) => sender.enqueue_apart(now, batch, numbers),
