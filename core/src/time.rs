@@ -44,9 +44,9 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// The microseconds of a duration, at most as many as the clock has. Not inlined: on a 32-bit machine it is 60 bytes, and
-/// most of what waits for something asks for it.
-#[inline(never)]
+/// The microseconds of a duration, at most as many as the clock has. On a 32-bit machine it is 60 bytes, and most of what
+/// waits for something asks for it.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) const fn micros(duration: Duration) -> u64 {
     let micros = duration.as_secs().saturating_mul(1_000_000);
     micros.saturating_add(duration.subsec_micros() as u64)

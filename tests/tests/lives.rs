@@ -5,7 +5,7 @@ use felice_tests::lives::{self, Report, Way};
 use felice_tests::simulation::Trace;
 
 /// Seeds for each way. Of the next thousand some stand still or store twice: see `SOAK.md`.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 2_000;
 
 fn every_seed(way: Way) -> Report {
     let mut sum = Report::default();

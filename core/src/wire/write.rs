@@ -18,8 +18,8 @@ impl<'b> Writer<'b> {
         Self { buf, len: 0, full: false }
     }
 
-    /// Bytes as they are. Not inlined: every field of every request is written by it, each in fewer bytes of code.
-    #[inline(never)]
+    /// Bytes as they are. On a small machine every field of every request is written by it, each in fewer bytes of code.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         match self.buf.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len())) {
             Some(room) => {

@@ -29,3 +29,5 @@ mod sessions;
 mod stale;
 #[cfg(feature = "sasl")]
 mod tokens;
+#[cfg(feature = "resume")]
+mod withdrawn;
