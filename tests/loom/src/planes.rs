@@ -17,7 +17,8 @@ const LEAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the thread that makes it drives.
 pub(crate) struct Planes {
     pub(crate) shared: Arc<Shared>,
-    engine: Engine,
+    /// A model's stack is small.
+    engine: Box<Engine>,
     leaps: u32,
 }
 
@@ -39,7 +40,7 @@ impl Planes {
         };
         let driver = parker::wait(None, |context| Poll::Ready(context.waker().clone()));
         let (shared, engine) = host::start(settings, driver.expect("it is there")).expect("they fit");
-        Self { shared, engine, leaps: 0 }
+        Self { shared, engine: Box::new(engine), leaps: 0 }
     }
 
     /// Turns once. After a leap what is held has timed out.
