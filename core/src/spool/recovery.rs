@@ -289,6 +289,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             let Some(slot) = self.partitions.find_named(scan.topic(), frame.partition) else { continue };
             let slot = self.partitions.get_mut(slot);
             slot.next = slot.next.min(frame.sequence.max(slot.done));
+            slot.sent = slot.sent.min(slot.next);
             if frame.end() > slot.done {
                 recovered.frames -= 1;
                 recovered.records -= u64::from(frame.records);

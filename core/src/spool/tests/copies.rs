@@ -260,6 +260,20 @@ fn a_lost_frame_at_the_cut_holds_nothing_up() {
     }
 }
 
+/// The last frame in doubt is torn: none follows on the one before it.
+#[test]
+fn nothing_follows_under_the_numbers_of_what_is_torn() {
+    let mut life = sent();
+    let mut medium = life.medium().clone().after_kill();
+    // A byte of its records.
+    medium.write(Area::Segment(0), 64 + 2 * 72 + 66, &[0]).unwrap();
+    let (mut spool, recovered) = open_with(medium, CONFIG);
+    assert!(recovered.torn);
+    let frames = read_all(&mut spool, last(-1));
+    let numbers: Vec<_> = frames.iter().map(|frame| frame.numbers).collect();
+    assert_eq!(numbers, [Some(under(0, false))]);
+}
+
 /// A life has sent what was lost with the power, and the next one has given its place in the count to something else: that was
 /// not sent, whatever the leader has.
 #[test]
