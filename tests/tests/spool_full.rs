@@ -32,7 +32,8 @@ fn fill<F: FrontEnd>(producer: &F, topic: &str, padding: usize) -> Vec<F::Handle
 
 fn small<F: FrontEnd>(bootstrap: &str, directory: &Directory) -> Builder<F> {
     let builder = builder::<F>(bootstrap, directory).buffer_memory(65_536);
-    builder.spool_max_bytes(256 * 1024).max_block(Duration::from_millis(300))
+    // A disk may stand still for a while before the spool is full.
+    builder.spool_max_bytes(256 * 1024).max_block(Duration::from_secs(2))
 }
 
 /// A full spool makes `send` wait, and goes on when the cluster is back: also where a segment has more frames than the sender
@@ -76,7 +77,8 @@ fn a_full_spool_can_be_closed<F: FrontEnd>() {
             kind => assert_eq!(kind, ErrorKind::Closed),
         }
     }
-    assert!(spooled > 200, "{spooled}");
+    // Memory holds 60 of them. Behind the last batch of each segment some room is left.
+    assert!(spooled > 150, "{spooled}");
     let producer = small::<F>(&target.bootstrap(), &directory).build().expect("the settings fit");
     producer.close(PATIENCE).expect("nothing failed");
     assert_eq!(check(&target.read("full"), &BTreeMap::new()), spooled);
