@@ -330,6 +330,40 @@ fn a_broker_that_is_away_holds_up_only_its_own<F: FrontEnd>() {
     assert_eq!(check(&target.read("apart"), &sent), number as usize);
 }
 
+/// A broker that is away has a part, and gets no largest batch besides: what is left has room for another's largest. What is
+/// behind the one that waits is no faster, were it smaller.
+fn the_largest_has_room_beside_a_broker_that_is_away<F: FrontEnd>() {
+    const LARGEST: usize = 255 * 1024;
+    let (target, directory) = (Target::simulated(), Directory::new());
+    target.create_topic("large", PARTITIONS);
+    let builder = builder::<F>(&target.bootstrap(), &directory).batch_size(1024).buffer_memory(1 << 20);
+    let producer = builder.request_timeout(Duration::from_secs(60)).build().expect("the settings fit");
+    let send = |partition, bytes| {
+        let value = "x".repeat(bytes);
+        let record = ProducerRecord::new("large", &*value).partition(partition);
+        let mut handle = producer.send(&record).expect("there is room");
+        handle.spooled().expect("the disk works");
+        handle
+    };
+    let leader = |at| target.cluster().with(|cluster| cluster.partition("large", at).leader());
+    let other = (1..PARTITIONS).find(|&at| leader(at) != leader(0)).expect("there are several brokers");
+    send(0, 1).get().expect("it is stored");
+    let silent = Fault::new(ApiKey::PRODUCE, Action::Drop).on_broker(leader(0)).times(1_000_000);
+    target.cluster().with(|cluster| cluster.inject(silent));
+    let own = [5_000, LARGEST, 2].map(|bytes| send(0, bytes));
+    let sent = send(other, LARGEST).get_timeout(Duration::from_secs(20));
+    assert!(sent.is_ok(), "{sent:?}");
+    target.cluster().with(Cluster::clear_faults);
+    target.cluster().stop_broker(leader(0));
+    target.cluster().start_broker(leader(0));
+    own.into_iter().for_each(|handle| assert!(handle.get().is_ok()));
+    producer.close(PATIENCE).expect("nothing failed");
+    let log = target.read("large");
+    let bytes = log.iter().filter(|record| record.partition == 0);
+    let bytes: Vec<usize> = bytes.map(|record| record.value.as_ref().map_or(0, Vec::len)).collect();
+    assert_eq!(bytes, [1, 5_000, LARGEST, 2]);
+}
+
 /// One of several under way is refused for a while, and could be read again before the others have their answers: they come
 /// back, and nothing overtakes it.
 fn nothing_overtakes_what_is_refused_for_a_while<F: FrontEnd>() {
@@ -424,6 +458,7 @@ for_each_front_end! {
     what_may_pass_is_tried_again_and_what_may_not_fails
     nothing_overtakes_what_is_refused_for_a_while
     a_broker_that_is_away_holds_up_only_its_own
+    the_largest_has_room_beside_a_broker_that_is_away
     kills_on_the_simulated_cluster
     kills_on_real_kafka
 }

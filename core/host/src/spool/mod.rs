@@ -32,8 +32,8 @@ pub(crate) use thread::Writer;
 
 /// Batches that were read from the spool and are with the sender, at the most.
 pub(crate) const BATCHES: usize = 128;
-/// What is read is a quarter of `buffer.memory` at a time, two batches of the largest at the least, and so many at the most: a
-/// broker's half is one more than it has in flight.
+/// What is read is a quarter of `buffer.memory` at a time, two batches of the largest at the least (one for a broker, and one
+/// for the others), and so many at the most: a broker's half is one more than it has in flight.
 const READ_MAX: usize = 12;
 /// The largest segment: a spool of some size has several.
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -136,9 +136,10 @@ impl SpoolSettings {
         let segment_bytes = segment_bytes.next_multiple_of(8).max(spool::SEGMENT_BYTES_MIN.into());
         let segments = (self.bytes / segment_bytes).clamp(2, u64::from(u16::MAX));
         let largest = request_bytes_max as usize;
-        let read = (buffer_memory / 4).clamp(2 * largest, READ_MAX * largest).max(4 * BATCHES * 1024);
-        // What is read ahead cannot be dropped: a part of a small spool at the most.
-        let blocks = read.min(self.bytes as usize / 4).div_ceil(block_bytes).max(2);
+        let read = (buffer_memory / 4).min(READ_MAX * largest).max(4 * BATCHES * 1024);
+        // What is read ahead cannot be dropped: a part of a small spool, where that is more than the two.
+        let read = read.min(self.bytes as usize / 4);
+        let blocks = read.div_ceil(block_bytes).max(2 * largest.div_ceil(block_bytes));
         Ok(Some(SpoolPlan {
             directory,
             segments: segments as u16,

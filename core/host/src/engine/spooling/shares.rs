@@ -1,10 +1,12 @@
 //! What is read from the spool is little, and partitions share it: those that cannot go on give theirs back when it becomes
-//! scarce, and one broker's have half of it at the most. So a broker that is away holds up nothing but its own.
+//! scarce, and one broker's have half of it at the most: the other half has room for the largest batch. So a broker that is
+//! away holds up nothing but its own.
 
 use std::time::Duration;
 
 use felice_core::batch::Batch;
 use felice_core::id::{BrokerId, TopicPartition};
+use felice_core::memory::Chain;
 use felice_core::spool::SpoolPartition;
 use felice_core::time::Instant;
 
@@ -44,21 +46,24 @@ pub(super) struct HeldUp {
     released: bool,
 }
 
+/// How many batches these are, and how many blocks they have.
+fn sum<'h>(hands: impl Iterator<Item = &'h InHand>) -> (usize, u32) {
+    hands.fold((0, 0), |(count, blocks), hand| (count + 1, blocks + hand.blocks))
+}
+
 impl Spooling {
-    /// Whether a broker's partitions have their share.
-    pub(super) fn is_crowded(&self, leader: Option<BrokerId>) -> bool {
-        let of_leader = |hand: &&InHand| hand.turn.is_some() && hand.leader == leader;
-        leader.is_some() && self.is_half(self.hands.iter().flatten().filter(of_leader))
+    /// Whether a batch is more than its broker's share, with what that has. Any has room where it has nothing.
+    pub(super) fn is_crowded(&self, leader: BrokerId, batch: &Batch<HeapBlock>) -> bool {
+        let of_leader = |hand: &&InHand| hand.turn.is_some() && hand.leader == Some(leader);
+        let (count, blocks) = sum(self.hands.iter().flatten().filter(of_leader));
+        let more = batch.chain().map_or(0, Chain::blocks);
+        count > 0 && (count >= BATCHES / 2 || blocks + more > self.blocks / 2)
     }
 
-    /// Whether little more may be read before long.
+    /// Whether less than a broker's share is left.
     fn is_scarce(&self) -> bool {
-        self.is_half(self.hands.iter().flatten())
-    }
-
-    fn is_half<'h>(&self, hands: impl Iterator<Item = &'h InHand>) -> bool {
-        let (count, blocks) = hands.fold((0, 0), |(count, blocks), hand| (count + 1, blocks + hand.blocks));
-        count >= BATCHES / 2 || blocks >= self.blocks / 2
+        let (count, blocks) = sum(self.hands.iter().flatten());
+        count > BATCHES / 2 || blocks > self.blocks / 2
     }
 
     /// Whether the sender has said that it has no room for a partition.

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use felice_core::error::{ErrorKind, Failure, Persisted};
 use felice_core::event::Completed;
-use felice_core::id::{BatchId, TopicPartition};
+use felice_core::id::{BatchId, BrokerId, TopicPartition};
 use felice_core::memory::Chain;
 use felice_core::spool::{Lost, may_pass, refuses_numbers};
 use felice_core::time::Instant;
@@ -166,6 +166,8 @@ impl Engine {
                 question.asked = self.sender.ask_producer(now, key, question.producer_id);
             }
         }
+        // What is behind one that is too much waits as well, were it smaller: it may be of the same partition.
+        let mut crowded: Vec<BrokerId> = Vec::new();
         for _ in 0..spooling.ready.len() {
             let Some(batch) = spooling.ready.pop_front() else { return };
             let partition = batch.partition;
@@ -173,7 +175,12 @@ impl Engine {
             let may_send = spooling.detours.as_mut().is_none_or(|detours| {
                 detours.may_send(partition, |partition| self.sender.renumber(partition))
             });
-            if !may_send || spooling.is_crowded(leader) {
+            if let Some(leader) = leader.filter(|leader| !crowded.contains(leader))
+                && spooling.is_crowded(leader, &batch)
+            {
+                crowded.push(leader);
+            }
+            if !may_send || leader.is_some_and(|leader| crowded.contains(&leader)) {
                 spooling.defer(now, batch, Why::Crowded);
                 continue;
             }
