@@ -7,6 +7,10 @@ pub use felice_core::error::{
 };
 pub use felice_core::partitioner::{self, Partitioner};
 pub use felice_core::record::{Header, ProducerRecord};
+#[cfg(feature = "transactions")]
+pub use felice_core::error::TransactionCause;
+#[cfg(feature = "transactions")]
+pub use felice_core::event::{GroupMetadata, OffsetToCommit};
 #[cfg(feature = "json")]
 pub use felice_core::serializer::Json;
 pub use felice_core::serializer::{Scratch, Serialize, SerializeError};
@@ -27,4 +31,6 @@ pub use crate::metrics::{
 #[cfg(feature = "spool")]
 pub use crate::spool::SpoolMode;
 pub use crate::token::{BearerToken, TokenError};
+#[cfg(feature = "transactions")]
+pub use crate::transaction::TransactionError;
 pub use crate::warning::Warning;

@@ -14,8 +14,13 @@ use crate::index::NONE;
 use crate::memory::Storage;
 
 impl<S: Storage> Sender<S> {
+    /// Whether the partition's next batch may be sent under a number: that it belongs to the transaction comes first.
+    pub(super) fn may_number(&mut self, partition: u32) -> bool {
+        self.join_transaction(partition) && self.has_number(partition)
+    }
+
     /// Whether the partition's next batch has its number, or may be given the next one.
-    pub(super) fn has_number(&mut self, partition: u32) -> bool {
+    fn has_number(&mut self, partition: u32) -> bool {
         if !self.config.idempotence {
             return true;
         }
@@ -34,6 +39,10 @@ impl<S: Storage> Sender<S> {
         if state.cursor != state.first {
             return false;
         }
+        if self.is_transactional() && state.identity != ProducerIdentity::NONE {
+            // The epoch is its coordinator's to raise.
+            return false;
+        }
         let Some(identity) = self.idempotence.restart(state.identity) else { return false };
         let state = self.partitions.get_mut(partition);
         if identity.id != state.identity.id {
@@ -42,6 +51,10 @@ impl<S: Storage> Sender<S> {
         }
         (state.identity, state.next_sequence) = (identity, 0);
         (state.renumber, state.hole, state.note) = (false, false, Note::Missing);
+        #[cfg(feature = "transactions")]
+        {
+            state.pinned = self.idempotence.transactional;
+        }
         self.batches.get_mut(state.cursor).apart = false;
         true
     }
@@ -169,7 +182,7 @@ impl<S: Storage> Sender<S> {
             return;
         }
         (entry.resumed, entry.more) = (true, numbers.more);
-        let identity = ProducerIdentity { id: numbers.producer_id, epoch: numbers.producer_epoch };
+        let identity = ProducerIdentity::new(numbers.producer_id, numbers.producer_epoch);
         let batch = entry.batch.as_ref();
         entry.stamp = batch.map(|batch| Stamp::new(identity, numbers.base_sequence, batch, crc32c));
         // One after the other, until all are known.

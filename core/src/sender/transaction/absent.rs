@@ -1,0 +1,64 @@
+//! What the sender asks of transactions where it has none.
+
+use super::Sender;
+use crate::error::ErrorKind;
+use crate::event::Event;
+use crate::memory::Storage;
+use crate::time::Instant;
+
+/// No transaction.
+#[derive(Debug)]
+pub(crate) struct Transaction;
+
+impl Transaction {
+    pub(super) const fn new() -> Self {
+        Self
+    }
+}
+
+#[expect(clippy::unused_self, reason = "what there is with the feature asks for it")]
+impl<S: Storage> Sender<S> {
+    pub(super) const fn is_transactional(&self) -> bool {
+        false
+    }
+
+    pub(super) const fn transaction_verdict(&self) -> Option<ErrorKind> {
+        None
+    }
+
+    pub(super) const fn join_transaction(&mut self, _partition: u32) -> bool {
+        true
+    }
+
+    pub(super) const fn transactional_version(&self, version: i16) -> i16 {
+        version
+    }
+
+    pub(super) const fn transactional_id_bytes(&self, _version: i16) -> u32 {
+        0
+    }
+
+    pub(super) const fn overfills_transaction(&mut self) -> bool {
+        false
+    }
+
+    pub(super) const fn transaction_has_work(&self) -> bool {
+        false
+    }
+
+    pub(super) const fn transaction_due(&self) -> Option<Instant> {
+        None
+    }
+
+    pub(super) const fn drive_transaction(&mut self) {}
+
+    pub(super) const fn begin_transaction_request(&mut self, _slot: u16) -> bool {
+        false
+    }
+
+    pub(super) const fn note_outcome(&mut self, _event: Option<&Event<S::Block>>) {}
+
+    pub(super) const fn transaction_event(&mut self) -> Option<Event<S::Block>> {
+        None
+    }
+}
