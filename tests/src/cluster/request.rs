@@ -121,7 +121,7 @@ impl Cluster {
             ApiKey::API_VERSIONS => self.api_versions(call, &body.message(version)?),
             ApiKey::INIT_PRODUCER_ID => self.init_producer_id(call, &body.message(version)?),
             ApiKey::FIND_COORDINATOR => self.find_coordinator(call, &body.message(version)?),
-            ApiKey::ADD_PARTITIONS_TO_TXN => self.add_partitions(call, &body.message(version)?),
+            ApiKey::ADD_PARTITIONS_TO_TXN => self.add_partitions_to_txn(call, &body.message(version)?),
             ApiKey::ADD_OFFSETS_TO_TXN => self.add_offsets(call, &body.message(version)?),
             ApiKey::TXN_OFFSET_COMMIT => self.commit_offsets(call, &body.message(version)?),
             ApiKey::END_TXN => self.end_txn(call, &body.message(version)?),

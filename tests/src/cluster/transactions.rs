@@ -223,7 +223,7 @@ impl Cluster {
         Ok(known)
     }
 
-    pub(super) fn add_partitions(&mut self, call: &Call<'_>, request: &AddPartitionsRequest<'_>) -> Response {
+    pub(super) fn add_partitions_to_txn(&mut self, call: &Call<'_>, request: &AddPartitionsRequest<'_>) -> Response {
         let throttle_time_ms = self.throttle_time_ms;
         let is_there = |name: &str, index: i32| (0..self.partition_count(name)).contains(&index);
         let all = request.topics.iter().flat_map(|(name, all)| all.iter().map(move |index| (*name, *index)));
