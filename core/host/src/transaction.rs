@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{error, fmt};
 
-use felice_core::error::{self as core_error, TransactionCause};
+use felice_core::error::{self as core_error, ErrorKind, Failure, TransactionCause};
 use felice_core::event::{GroupMetadata, OffsetToCommit};
 use felice_core::sender::{OFFSETS_BYTES, Sender};
 use felice_core::time::Instant;
@@ -382,6 +382,9 @@ impl State {
         match (self.transactions.stage, self.phase) {
             (_, Phase::Closed) => Some(TransactionError::Closed),
             (Stage::Absent, _) => Some(TransactionError::NotTransactional),
+            (Stage::Dead(TransactionCause::Record(Failure { kind: ErrorKind::Closed, .. })), _) => {
+                Some(TransactionError::Closed)
+            }
             (Stage::Dead(cause), _) => Some(TransactionError::Fatal(cause)),
             _ => None,
         }
@@ -433,9 +436,11 @@ impl State {
         if let Some(error) = self.transactions_over() {
             return Poll::Ready(Err(error));
         }
-        if self.transactions.stage == Stage::Open
-            && let Some(ask) = ask.take()
-        {
+        if let Some(ask) = ask.take() {
+            if self.transactions.stage != Stage::Open {
+                // Whoever closes the producer has aborted it.
+                return Poll::Ready(Err(TransactionError::Closed));
+            }
             self.end_transaction(ask);
         }
         if self.transactions.stage != Stage::Idle {

@@ -230,7 +230,7 @@ impl<S: Storage> Sender<S> {
             TopicView::Unknown if self.refusal().is_some() => {
                 TopicView::Failed(ErrorCode::SASL_AUTHENTICATION_FAILED)
             }
-            TopicView::Unknown if self.transaction_verdict().is_some() => {
+            TopicView::Unknown if self.transaction_fails_all() => {
                 TopicView::Failed(ErrorCode::INVALID_TXN_STATE)
             }
             view => view,

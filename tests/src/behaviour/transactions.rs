@@ -395,3 +395,47 @@ pub fn closed_within<F: Transactional>(target: &Target) {
     });
     assert_eq!(target.cluster().with(|cluster| cluster.transactions_ended()), (0, 1));
 }
+
+/// The coordinator is killed in the middle of transactions, each time another broker where there are several, and started again.
+pub fn coordinator_killed<F: Transactional>(target: &Target) {
+    const STATE: &str = "__transaction_state";
+    let kafka = target.kafka();
+    let topic = format!("{}-coordinator-killed", F::NAME);
+    target.create_topic(&topic, PARTITIONS);
+    let producer: F = settings(target, &topic)
+        .request_timeout(Duration::from_secs(5))
+        .transaction_timeout(PATIENCE)
+        .build()
+        .expect("the settings fit");
+    let mut transactions = producer.init().expect("nobody is in the way");
+    let mut expected = BTreeSet::new();
+    let mut down = None;
+    for round in 0..12 {
+        let first = round * 100;
+        let end = if round % 4 == 2 { End::Abort } else { End::Commit };
+        let within = |producer: &F, _: &SendOffsets<'_>| {
+            send_all(producer, &topic, first, 30);
+            if round % 4 == 1 || round == 6 {
+                producer.flush().expect("this is no callback");
+                let coordinator = kafka.oracle().leader(STATE, 0).expect("somebody coordinates");
+                println!("{topic}, round {round}: killing broker {coordinator}");
+                kafka.kill(coordinator);
+                if kafka.broker_ids().len() == 1 {
+                    kafka.restart(coordinator);
+                } else {
+                    down = Some(coordinator);
+                }
+            }
+            send_all(producer, &topic, first + 30, 30);
+        };
+        F::transact(&mut transactions, within, end).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        if end == End::Commit {
+            expected.extend(first..first + 60);
+        }
+        if let Some(broker) = down.take() {
+            kafka.restart(broker);
+        }
+    }
+    assert_eq!(committed(target, &topic), expected);
+    producer.close(PATIENCE).expect("nothing is left");
+}

@@ -26,6 +26,10 @@ impl<S: Storage> Sender<S> {
         None
     }
 
+    pub(super) const fn transaction_fails_all(&self) -> bool {
+        false
+    }
+
     pub(super) const fn join_transaction(&mut self, _partition: u32) -> bool {
         true
     }

@@ -171,8 +171,6 @@ impl<S: Storage> Sender<S> {
         let transaction = &mut self.transaction;
         (transaction.failed, transaction.started, transaction.joining) = (None, Started::No, 0);
         self.forget_joined();
-        // What was to fail between two of them.
-        self.cluster.mark_all_changed();
         self.recheck = true;
         true
     }
@@ -227,6 +225,15 @@ impl<S: Storage> Sender<S> {
             (State::Open | State::Ending { commits: true }, None) => None,
             (State::Fatal(TransactionCause::Broker(code)), _) => Some(ErrorKind::Broker(code)),
             _ => Some(ErrorKind::TransactionAborted),
+        }
+    }
+
+    /// Whether all that is held fails, also what waits for its topic. Not between two transactions: what comes then may belong
+    /// to the next one.
+    pub(super) const fn transaction_fails_all(&self) -> bool {
+        match self.transaction.state {
+            State::Fatal(_) | State::Ending { commits: false } => true,
+            _ => self.transaction.failed.is_some(),
         }
     }
 
@@ -321,6 +328,8 @@ impl<S: Storage> Sender<S> {
     fn tell_end(&mut self) {
         let failed = self.transaction.failed.take();
         self.transaction.state = State::Ready;
+        // Before that is told: the topics of what comes next have not failed.
+        self.cluster.mark_all_changed();
         self.transaction.tell = Some(failed.map_or(Ok(()), |cause| Err(TransactionError::Aborted(cause))));
     }
 
@@ -332,7 +341,7 @@ impl<S: Storage> Sender<S> {
     }
 
     pub(super) fn transaction_event(&mut self) -> Option<Event<S::Block>> {
-        self.transaction.tell.take().map(Event::Transaction)
+        if self.cluster.has_changed() { None } else { self.transaction.tell.take().map(Event::Transaction) }
     }
 
     /// What was not committed when the producer is closed never will be.
