@@ -296,7 +296,10 @@ impl Producer {
 }
 
 /// Polls until it is ready; `None` after `patience`. What is ready at once needs no timer.
-pub(crate) async fn within<T>(patience: Duration, mut poll: impl FnMut(&Context<'_>) -> Poll<T>) -> Option<T> {
+pub(crate) async fn within<T>(
+    patience: Duration,
+    mut poll: impl FnMut(&Context<'_>) -> Poll<T>,
+) -> Option<T> {
     let mut timer = None;
     poll_fn(|context| {
         if let Poll::Ready(result) = poll(context) {

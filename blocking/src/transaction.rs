@@ -31,6 +31,24 @@ pub struct TransactionalProducer {
 /// A transaction that is open. It is a [`Producer`] meanwhile: what is sent belongs to it, also by other clones of the
 /// producer.
 ///
+/// A second one while it is open, and a second end, do not compile:
+///
+/// ```compile_fail,E0499
+/// # fn twice(mut transactions: felice_blocking::TransactionalProducer) -> Result<(), felice_blocking::TransactionError> {
+/// let first = transactions.begin()?;
+/// let second = transactions.begin()?;
+/// first.commit()
+/// # }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # fn twice(mut transactions: felice_blocking::TransactionalProducer) -> Result<(), felice_blocking::TransactionError> {
+/// let transaction = transactions.begin()?;
+/// transaction.commit()?;
+/// transaction.abort()
+/// # }
+/// ```
+///
 /// Dropping it aborts it, in the background: nothing waits for that but the next [`begin`](TransactionalProducer::begin).
 #[derive(Debug)]
 #[must_use = "dropping it aborts it"]

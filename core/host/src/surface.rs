@@ -2,15 +2,15 @@
 
 pub use felice_core::compression::Compression;
 pub use felice_core::config::{Acks, Spread};
+#[cfg(feature = "transactions")]
+pub use felice_core::error::TransactionCause;
 pub use felice_core::error::{
     AuthenticationError, Cause, Disconnect, ErrorCode, ErrorKind, Persisted, ProxyFailure, Stage,
 };
-pub use felice_core::partitioner::{self, Partitioner};
-pub use felice_core::record::{Header, ProducerRecord};
-#[cfg(feature = "transactions")]
-pub use felice_core::error::TransactionCause;
 #[cfg(feature = "transactions")]
 pub use felice_core::event::{GroupMetadata, OffsetToCommit};
+pub use felice_core::partitioner::{self, Partitioner};
+pub use felice_core::record::{Header, ProducerRecord};
 #[cfg(feature = "json")]
 pub use felice_core::serializer::Json;
 pub use felice_core::serializer::{Scratch, Serialize, SerializeError};

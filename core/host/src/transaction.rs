@@ -82,10 +82,14 @@ impl fmt::Display for TransactionError {
             Self::Fatal(cause) => core_error::TransactionError::Fatal(*cause).fmt(f),
             Self::Closed => f.write_str("the producer is closed; what was to be committed may be"),
             Self::Forked => f.write_str(crate::error::FORKED),
-            Self::InCallback => f.write_str("a transaction cannot be waited for in a callback; it is aborted"),
+            Self::InCallback => {
+                f.write_str("a transaction cannot be waited for in a callback; it is aborted")
+            }
             Self::Initialized => f.write_str("init_transactions has succeeded before"),
             Self::NotTransactional => f.write_str("the producer has no transactional.id"),
-            Self::OffsetsTooLarge => write!(f, "the offsets need more than {OFFSETS_BYTES} bytes in a request"),
+            Self::OffsetsTooLarge => {
+                write!(f, "the offsets need more than {OFFSETS_BYTES} bytes in a request")
+            }
             Self::TimedOut { waited } => {
                 write!(f, "not done within {} ms (max.block.ms); it goes on", waited.as_millis())
             }

@@ -51,6 +51,24 @@ pub enum TransactionCause {
     Unsupported,
 }
 
+/// Codes that only coordinators answer with: their names, and what they mean.
+const fn of_coordinators(code: ErrorCode) -> Option<(&'static str, &'static str)> {
+    Some(match code.0 {
+        22 => (
+            "ILLEGAL_GENERATION",
+            "the consumer group has begun another generation: who owns what has changed",
+        ),
+        25 => ("UNKNOWN_MEMBER_ID", "the consumer is no member of its group any more"),
+        30 => ("GROUP_AUTHORIZATION_FAILED", "not allowed to use the consumer group"),
+        50 => (
+            "INVALID_TRANSACTION_TIMEOUT",
+            "transaction.timeout.ms is over the brokers' transaction.max.timeout.ms",
+        ),
+        82 => ("FENCED_INSTANCE_ID", "another consumer has taken the group.instance.id over"),
+        _ => return None,
+    })
+}
+
 impl fmt::Display for TransactionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,7 +83,10 @@ impl core::error::Error for TransactionError {}
 impl fmt::Display for TransactionCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broker(code) => code.fmt(f),
+            Self::Broker(code) => match of_coordinators(*code) {
+                Some((name, advice)) => write!(f, "{name} ({}: {advice})", code.0),
+                None => code.fmt(f),
+            },
             Self::Record(failure) => write!(f, "a record failed: {failure}"),
             Self::TooManyPartitions => {
                 write!(f, "it writes to more partitions than partitions.max leaves room for")

@@ -169,7 +169,8 @@ impl<S: Storage> Sender<S> {
     /// nobody can tell.
     pub(super) fn disowned(&mut self, partition: u32, batch: u32, code: ErrorCode) {
         let entry = self.batches.get(batch);
-        let Some(stamp) = entry.stamp.filter(|_| self.config.idempotence && !entry.ambiguous && !self.is_transactional())
+        let Some(stamp) =
+            entry.stamp.filter(|_| self.config.idempotence && !entry.ambiguous && !self.is_transactional())
         else {
             return self.refuse(partition, batch, code);
         };

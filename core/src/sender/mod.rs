@@ -65,6 +65,7 @@ pub use producers::PRODUCERS_ASKED_MAX;
 use producers::Questions;
 use requests::Metadata;
 pub use sasl::{SaslSlot, SaslTables, WORDS_BYTES};
+#[cfg(feature = "transactions")]
 use transaction::Transaction;
 #[cfg(feature = "transactions")]
 pub use transaction::{OFFSETS_BYTES, TRANSACTIONAL_ID_BYTES};
@@ -142,6 +143,7 @@ pub struct Sender<S: Storage> {
     demand: bool,
     closed: bool,
     sasl: sasl::Place<S>,
+    #[cfg(feature = "transactions")]
     transaction: Transaction,
 }
 
@@ -176,6 +178,7 @@ impl<S: Storage> Sender<S> {
             demand: false,
             closed: false,
             sasl: sasl::Place::EMPTY,
+            #[cfg(feature = "transactions")]
             transaction: Transaction::new(),
         }
     }
@@ -230,6 +233,7 @@ impl<S: Storage> Sender<S> {
             TopicView::Unknown if self.refusal().is_some() => {
                 TopicView::Failed(ErrorCode::SASL_AUTHENTICATION_FAILED)
             }
+            #[cfg(feature = "transactions")]
             TopicView::Unknown if self.transaction_fails_all() => {
                 TopicView::Failed(ErrorCode::INVALID_TXN_STATE)
             }
@@ -441,6 +445,7 @@ impl<S: Storage> Sender<S> {
             .or_else(|| self.topic_event())
             .or_else(|| self.compression_event())
             .or_else(|| self.numbering_event());
+        #[cfg(feature = "transactions")]
         self.note_outcome(told.as_ref());
         if told.is_some() {
             return told;
@@ -448,7 +453,9 @@ impl<S: Storage> Sender<S> {
         // Last, since looking through those that wait may ask for connections and metadata.
         self.drive_requests();
         let told = self.connection_event().or_else(|| self.token_event()).or_else(|| self.question_event());
-        told.or_else(|| self.transaction_event())
+        #[cfg(feature = "transactions")]
+        let told = told.or_else(|| self.transaction_event());
+        told
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.

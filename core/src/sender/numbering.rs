@@ -14,13 +14,8 @@ use crate::index::NONE;
 use crate::memory::Storage;
 
 impl<S: Storage> Sender<S> {
-    /// Whether the partition's next batch may be sent under a number: that it belongs to the transaction comes first.
-    pub(super) fn may_number(&mut self, partition: u32) -> bool {
-        self.join_transaction(partition) && self.has_number(partition)
-    }
-
     /// Whether the partition's next batch has its number, or may be given the next one.
-    fn has_number(&mut self, partition: u32) -> bool {
+    pub(super) fn has_number(&mut self, partition: u32) -> bool {
         if !self.config.idempotence {
             return true;
         }

@@ -367,7 +367,7 @@ impl<S: Storage> Sender<S> {
             let entry = self.batches.get(batch);
             let (partition, attempts, last_cause) = (entry.partition, entry.attempts, entry.last_cause);
             let denied = self.idempotence.denied.map(ErrorKind::Broker);
-            let kind = match self.refusal().or(denied).or(self.transaction_verdict()) {
+            let kind = match self.refusal().or(denied) {
                 Some(kind) if !self.closed => kind,
                 _ => ErrorKind::Closed,
             };

@@ -24,7 +24,7 @@ impl<S: Storage> Sender<S> {
                     (Buffer::Sasl, Some(sasl)) => sasl.buffer(slot),
                     #[cfg(feature = "transactions")]
                     (Buffer::Transaction, _) => self.transaction.buffer(),
-                    _ => &self.connection(slot).buffer[..],
+                    _ => &self.connection(slot).buffer,
                 };
                 Some(Transmit::whole(&buffer[usize::from(written)..usize::from(bytes)]))
             }
@@ -87,7 +87,8 @@ impl<S: Storage> Sender<S> {
         #[cfg(not(feature = "transactions"))]
         let bytes = produce::head(buffer, header, acks, timeout_ms, topics, frame_bytes);
         #[cfg(feature = "transactions")]
-        let bytes = produce::head_of(buffer, header, self.transaction.id(), acks, timeout_ms, topics, frame_bytes);
+        let bytes =
+            produce::head_of(buffer, header, self.transaction.id(), acks, timeout_ms, topics, frame_bytes);
         self.plan_bytes(used, bytes.unwrap_or(0))
     }
 

@@ -97,7 +97,10 @@ impl<S: Storage> Sender<S> {
     }
 
     fn still_sendable(&mut self, partition: u32, slot: u16) -> bool {
-        self.settle_broker(partition) == Some(slot) && self.may_send(partition) && self.may_number(partition)
+        self.settle_broker(partition) == Some(slot)
+            && self.may_send(partition)
+            && self.join_transaction(partition)
+            && self.has_number(partition)
     }
 
     /// Links a batch into the request behind the last one of its topic. True for a topic's first one.

@@ -201,7 +201,10 @@ impl<S: Storage> Sender<S> {
             return;
         }
         let broker = self.settle_broker(partition).filter(|&broker| self.connection(broker).is_ready());
-        let may_send = broker.is_some() && self.may_send(partition) && self.may_number(partition);
+        let may_send = broker.is_some()
+            && self.may_send(partition)
+            && self.join_transaction(partition)
+            && self.has_number(partition);
         let (Some(broker), true) = (broker, may_send) else {
             self.wait(partition);
             self.seek_leader(partition);

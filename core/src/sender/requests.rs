@@ -153,7 +153,9 @@ impl<S: Storage> Sender<S> {
         let age = Some(metadata.refreshed_at + self.config.metadata_age_max);
         // What is due already waits for a connection, which has a timer of its own.
         let ahead = |at: Option<Instant>| at.filter(|&at| at > self.now);
-        let question = ahead(earliest(self.questions.next_due(), self.transaction_due()));
+        let question = ahead(self.questions.next_due());
+        #[cfg(feature = "transactions")]
+        let question = earliest(question, ahead(self.transaction_due()));
         earliest(earliest(earliest(ahead(retry), ahead(id)), ahead(age)), question)
     }
 

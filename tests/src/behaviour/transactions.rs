@@ -148,7 +148,8 @@ pub fn committed_or_not_at_all<F: Transactional>(target: &Target) {
     let producer: F = transactional(target, &topic);
     let mut transactions = producer.init().expect("nobody is in the way");
     let mut expected = BTreeSet::new();
-    let ends = [End::Commit, End::Abort, End::Commit, End::Drop, End::Drop, End::Commit, End::Abort, End::Commit];
+    let ends =
+        [End::Commit, End::Abort, End::Commit, End::Drop, End::Drop, End::Commit, End::Abort, End::Commit];
     for (round, end) in ends.into_iter().enumerate() {
         let first = round as u32 * 1_000;
         // The first of them have nothing to wait for, the others half of a round.
@@ -184,7 +185,8 @@ pub fn fenced<F: Transactional>(target: &Target) {
     target.create_topic(&topic, PARTITIONS);
     let old: F = transactional(target, &topic);
     let mut olds = old.init().expect("nobody is in the way");
-    F::transact(&mut olds, |producer, _| send_all(producer, &topic, 0, 10), End::Commit).expect("it is alone");
+    F::transact(&mut olds, |producer, _| send_all(producer, &topic, 0, 10), End::Commit)
+        .expect("it is alone");
     let new: F = transactional(target, &topic);
     let mut news = None;
     let taken_over = |producer: &F, _: &SendOffsets<'_>| {
@@ -195,7 +197,8 @@ pub fn fenced<F: Transactional>(target: &Target) {
     let error = F::transact(&mut olds, taken_over, End::Commit).expect_err("it is fenced");
     assert!(error.is_fenced() && !error.is_abortable(), "{error}");
     let mut news = news.expect("it was made");
-    F::transact(&mut news, |producer, _| send_all(producer, &topic, 2_000, 10), End::Commit).expect("it is alone");
+    F::transact(&mut news, |producer, _| send_all(producer, &topic, 2_000, 10), End::Commit)
+        .expect("it is alone");
     // Whoever is fenced stays so, and hears of it at once.
     let error = F::transact(&mut olds, |_, _| panic!("none begins"), End::Commit).expect_err("for ever");
     assert!(error.is_fenced(), "{error}");
@@ -246,7 +249,8 @@ pub fn wrong_order<F: Transactional>(target: &Target) {
     assert_eq!(producer.init().err(), Some(TransactionError::Initialized));
     assert_eq!(producer.send(&record).err(), Some(SendError::NoTransaction), "not before begin");
     let clone = producer.clone();
-    let sends = |_: &F, _: &SendOffsets<'_>| drop(clone.send(&record).expect("it is a clone of the producer"));
+    let sends =
+        |_: &F, _: &SendOffsets<'_>| drop(clone.send(&record).expect("it is a clone of the producer"));
     F::transact(&mut transactions, sends, End::Commit).expect("nobody is in the way");
     assert_eq!(producer.send(&record).err(), Some(SendError::NoTransaction), "not behind the end");
     producer.close(PATIENCE).expect("nothing is left");
@@ -290,7 +294,12 @@ pub fn coordinators_in_trouble<F: Transactional>(target: &Target) {
             Action::ApplyThenClose,
             Action::ApplyThenDrop,
         ];
-        let apis = [ApiKey::ADD_PARTITIONS_TO_TXN, ApiKey::END_TXN, ApiKey::FIND_COORDINATOR, ApiKey::INIT_PRODUCER_ID];
+        let apis = [
+            ApiKey::ADD_PARTITIONS_TO_TXN,
+            ApiKey::END_TXN,
+            ApiKey::FIND_COORDINATOR,
+            ApiKey::INIT_PRODUCER_ID,
+        ];
         for (round, action) in actions.into_iter().enumerate() {
             for (place, api) in apis.into_iter().enumerate() {
                 let first = (round * 100 + place * 10) as u32;
@@ -316,19 +325,26 @@ pub fn coordinators_in_trouble<F: Transactional>(target: &Target) {
 pub fn refused_by_coordinators<F: Transactional>(target: &Target) {
     let topic = format!("{}-refused", F::NAME);
     target.create_topic(&topic, PARTITIONS);
-    let refuse = |api, code| target.cluster().with(|cluster| cluster.inject(Fault::new(api, Action::Error(code))));
+    let refuse =
+        |api, code| target.cluster().with(|cluster| cluster.inject(Fault::new(api, Action::Error(code))));
 
     let producer: F = transactional(target, &topic);
     refuse(ApiKey::INIT_PRODUCER_ID, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
     let error = producer.init().err().expect("it is not allowed");
-    assert!(matches!(error, TransactionError::Fatal(TransactionCause::Broker(code)) if code.0 == 53), "{error}");
+    assert!(
+        matches!(error, TransactionError::Fatal(TransactionCause::Broker(code)) if code.0 == 53),
+        "{error}"
+    );
 
     let producer: F = transactional(target, &topic);
     let mut transactions = producer.init().expect("it is allowed now");
     refuse(ApiKey::END_TXN, ErrorCode::TRANSACTION_ABORTABLE);
     let error = F::transact(&mut transactions, |producer, _| send_all(producer, &topic, 0, 5), End::Commit)
         .expect_err("the coordinator does not commit");
-    assert!(matches!(error, TransactionError::Aborted(TransactionCause::Broker(code)) if code.0 == 120), "{error}");
+    assert!(
+        matches!(error, TransactionError::Aborted(TransactionCause::Broker(code)) if code.0 == 120),
+        "{error}"
+    );
     F::transact(&mut transactions, |producer, _| send_all(producer, &topic, 10, 5), End::Commit)
         .expect("another one commits");
     refuse(ApiKey::END_TXN, ErrorCode::PRODUCER_FENCED);
@@ -351,14 +367,17 @@ pub fn offsets<F: Transactional>(target: &Target) {
     target.create_topic(&topic, PARTITIONS);
     let producer: F = transactional(target, &topic);
     let mut transactions = producer.init().expect("nobody is in the way");
-    let member = GroupMetadata { group_id: &group, generation_id: -1, member_id: "", group_instance_id: None };
+    let member =
+        GroupMetadata { group_id: &group, generation_id: -1, member_id: "", group_instance_id: None };
     let kept = || match target {
         Target::Simulated(cluster, _) => {
             cluster.with(|cluster| cluster.committed_offset(&group, &topic, 1).unwrap_or(-1))
         }
         Target::Real(kafka) | Target::Far(kafka) => kafka.oracle().group_offset(&group, &topic, 1),
     };
-    for (offset, end, expected) in [(5, End::Abort, -1), (6, End::Commit, 6), (7, End::Drop, 6), (8, End::Commit, 8)] {
+    for (offset, end, expected) in
+        [(5, End::Abort, -1), (6, End::Commit, 6), (7, End::Drop, 6), (8, End::Commit, 8)]
+    {
         let within = |producer: &F, send_offsets: &SendOffsets<'_>| {
             send_all(producer, &topic, offset as u32 * 10, 3);
             let offsets = [OffsetToCommit { partition: 1, offset, leader_epoch: None, metadata: "x" }];
@@ -390,9 +409,7 @@ pub fn closed_within<F: Transactional>(target: &Target) {
     let error = F::transact(&mut transactions, closes, End::Commit);
     assert_eq!(error, Err(TransactionError::Closed));
     assert_eq!(committed(target, &topic), BTreeSet::new());
-    wait_until("it is aborted", || {
-        target.cluster().with(|cluster| !cluster.has_open_transaction(&topic))
-    });
+    wait_until("it is aborted", || target.cluster().with(|cluster| !cluster.has_open_transaction(&topic)));
     assert_eq!(target.cluster().with(|cluster| cluster.transactions_ended()), (0, 1));
 }
 

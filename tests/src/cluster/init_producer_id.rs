@@ -49,7 +49,6 @@ impl Cluster {
             producer_epoch: if success { 0 } else { -1 },
         })
     }
-
 }
 
 fn refuse_init(request: &InitProducerIdRequest<'_>) -> ErrorCode {

@@ -2,9 +2,7 @@
 
 use crate::protocol::{Uuid, ZERO_UUID, records::Record};
 
-use super::{
-    Cluster, PartitionLog, StoredBatch, producer_state::Producers, transactions::LogTransactions,
-};
+use super::{Cluster, PartitionLog, StoredBatch, producer_state::Producers, transactions::LogTransactions};
 
 /// What a topic is like.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -116,11 +116,7 @@ impl Cluster {
         if newest >= END_RAISES_SINCE { 2 } else { 0 }
     }
 
-    pub(super) fn find_coordinator(
-        &self,
-        call: &Call<'_>,
-        request: &FindCoordinatorRequest<'_>,
-    ) -> Response {
+    pub(super) fn find_coordinator(&self, call: &Call<'_>, request: &FindCoordinatorRequest<'_>) -> Response {
         let node_id = self.coordinator();
         let error_code = call.bend.error_code().unwrap_or_default();
         let broker = self.brokers.iter().find(|broker| broker.id() == node_id);
@@ -223,11 +219,16 @@ impl Cluster {
         Ok(known)
     }
 
-    pub(super) fn add_partitions_to_txn(&mut self, call: &Call<'_>, request: &AddPartitionsRequest<'_>) -> Response {
+    pub(super) fn add_partitions_to_txn(
+        &mut self,
+        call: &Call<'_>,
+        request: &AddPartitionsRequest<'_>,
+    ) -> Response {
         let throttle_time_ms = self.throttle_time_ms;
         let is_there = |name: &str, index: i32| (0..self.partition_count(name)).contains(&index);
         let all = request.topics.iter().flat_map(|(name, all)| all.iter().map(move |index| (*name, *index)));
-        let missing: BTreeSet<(&str, i32)> = all.clone().filter(|(name, index)| !is_there(name, *index)).collect();
+        let missing: BTreeSet<(&str, i32)> =
+            all.clone().filter(|(name, index)| !is_there(name, *index)).collect();
         let all: Vec<_> = all.collect();
         let checked = match self.check_producer(call, &request.producer) {
             Err(code) => Err(code),
@@ -353,7 +354,8 @@ impl Cluster {
         }
         let keep = self.config.keep_records;
         for (topic, index) in partitions {
-            let found = self.topics.get_mut(&topic).and_then(|topic| topic.partitions.get_mut(index as usize));
+            let found =
+                self.topics.get_mut(&topic).and_then(|topic| topic.partitions.get_mut(index as usize));
             if let Some(partition) = found {
                 partition.append_marker(call, producer_id, epoch, commits, keep);
             }

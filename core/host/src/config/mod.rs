@@ -39,8 +39,8 @@ use crate::checksum;
 use crate::clock::{self, Clock};
 use crate::compression::{self, GZIP_LEVEL, Wanted, ZSTD_LEVEL};
 use crate::link::Link;
-use crate::spool::{SpoolPlan, SpoolSettings};
 use crate::shared::Phase;
+use crate::spool::{SpoolPlan, SpoolSettings};
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
 use crate::tls::Tls;
 

@@ -173,8 +173,11 @@ fn what_is_empty_asks_nobody() {
         let mut rig = ready(v2, &[1]);
         for commits in [true, false] {
             assert!(rig.sender.begin_transaction(rig.now) && !rig.sender.begin_transaction(rig.now));
-            let ends =
-                if commits { rig.sender.commit_transaction(rig.now) } else { rig.sender.abort_transaction(rig.now) };
+            let ends = if commits {
+                rig.sender.commit_transaction(rig.now)
+            } else {
+                rig.sender.abort_transaction(rig.now)
+            };
             assert!(ends && !rig.sender.commit_transaction(rig.now));
             rig.turn();
             assert_eq!(ended(&mut rig), [Ok(())]);
@@ -197,7 +200,9 @@ fn a_failed_record_aborts() {
         let (request, _) = produced(&mut rig);
         rig.answer(0, &request, &answers::produce(&[(0, 87, -1)]));
         let error = rig.sender.transaction_error();
-        let Some(TransactionError::Aborted(TransactionCause::Record(failure))) = error else { panic!("{error:?}") };
+        let Some(TransactionError::Aborted(TransactionCause::Record(failure))) = error else {
+            panic!("{error:?}")
+        };
         assert_eq!(failure.kind, ErrorKind::Broker(ErrorCode::INVALID_RECORD));
         assert!(rig.offer(0, 1), "what must fail is taken");
         let outcomes = rig.outcomes();
@@ -311,7 +316,8 @@ fn offsets_go_to_the_groups_coordinator() {
         assert!(send(&mut rig));
         rig.turn();
         let request = rig.request(0, if v2 { FIND } else { GROUP });
-        let unknown_member = if v2 { body(&[&[2, 2, b'g', 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 30, 0, 0]]) } else { code(30) };
+        let unknown_member =
+            if v2 { body(&[&[2, 2, b'g', 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 30, 0, 0]]) } else { code(30) };
         rig.answer(0, &request, &unknown_member);
         let cause = TransactionCause::Broker(ErrorCode(30));
         assert_eq!(ended(&mut rig), [Err(TransactionError::Aborted(cause))]);

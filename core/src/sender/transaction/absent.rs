@@ -2,19 +2,7 @@
 
 use super::Sender;
 use crate::error::ErrorKind;
-use crate::event::Event;
 use crate::memory::Storage;
-use crate::time::Instant;
-
-/// No transaction.
-#[derive(Debug)]
-pub(crate) struct Transaction;
-
-impl Transaction {
-    pub(super) const fn new() -> Self {
-        Self
-    }
-}
 
 #[expect(clippy::unused_self, reason = "what there is with the feature asks for it")]
 impl<S: Storage> Sender<S> {
@@ -24,10 +12,6 @@ impl<S: Storage> Sender<S> {
 
     pub(super) const fn transaction_verdict(&self) -> Option<ErrorKind> {
         None
-    }
-
-    pub(super) const fn transaction_fails_all(&self) -> bool {
-        false
     }
 
     pub(super) const fn join_transaction(&mut self, _partition: u32) -> bool {
@@ -50,19 +34,9 @@ impl<S: Storage> Sender<S> {
         false
     }
 
-    pub(super) const fn transaction_due(&self) -> Option<Instant> {
-        None
-    }
-
     pub(super) const fn drive_transaction(&mut self) {}
 
     pub(super) const fn begin_transaction_request(&mut self, _slot: u16) -> bool {
         false
-    }
-
-    pub(super) const fn note_outcome(&mut self, _event: Option<&Event<S::Block>>) {}
-
-    pub(super) const fn transaction_event(&mut self) -> Option<Event<S::Block>> {
-        None
     }
 }

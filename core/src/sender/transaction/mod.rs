@@ -133,7 +133,7 @@ impl Transaction {
         (!self.id.is_empty()).then_some(&*self.id)
     }
 
-    pub(super) const fn buffer(&self) -> &[u8; REQUEST_BYTES] {
+    pub(super) const fn buffer(&self) -> &[u8] {
         &self.buffer
     }
 }
@@ -179,7 +179,8 @@ impl<S: Storage> Sender<S> {
     /// [`Event::Transaction`] tells which. No more records are to be handed over. False where none is open.
     #[must_use]
     pub fn commit_transaction(&mut self, now: Instant) -> bool {
-        self.move_on(now, State::Open, State::Ending { commits: true })
+        let commits = self.transaction.failed.is_none();
+        self.move_on(now, State::Open, State::Ending { commits })
     }
 
     /// Aborts the transaction. What was not sent fails at once; what was, as soon as it is answered. [`Event::Transaction`]
@@ -265,8 +266,10 @@ impl<S: Storage> Sender<S> {
 
     /// It cannot commit any more. What was not sent of it is not sent.
     fn transaction_fails(&mut self, cause: TransactionCause) {
-        let (State::Open | State::Ending { .. }, None) = (self.transaction.state, self.transaction.failed)
+        let (State::Open | State::Ending { commits: true }, None) =
+            (self.transaction.state, self.transaction.failed)
         else {
+            // What is to be aborted may fail.
             return;
         };
         self.transaction.failed = Some(cause);

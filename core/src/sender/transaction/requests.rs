@@ -189,14 +189,15 @@ impl<S: Storage> Sender<S> {
             let header = Header { version, correlation_id, client_id: &self.client_id };
             let written = self.write_ask(ask, &mut buffer, header);
             self.transaction.buffer = buffer;
+            limit /= 2;
             match written {
                 Ok(bytes) => break bytes,
-                // Fewer partitions, then; one always fits, and so does all else.
-                Err(_) => {
-                    limit = (limit / 2).max(1);
+                // Fewer partitions, then. One fits always, and so does all else.
+                Err(_) if limit > 0 => {
                     self.unchoose_joining();
                     let _ = self.choose_joining(limit);
                 }
+                Err(_) => return false,
             }
         };
         self.transaction.asked = Some(ask);
@@ -232,12 +233,7 @@ impl<S: Storage> Sender<S> {
         }
     }
 
-    fn write_ask(
-        &self,
-        ask: Ask,
-        buffer: &mut [u8],
-        header: Header<'_>,
-    ) -> Result<usize, crate::wire::Full> {
+    fn write_ask(&self, ask: Ask, buffer: &mut [u8], header: Header<'_>) -> Result<usize, crate::wire::Full> {
         let transaction = &self.transaction;
         let (producer_id, producer_epoch) = self.idempotence.identity();
         let id = &*transaction.id;

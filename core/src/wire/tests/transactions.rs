@@ -56,7 +56,10 @@ fn requests() {
     ];
     let mut tail = [0; 256];
     let bytes = transactions::offsets(&mut tail, &member, "readings", &offsets).unwrap();
-    assert_eq!(transactions::offsets(&mut tail.clone()[..bytes - 1], &member, "readings", &offsets), Err(Full));
+    assert_eq!(
+        transactions::offsets(&mut tail.clone()[..bytes - 1], &member, "readings", &offsets),
+        Err(Full)
+    );
     check(ApiKey::TxnOffsetCommit, |buf, header| {
         transactions::commit_offsets(buf, header, &WRITES, "press", &tail[..bytes])
     });
@@ -84,8 +87,7 @@ fn a_transactional_id_in_other_requests() {
         );
     }
     let mut buf = [0; 256];
-    let bytes =
-        init_producer_id::encode(&mut buf, header(4), Some("line-3"), 60_000, 4_000, 12).unwrap();
+    let bytes = init_producer_id::encode(&mut buf, header(4), Some("line-3"), 60_000, 4_000, 12).unwrap();
     assert_eq!(buf[bytes - 22..bytes - 15], *b"\x07line-3");
     assert_eq!(buf[bytes - 15..bytes], [0, 0, 0xea, 0x60, 0, 0, 0, 0, 0, 0, 0x0f, 0xa0, 0, 12, 0]);
 }
@@ -97,9 +99,7 @@ fn told(api: ApiKey, version: i16) -> Vec<Told> {
     let (result, told) = decode_whole(api, version, body);
     assert_eq!(result, Ok(Progress::Done));
     assert_eq!(decode(api, version, body.len(), body.chunks(1)), (result, told.clone()), "byte by byte");
-    told.into_iter()
-        .filter(|told| matches!(told, Told::Text(..) | Told::Item(Item::Value(..))))
-        .collect()
+    told.into_iter().filter(|told| matches!(told, Told::Text(..) | Told::Item(Item::Value(..)))).collect()
 }
 
 #[test]
@@ -117,7 +117,11 @@ fn answers() {
         expected.insert(0, throttle());
         assert_eq!(told(ApiKey::FindCoordinator, version), expected, "version {version}");
     }
-    for (api, version) in [3, 4, 5].map(|version| (ApiKey::TxnOffsetCommit, version)).into_iter().chain([(ApiKey::AddPartitionsToTxn, 3)]) {
+    for (api, version) in [3, 4, 5]
+        .map(|version| (ApiKey::TxnOffsetCommit, version))
+        .into_iter()
+        .chain([(ApiKey::AddPartitionsToTxn, 3)])
+    {
         let expected = [
             throttle(),
             Told::Text(Field::TopicName, "readings".into()),
@@ -129,7 +133,10 @@ fn answers() {
         assert_eq!(told(api, version), expected);
     }
     for version in ApiKey::AddOffsetsToTxn.versions() {
-        assert_eq!(told(ApiKey::AddOffsetsToTxn, version), [throttle(), value(Field::ErrorCode, Value::I16(51))]);
+        assert_eq!(
+            told(ApiKey::AddOffsetsToTxn, version),
+            [throttle(), value(Field::ErrorCode, Value::I16(51))]
+        );
     }
     for version in ApiKey::EndTxn.versions() {
         let mut expected = vec![throttle(), value(Field::ErrorCode, Value::I16(0))];
@@ -143,10 +150,9 @@ fn answers() {
 
 #[test]
 fn the_cluster_says_which_protocol_it_has() {
-    for (frame, v2) in [
-        (golden("response", "ApiVersions", 4), false),
-        (last_golden("response", "ApiVersions", 4), true),
-    ] {
+    for (frame, v2) in
+        [(golden("response", "ApiVersions", 4), false), (last_golden("response", "ApiVersions", 4), true)]
+    {
         let mut versions = Versions::new();
         let mut decoder = crate::wire::Decoder::new(ApiKey::ApiVersions, 4, (frame.len() - BODY) as u32);
         for mut byte in frame[BODY..].chunks(1) {
