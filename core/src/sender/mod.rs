@@ -454,7 +454,8 @@ impl<S: Storage> Sender<S> {
         self.drive_requests();
         let told = self.connection_event().or_else(|| self.token_event()).or_else(|| self.question_event());
         #[cfg(feature = "transactions")]
-        let told = told.or_else(|| self.transaction_event());
+        // An end that needed no request has changed what is known of topics, and that comes first.
+        let told = told.or_else(|| self.topic_event()).or_else(|| self.transaction_event());
         told
     }
 

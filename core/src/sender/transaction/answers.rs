@@ -55,7 +55,7 @@ impl<S: Storage> Sender<S> {
     ) -> Result<Progress, ProtocolError> {
         let read = |item: Item<'_>| {
             self.throttle_by(slot, &item);
-            answer.handle_item(&item)
+            answer.handle_item(&item, &mut self.transaction.host)
         };
         if decoder.push(input, read)? == Progress::More {
             return Ok(Progress::More);
@@ -71,7 +71,7 @@ impl<S: Storage> Sender<S> {
                 if answer.node_id < 0 {
                     return Err(ProtocolError::Malformed);
                 }
-                if self.cluster.list_broker(answer.node_id, &answer.host, port).is_none() {
+                if self.cluster.list_broker(answer.node_id, &self.transaction.host, port).is_none() {
                     // Every slot is taken by others, until the metadata names who is needed no more.
                     self.ask_again(false);
                     return Ok(Progress::Done);
@@ -250,19 +250,21 @@ impl<S: Storage> Sender<S> {
 }
 
 /// The FindCoordinator answer that is being read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct CoordinatorAnswer {
-    host: heapless::String<HOST_BYTES>,
     node_id: i32,
     port: i32,
     error: Option<ErrorCode>,
 }
 
 impl CoordinatorAnswer {
-    pub(in crate::sender) const EMPTY: Self =
-        Self { host: heapless::String::new(), node_id: -1, port: 0, error: None };
+    pub(in crate::sender) const EMPTY: Self = Self { node_id: -1, port: 0, error: None };
 
-    fn handle_item(&mut self, item: &Item<'_>) -> Result<(), ProtocolError> {
+    fn handle_item(
+        &mut self,
+        item: &Item<'_>,
+        found: &mut heapless::String<HOST_BYTES>,
+    ) -> Result<(), ProtocolError> {
         match *item {
             Item::Start(Field::Coordinators, count) if count != 1 => {
                 return Err(ProtocolError::UnexpectedPartition);
@@ -270,8 +272,8 @@ impl CoordinatorAnswer {
             Item::Value(Field::NodeId, Value::I32(node_id)) => self.node_id = node_id,
             Item::Value(Field::NodePort, Value::I32(port)) => self.port = port,
             Item::Value(Field::NodeHost, Value::Text(host)) => {
-                self.host.clear();
-                self.host.push_str(host.unwrap_or("")).map_err(|_| ProtocolError::Malformed)?;
+                found.clear();
+                found.push_str(host.unwrap_or("")).map_err(|_| ProtocolError::Malformed)?;
             }
             Item::Value(Field::ErrorCode, Value::I16(code)) => self.error = Some(ErrorCode(code)),
             _ => {}

@@ -20,6 +20,7 @@ mod joining;
 mod requests;
 
 use super::Sender;
+use crate::cluster::HOST_BYTES;
 use crate::error::{ErrorCode, ErrorKind, Failure, Persisted, TransactionCause, TransactionError};
 use crate::event::{Completed, Event};
 use crate::index::NONE;
@@ -101,6 +102,8 @@ pub(crate) struct Transaction {
     /// The coordinators' node ids; negative where they are not known.
     coordinator: i32,
     group_coordinator: i32,
+    /// Of the coordinator whose name is being read.
+    host: heapless::String<HOST_BYTES>,
     asked: Option<Ask>,
     failures: u32,
     retry_at: Option<Instant>,
@@ -121,6 +124,7 @@ impl Transaction {
             offsets: None,
             coordinator: -1,
             group_coordinator: -1,
+            host: heapless::String::new(),
             asked: None,
             failures: 0,
             retry_at: None,

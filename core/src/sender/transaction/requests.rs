@@ -171,12 +171,9 @@ impl<S: Storage> Sender<S> {
     }
 
     fn ask_coordinator(&mut self, slot: u16, ask: Ask) -> bool {
-        let (api, version) = match (self.api_of(ask), self.version_of(slot, ask)) {
-            (api, Some(version)) => (api, version),
-            (_, None) => {
-                self.transaction_dies(TransactionCause::Unsupported);
-                return false;
-            }
+        let Some(version) = self.version_of(slot, ask) else {
+            self.transaction_dies(TransactionCause::Unsupported);
+            return false;
         };
         if ask == Ask::Partitions && self.choose_joining(PARTITIONS_MAX) == 0 {
             self.unchoose_joining();
@@ -206,25 +203,15 @@ impl<S: Storage> Sender<S> {
             self.transaction.started = Started::Yes;
         }
         self.transaction.retry_at = None;
+        let api = api_of(ask);
         let request = Request { correlation_id, api, version, sent: self.now, first: NONE, unanswered: 0 };
         self.connection_mut(slot).begin_small(request, Buffer::Transaction, bytes);
         true
     }
 
-    const fn api_of(&self, ask: Ask) -> ApiKey {
-        match ask {
-            Ask::Coordinator | Ask::GroupCoordinator => ApiKey::FindCoordinator,
-            Ask::Identity => ApiKey::InitProducerId,
-            Ask::Partitions => ApiKey::AddPartitionsToTxn,
-            Ask::Group => ApiKey::AddOffsetsToTxn,
-            Ask::Offsets => ApiKey::TxnOffsetCommit,
-            Ask::End => ApiKey::EndTxn,
-        }
-    }
-
     /// The version to ask in: it says which protocol the transaction has.
     fn version_of(&self, slot: u16, ask: Ask) -> Option<i16> {
-        let version = self.version(slot, self.api_of(ask))?;
+        let version = self.version(slot, api_of(ask))?;
         match ask {
             Ask::Identity => (version >= IDENTITY_SINCE).then_some(version),
             Ask::Offsets if !self.transaction.v2 => Some(version.min(transactions::GROUP_ADDED_BEFORE_LAST)),
@@ -298,5 +285,16 @@ impl<S: Storage> Sender<S> {
             _ => self.transaction.coordinator = -1,
         }
         self.ask_again(false);
+    }
+}
+
+const fn api_of(ask: Ask) -> ApiKey {
+    match ask {
+        Ask::Coordinator | Ask::GroupCoordinator => ApiKey::FindCoordinator,
+        Ask::Identity => ApiKey::InitProducerId,
+        Ask::Partitions => ApiKey::AddPartitionsToTxn,
+        Ask::Group => ApiKey::AddOffsetsToTxn,
+        Ask::Offsets => ApiKey::TxnOffsetCommit,
+        Ask::End => ApiKey::EndTxn,
     }
 }

@@ -19,8 +19,8 @@ const fn header(version: i16) -> Header<'static> {
 /// The last frame of its kind: those of transactions stand behind the others.
 fn last_golden(kind: &str, api: &str, version: i16) -> Vec<u8> {
     let prefix = std::format!("{kind}\t{api}\t{version}\t");
-    let lines = GOLDEN.lines().filter_map(|line| line.strip_prefix(&*prefix));
-    unhex(lines.last().expect("no such golden frame"))
+    let mut lines = GOLDEN.lines().filter_map(|line| line.strip_prefix(&*prefix));
+    unhex(lines.next_back().expect("no such golden frame"))
 }
 
 /// Encodes into a buffer of exactly the size, and sees every smaller one refused.
@@ -56,10 +56,7 @@ fn requests() {
     ];
     let mut tail = [0; 256];
     let bytes = transactions::offsets(&mut tail, &member, "readings", &offsets).unwrap();
-    assert_eq!(
-        transactions::offsets(&mut tail.clone()[..bytes - 1], &member, "readings", &offsets),
-        Err(Full)
-    );
+    assert_eq!(transactions::offsets(&mut [0; 256][..bytes - 1], &member, "readings", &offsets), Err(Full));
     check(ApiKey::TxnOffsetCommit, |buf, header| {
         transactions::commit_offsets(buf, header, &WRITES, "press", &tail[..bytes])
     });
