@@ -323,7 +323,7 @@ impl Engine {
         }
         self.mirror_topics(now, &mut state);
         #[cfg(feature = "transactions")]
-        state.ask_transaction(now, &mut self.sender);
+        state.ask_transaction(now, &mut self.sender, &mut self.wakers);
         for _ in 0..self.carry.len() {
             let Some(carry) = self.carry.pop_front() else { break };
             self.carry.extend(state.apply(carry, &self.sender, &mut self.wakers));

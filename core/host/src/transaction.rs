@@ -177,7 +177,12 @@ impl Transactions {
 
 impl State {
     /// Carries what was asked to the sender.
-    pub(crate) fn ask_transaction(&mut self, now: Instant, sender: &mut Sender<Heap>) {
+    pub(crate) fn ask_transaction(
+        &mut self,
+        now: Instant,
+        sender: &mut Sender<Heap>,
+        wakers: &mut Vec<Waker>,
+    ) {
         while let Some(ask) = self.transactions.asks.pop_front() {
             // It is asked in the order that the sender has.
             let _ = match ask {
@@ -191,6 +196,7 @@ impl State {
                         let error = sender.transaction_error().map(TransactionError::from);
                         let error = error.unwrap_or(TransactionError::OffsetsTooLarge);
                         self.transactions.offsets = Some(Some(Err(error)));
+                        self.transactions.wake_all(wakers);
                     }
                     taken
                 }

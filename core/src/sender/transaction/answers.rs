@@ -243,8 +243,11 @@ impl<S: Storage> Sender<S> {
         } else if code == ErrorCode::TRANSACTION_ABORTABLE {
             self.transaction_dies(TransactionCause::Broker(code));
         } else {
-            self.transaction.failed.get_or_insert(TransactionCause::Broker(code));
             self.transaction.started = Started::No;
+            if !self.transaction.v2 {
+                // What would have begun it may still be on its way.
+                self.transaction.state = State::Renewing;
+            }
         }
     }
 }
