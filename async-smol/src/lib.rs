@@ -48,8 +48,12 @@ mod driver;
 mod producer;
 mod signal;
 mod socket;
+#[cfg(feature = "transactions")]
+mod transaction;
 
 pub use delivery::Delivery;
 pub use driver::Driver;
 pub use felice_host::surface::*;
 pub use producer::{Builder, Producer};
+#[cfg(feature = "transactions")]
+pub use transaction::{Transaction, TransactionalProducer};

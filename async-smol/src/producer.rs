@@ -274,6 +274,11 @@ impl Producer {
         self.inner.shared.failed()
     }
 
+    #[cfg(feature = "transactions")]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
     /// After the first attempt: a record that was refused for now waits, unless this is a callback.
     async fn accept<K: Serialize, V: Serialize>(
         &self,
@@ -291,7 +296,10 @@ impl Producer {
 }
 
 /// Polls until it is ready; `None` after `patience`. What is ready at once needs no timer.
-async fn within<T>(patience: Duration, mut poll: impl FnMut(&Context<'_>) -> Poll<T>) -> Option<T> {
+pub(crate) async fn within<T>(
+    patience: Duration,
+    mut poll: impl FnMut(&Context<'_>) -> Poll<T>,
+) -> Option<T> {
     let mut timer = None;
     poll_fn(|context| {
         if let Poll::Ready(result) = poll(context) {

@@ -35,8 +35,12 @@
 mod delivery;
 mod parker;
 mod producer;
+#[cfg(feature = "transactions")]
+mod transaction;
 
 pub use delivery::{Delivery, GetError};
 pub use producer::{Builder, Producer};
+#[cfg(feature = "transactions")]
+pub use transaction::{Transaction, TransactionalProducer};
 
 pub use felice_host::surface::*;

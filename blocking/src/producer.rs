@@ -233,6 +233,11 @@ impl Producer {
         self.inner.shared.failed()
     }
 
+    #[cfg(feature = "transactions")]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
     /// After the first attempt: a record that was refused for now waits, unless this is a callback.
     fn accept<K: Serialize, V: Serialize>(
         &self,
@@ -259,7 +264,7 @@ impl Producer {
 }
 
 /// A moment that never comes is none.
-fn after(duration: Duration) -> Option<Instant> {
+pub(crate) fn after(duration: Duration) -> Option<Instant> {
     Instant::now().checked_add(duration)
 }
 

@@ -4,6 +4,8 @@
 mod code;
 mod proxy;
 mod tls;
+#[cfg(feature = "transactions")]
+mod transaction;
 
 use core::fmt;
 
@@ -11,6 +13,8 @@ use crate::spool::Loss;
 pub use code::{Class, ErrorCode};
 pub use proxy::ProxyFailure;
 pub use tls::{StoreFault, TlsFailure, UtcSeconds};
+#[cfg(feature = "transactions")]
+pub use transaction::{TransactionCause, TransactionError};
 
 /// Whether a record that failed may be in the log all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,6 +357,9 @@ pub enum ErrorKind {
     Spooled,
     /// The spool has lost the record: it was dropped, as the settings say, or damaged on the disk.
     SpoolLost(Loss),
+    /// The transaction that it belongs to is aborted, or none is open.
+    #[cfg(feature = "transactions")]
+    TransactionAborted,
 }
 
 /// The failure of an accepted record, and all that is known about it.
@@ -381,6 +388,8 @@ impl Failure {
             | ErrorKind::TooManyPartitions
             | ErrorKind::Spooled
             | ErrorKind::SpoolLost(_) => false,
+            #[cfg(feature = "transactions")]
+            ErrorKind::TransactionAborted => false,
         }
     }
 }
@@ -400,6 +409,8 @@ impl fmt::Display for Failure {
                 write!(f, "not acknowledged yet, and kept in the spool: the next producer there sends it")?;
             }
             ErrorKind::SpoolLost(why) => write!(f, "the spool has lost it: {why}")?,
+            #[cfg(feature = "transactions")]
+            ErrorKind::TransactionAborted => write!(f, "its transaction is aborted, or none is open")?,
             ErrorKind::TooManyPartitions => {
                 write!(f, "the topic has more partitions than partitions.known.max leaves room for")?;
             }

@@ -1,6 +1,8 @@
 //! What the machine tells its driver, as values that own what they carry.
 
 use crate::compression::Compression;
+#[cfg(feature = "transactions")]
+use crate::error::TransactionError;
 use crate::error::{ErrorCode, Failure};
 use crate::id::{BatchId, BrokerId, ConnectionId, Ticket, TopicId, TopicPartition};
 use crate::memory::{Block, Chain};
@@ -61,6 +63,10 @@ pub enum Event<B: Block> {
         /// What its leader remembers.
         state: ProducerState,
     },
+    /// What was asked of the transaction last is done: the producer id is there, the group's offsets are taken, it is committed,
+    /// or aborted. `Aborted` says that what was to be committed is not.
+    #[cfg(feature = "transactions")]
+    Transaction(Result<(), TransactionError>),
     /// Records have their outcome. Comes exactly once for each record of a batch, before its `Recycle`.
     Completed(Completed),
     /// A batch's memory comes back: carry it to [`Accumulator::recycle`](crate::Accumulator::recycle).
@@ -137,6 +143,34 @@ pub struct Numbers {
     /// Another batch of the partition follows that has numbers of the same numbering: it may be the one that the broker
     /// remembers. Until that one or anything else of the partition is handed over, one that the broker does not know waits.
     pub more: bool,
+}
+
+/// A consumer group, and its member that has read what the transaction is made of.
+#[cfg(feature = "transactions")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupMetadata<'a> {
+    /// The group's name.
+    pub group_id: &'a str,
+    /// The group's generation; -1 where the consumer has its partitions by itself.
+    pub generation_id: i32,
+    /// The member's id; empty where the consumer has its partitions by itself.
+    pub member_id: &'a str,
+    /// The consumer's `group.instance.id`.
+    pub group_instance_id: Option<&'a str>,
+}
+
+/// How far a consumer has read a partition.
+#[cfg(feature = "transactions")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetToCommit<'a> {
+    /// The partition.
+    pub partition: i32,
+    /// The offset of the record that is read next.
+    pub offset: i64,
+    /// The leader's epoch of the record that was read last.
+    pub leader_epoch: Option<i32>,
+    /// What the consumer wants to remember beside.
+    pub metadata: &'a str,
 }
 
 /// What the accumulator must know of a topic.

@@ -213,6 +213,9 @@ impl<S: Storage> Producer<S> {
                 // Nobody here keeps notes.
                 Event::Numbering(numbering) => self.sender.handle_noted(now, numbering),
                 Event::Producer { .. } => {}
+                // Nor makes transactions.
+                #[cfg(feature = "transactions")]
+                Event::Transaction(_) => {}
                 Event::Ready(partition) => self.accumulator.allow(partition),
                 Event::Topic(topic) => {
                     self.accumulator.handle_topic(topic, self.sender.topic_view(topic));

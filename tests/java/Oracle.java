@@ -105,7 +105,9 @@ public final class Oracle {
             case 'g' -> topicSetting(readText(), readText());
             case 'm' -> reassign(new TopicPartition(readText(), in.readInt()), readInts());
             case 'w' -> electPreferred(new TopicPartition(readText(), in.readInt()));
-            case 'r' -> read(readText(), in.readLong());
+            case 'r' -> read(readText(), in.readLong(), "read_uncommitted");
+            case 'R' -> read(readText(), in.readLong(), "read_committed");
+            case 'o' -> groupOffset(readText(), new TopicPartition(readText(), in.readInt()));
             case 'p' -> produce();
             case 'k' -> partitionsForKeys();
             case 'q' -> controller();
@@ -197,12 +199,13 @@ public final class Oracle {
         }
     }
 
-    private void read(String topic, long timeoutMs) throws IOException, ExecutionException, InterruptedException {
+    private void read(String topic, long timeoutMs, String isolation) throws IOException, ExecutionException, InterruptedException {
         List<TopicPartition> partitions = partitions(topic);
         long deadline = System.nanoTime() + timeoutMs * 1_000_000;
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(isolation)) {
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
+            // Of what is committed the end is where the first open transaction begins.
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             // Positions, not offsets of records: a transaction's markers have offsets, too.
             while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
@@ -217,6 +220,13 @@ public final class Oracle {
                 }
             }
         }
+    }
+
+    /** The offset that a group has committed, or -1. */
+    private void groupOffset(String group, TopicPartition partition) throws IOException, ExecutionException, InterruptedException {
+        var offsets = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
+        out.writeByte(VALUE);
+        out.writeLong(offsets.get(partition) == null ? -1 : offsets.get(partition).offset());
     }
 
     private void writeRecord(ConsumerRecord<byte[], byte[]> record) throws IOException {
@@ -282,9 +292,9 @@ public final class Oracle {
         }
     }
 
-    private KafkaConsumer<byte[], byte[]> consumer() {
+    private KafkaConsumer<byte[], byte[]> consumer(String isolation) {
         Map<String, Object> settings = settings();
-        settings.put("isolation.level", "read_uncommitted");
+        settings.put("isolation.level", isolation);
         settings.put("allow.auto.create.topics", false);
         settings.put("max.poll.records", 10_000);
         return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());

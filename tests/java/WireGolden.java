@@ -121,6 +121,55 @@ public class WireGolden {
         return d;
     }
 
+    static void transactions() {
+        for (int v = 3; v <= 6; v++) {
+            FindCoordinatorRequestData d = new FindCoordinatorRequestData().setKeyType((byte) 1);
+            if (v < 4) d.setKey("line-3"); else d.setCoordinatorKeys(List.of("line-3"));
+            request(ApiKeys.FIND_COORDINATOR, v, d);
+            FindCoordinatorResponseData r = new FindCoordinatorResponseData().setThrottleTimeMs(2);
+            if (v < 4) r.setErrorCode((short) 15).setErrorMessage("not yet").setNodeId(3).setHost("gamma").setPort(9094);
+            else r.coordinators().add(new FindCoordinatorResponseData.Coordinator().setKey("line-3").setNodeId(3).setHost("gamma").setPort(9094).setErrorCode((short) 15).setErrorMessage("not yet"));
+            response(ApiKeys.FIND_COORDINATOR, v, r);
+        }
+        AddPartitionsToTxnRequestData add = new AddPartitionsToTxnRequestData().setV3AndBelowTransactionalId("line-3").setV3AndBelowProducerId(4000).setV3AndBelowProducerEpoch((short) 12);
+        add.v3AndBelowTopics().add(new AddPartitionsToTxnRequestData.AddPartitionsToTxnTopic().setName("readings").setPartitions(List.of(0, 2)));
+        add.v3AndBelowTopics().add(new AddPartitionsToTxnRequestData.AddPartitionsToTxnTopic().setName("x").setPartitions(List.of(1)));
+        request(ApiKeys.ADD_PARTITIONS_TO_TXN, 3, add);
+        AddPartitionsToTxnResponseData added = new AddPartitionsToTxnResponseData().setThrottleTimeMs(2);
+        AddPartitionsToTxnResponseData.AddPartitionsToTxnTopicResult result = new AddPartitionsToTxnResponseData.AddPartitionsToTxnTopicResult().setName("readings");
+        for (int p = 0; p <= 2; p += 2) result.resultsByPartition().add(new AddPartitionsToTxnResponseData.AddPartitionsToTxnPartitionResult().setPartitionIndex(p).setPartitionErrorCode((short) (p * 25)));
+        added.resultsByTopicV3AndBelow().add(result);
+        response(ApiKeys.ADD_PARTITIONS_TO_TXN, 3, added);
+        for (int v = 3; v <= 4; v++) {
+            request(ApiKeys.ADD_OFFSETS_TO_TXN, v, new AddOffsetsToTxnRequestData().setTransactionalId("line-3").setProducerId(4000).setProducerEpoch((short) 12).setGroupId("press"));
+            response(ApiKeys.ADD_OFFSETS_TO_TXN, v, new AddOffsetsToTxnResponseData().setThrottleTimeMs(2).setErrorCode((short) 51));
+        }
+        for (int v = 3; v <= 5; v++) {
+            request(ApiKeys.END_TXN, v, new EndTxnRequestData().setTransactionalId("line-3").setProducerId(4000).setProducerEpoch((short) 12).setCommitted(true));
+            EndTxnResponseData ended = new EndTxnResponseData().setThrottleTimeMs(2).setErrorCode((short) 0);
+            if (v >= 5) ended.setProducerId(4001).setProducerEpoch((short) 13);
+            response(ApiKeys.END_TXN, v, ended);
+            TxnOffsetCommitRequestData offsets = new TxnOffsetCommitRequestData().setTransactionalId("line-3").setGroupId("press").setProducerId(4000).setProducerEpoch((short) 12).setGenerationId(9).setMemberId("m-1").setGroupInstanceId(null);
+            offsets.topics().add(new TxnOffsetCommitRequestData.TxnOffsetCommitRequestTopic().setName("readings").setPartitions(List.of(
+                new TxnOffsetCommitRequestData.TxnOffsetCommitRequestPartition().setPartitionIndex(0).setCommittedOffset(1234567890123L).setCommittedLeaderEpoch(7).setCommittedMetadata("done"),
+                new TxnOffsetCommitRequestData.TxnOffsetCommitRequestPartition().setPartitionIndex(2).setCommittedOffset(5).setCommittedMetadata(""))));
+            request(ApiKeys.TXN_OFFSET_COMMIT, v, offsets);
+            TxnOffsetCommitResponseData kept = new TxnOffsetCommitResponseData().setThrottleTimeMs(2);
+            kept.topics().add(new TxnOffsetCommitResponseData.TxnOffsetCommitResponseTopic().setName("readings").setPartitions(List.of(
+                new TxnOffsetCommitResponseData.TxnOffsetCommitResponsePartition().setPartitionIndex(0),
+                new TxnOffsetCommitResponseData.TxnOffsetCommitResponsePartition().setPartitionIndex(2).setErrorCode((short) 50))));
+            response(ApiKeys.TXN_OFFSET_COMMIT, v, kept);
+        }
+        for (int v = 9; v <= 13; v += 4) {
+            ProduceRequestData d = (ProduceRequestData) produceRequest(v);
+            request(ApiKeys.PRODUCE, v, d.setTransactionalId("line-3"));
+        }
+        // What follows are second answers and requests of their kind; the golden tests above take the first.
+        ApiVersionsResponseData features = (ApiVersionsResponseData) apiVersionsResponse(4);
+        features.finalizedFeatures().add(new ApiVersionsResponseData.FinalizedFeatureKey().setName("transaction.version").setMinVersionLevel((short) 0).setMaxVersionLevel((short) 2));
+        response(ApiKeys.API_VERSIONS, 4, features);
+    }
+
     public static void main(String[] args) {
         for (int v : new int[] {0, 3, 4}) {
             ApiVersionsRequestData d = new ApiVersionsRequestData();
@@ -143,5 +192,6 @@ public class WireGolden {
         }
         request(ApiKeys.DESCRIBE_PRODUCERS, 0, describeProducersRequest());
         response(ApiKeys.DESCRIBE_PRODUCERS, 0, describeProducersResponse());
+        transactions();
     }
 }

@@ -278,6 +278,10 @@ impl Engine {
                         spooling.answer(partition, state);
                     }
                 }
+                #[cfg(feature = "transactions")]
+                Event::Transaction(ended) => {
+                    self.shared.lock().hear_transaction(ended, &mut self.wakers);
+                }
                 Event::Completed(completed) => {
                     if self.is_final(now, &completed) {
                         self.complete(&completed);
@@ -318,6 +322,8 @@ impl Engine {
             spooling.name(&mut state);
         }
         self.mirror_topics(now, &mut state);
+        #[cfg(feature = "transactions")]
+        state.ask_transaction(now, &mut self.sender, &mut self.wakers);
         for _ in 0..self.carry.len() {
             let Some(carry) = self.carry.pop_front() else { break };
             self.carry.extend(state.apply(carry, &self.sender, &mut self.wakers));
@@ -329,7 +335,7 @@ impl Engine {
             moved += 1;
             state.deliveries.reassign(&reassigned, &mut self.wakers);
         }
-        if state.phase == Phase::Closing {
+        if state.phase == Phase::Closing || state.is_ending_transaction() {
             // Also what has found its partition only now does not linger.
             state.accumulator.flush();
         }

@@ -10,7 +10,7 @@ use felice_core::serializer::SerializeError;
 use crate::config::ConfigError;
 
 /// What all of them say in a process that the producer does not work in.
-const FORKED: &str = "the producer was built in another process; after fork() build a new one";
+pub(crate) const FORKED: &str = "the producer was built in another process; after fork() build a new one";
 
 /// Why a record was not accepted. Nothing of it was kept, and it never will be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub enum SendError {
         /// How long it waited.
         waited: Duration,
     },
+    /// The producer has a `transactional.id`, and no transaction is open.
+    #[cfg(feature = "transactions")]
+    NoTransaction,
     /// The record cannot be sent at all: it needs `bytes` in a batch of its own, over `max` (`max.request.size`).
     RecordTooLarge {
         /// What the record needs.
@@ -92,6 +95,10 @@ impl fmt::Display for SendError {
                 f,
                 "no free memory within {} ms (max.block.ms): buffer.memory is full of records that are not acknowledged yet",
                 waited.as_millis()
+            ),
+            #[cfg(feature = "transactions")]
+            Self::NoTransaction => f.write_str(
+                "no transaction is open, and the producer has a transactional.id: begin one first",
             ),
             Self::RecordTooLarge { bytes, max } => {
                 AppendError::RecordTooLarge { bytes: *bytes, max: *max }.fmt(f)

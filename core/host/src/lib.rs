@@ -53,6 +53,8 @@ pub mod surface;
 #[cfg_attr(not(feature = "__tls"), path = "tls/absent.rs")]
 mod tls;
 mod token;
+#[cfg(feature = "transactions")]
+mod transaction;
 mod transport;
 mod wait;
 mod waiters;
@@ -83,6 +85,8 @@ pub use socket_options::SocketOptions;
 pub use spool::{Files as SpoolFiles, file_name as spool_file_name};
 pub use storage::{Heap, HeapBlock};
 pub use token::{BearerToken, TokenError};
+#[cfg(feature = "transactions")]
+pub use transaction::{Transacting, TransactionError};
 pub use transport::{Readiness, Socket};
 pub use wait::{CALLBACK_GRACE, Closing, Flushing, Partitions};
 pub use warning::Warning;

@@ -29,6 +29,8 @@ use crate::mark::Mark;
 use crate::memory_queue::{MemoryQueue, Place, Shortage};
 use crate::metrics::{Live, Metrics};
 use crate::storage::Heap;
+#[cfg(feature = "transactions")]
+use crate::transaction::Transactions;
 use crate::waiters::Waiters;
 
 /// A producer's data plane, and whoever waits at it. Front-ends hold it in an `Arc` and add how their users wait.
@@ -52,6 +54,9 @@ pub struct Shared {
 pub(crate) enum Phase {
     /// They are.
     Open,
+    /// Not before a transaction begins.
+    #[cfg(feature = "transactions")]
+    Between,
     /// No more; what is held may still be acknowledged.
     Closing,
     /// Nothing is held, and the driver is gone.
@@ -84,6 +89,8 @@ pub(crate) struct State {
     /// The header that every record gets.
     #[cfg(feature = "spool")]
     pub(crate) mark: Option<Mark>,
+    #[cfg(feature = "transactions")]
+    pub(crate) transactions: Transactions,
     pub(crate) metrics: Arc<Live>,
 }
 
@@ -334,7 +341,25 @@ impl State {
 
     /// Why no record is taken any more.
     pub(crate) fn ended(&self) -> SendError {
-        if self.phase == Phase::Forked { SendError::Forked } else { SendError::Closed }
+        match self.phase {
+            Phase::Forked => SendError::Forked,
+            #[cfg(feature = "transactions")]
+            Phase::Between => SendError::NoTransaction,
+            Phase::Open | Phase::Closing | Phase::Closed => SendError::Closed,
+        }
+    }
+
+    /// Whether the end has begun.
+    pub(crate) const fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Closing | Phase::Closed | Phase::Forked)
+    }
+
+    /// Whether all that is held belongs to a transaction that is to end.
+    pub(crate) const fn is_ending_transaction(&self) -> bool {
+        #[cfg(feature = "transactions")]
+        return matches!(self.phase, Phase::Between);
+        #[cfg(not(feature = "transactions"))]
+        false
     }
 
     /// The topic's id, and whether it is new: then its metadata is to be asked for.

@@ -2,9 +2,13 @@
 
 pub use felice_core::compression::Compression;
 pub use felice_core::config::{Acks, Spread};
+#[cfg(feature = "transactions")]
+pub use felice_core::error::TransactionCause;
 pub use felice_core::error::{
     AuthenticationError, Cause, Disconnect, ErrorCode, ErrorKind, Persisted, ProxyFailure, Stage,
 };
+#[cfg(feature = "transactions")]
+pub use felice_core::event::{GroupMetadata, OffsetToCommit};
 pub use felice_core::partitioner::{self, Partitioner};
 pub use felice_core::record::{Header, ProducerRecord};
 #[cfg(feature = "json")]
@@ -27,4 +31,6 @@ pub use crate::metrics::{
 #[cfg(feature = "spool")]
 pub use crate::spool::SpoolMode;
 pub use crate::token::{BearerToken, TokenError};
+#[cfg(feature = "transactions")]
+pub use crate::transaction::TransactionError;
 pub use crate::warning::Warning;

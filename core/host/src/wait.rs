@@ -96,7 +96,7 @@ impl<'p> Partitions<'p> {
             return Poll::Ready(Err(PartitionsError::Forked));
         }
         let mut state = self.shared.lock();
-        if state.phase != Phase::Open {
+        if state.is_ended() {
             return Poll::Ready(Err(PartitionsError::Closed));
         }
         let id = match state.topic(self.topic) {
@@ -174,7 +174,9 @@ impl Shared {
         }
         let deadline = self.clock.now() + timeout;
         self.with(|state, wakers| {
-            if state.phase == Phase::Open {
+            if !state.is_ended() {
+                #[cfg(feature = "transactions")]
+                state.abort_open_transaction();
                 state.phase = Phase::Closing;
                 state.failed_before = self.failed();
                 state.accumulator.flush();

@@ -5,6 +5,8 @@
 use super::authentication::AuthenticateAnswer;
 use super::producers::ProducersAnswer;
 use super::receive::{IdAnswer, ProduceAnswer};
+#[cfg(feature = "transactions")]
+use super::transaction::{CoordinatorAnswer, TransactionAnswer};
 use crate::config::IN_FLIGHT_MAX;
 use crate::error::{Disconnect, ErrorCode};
 use crate::index::NONE;
@@ -15,7 +17,7 @@ use crate::wire::{ApiKey, Decoder, Versions};
 pub(crate) const REQUEST_BYTES: usize = 400;
 
 /// The most requests that a connection has without an answer: Produce, and one each of what keeps it going.
-pub const REQUESTS_MAX: usize = IN_FLIGHT_MAX + 4;
+pub const REQUESTS_MAX: usize = IN_FLIGHT_MAX + if cfg!(feature = "transactions") { 5 } else { 4 };
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,9 @@ pub(crate) enum Buffer {
     Own,
     /// With what SASL keeps: it may be longer, and is a secret.
     Sasl,
+    /// With the transaction: it may be longer, and there is one at a time.
+    #[cfg(feature = "transactions")]
+    Transaction,
 }
 
 /// How far a Produce request has been written.
@@ -109,6 +114,10 @@ pub(crate) enum Found {
     SaslHandshake(ErrorCode),
     SaslAuthenticate(AuthenticateAnswer),
     DescribeProducers(ProducersAnswer),
+    #[cfg(feature = "transactions")]
+    FindCoordinator(CoordinatorAnswer),
+    #[cfg(feature = "transactions")]
+    Transaction(TransactionAnswer),
     Produce(ProduceAnswer),
 }
 

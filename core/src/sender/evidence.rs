@@ -97,6 +97,9 @@ impl<S: Storage> Sender<S> {
     /// that was given up, what is adrift may be stored behind that one, should that one be adrift, too. Only the first
     /// batch that is stored under the new epoch ends that.
     fn begin_numbering(&mut self, partition: u32, code: ErrorCode) {
+        if self.is_transactional() {
+            return self.refuse_misnumbered(partition, code);
+        }
         if self.partitions.get(partition).hole {
             self.refuse_unknown(partition, code, |entry| entry.adrift);
         }
@@ -149,11 +152,26 @@ impl<S: Storage> Sender<S> {
         }
     }
 
+    /// The epoch is the coordinator's: what the broker does not know fails, and with it the transaction.
+    fn refuse_misnumbered(&mut self, partition: u32, code: ErrorCode) {
+        let mut slot = self.partitions.get(partition).first;
+        while slot != NONE {
+            let entry = self.batches.get(slot);
+            let (next, refused) = (entry.next, entry.refused);
+            if refused {
+                self.refuse(partition, slot, code);
+            }
+            slot = next;
+        }
+    }
+
     /// Error 47 or 49: this identity writes no more. What it was sent under has no earlier attempt of unknown fate, or
     /// nobody can tell.
     pub(super) fn disowned(&mut self, partition: u32, batch: u32, code: ErrorCode) {
         let entry = self.batches.get(batch);
-        let Some(stamp) = entry.stamp.filter(|_| self.config.idempotence && !entry.ambiguous) else {
+        let Some(stamp) =
+            entry.stamp.filter(|_| self.config.idempotence && !entry.ambiguous && !self.is_transactional())
+        else {
             return self.refuse(partition, batch, code);
         };
         self.idempotence.renew(stamp.identity);

@@ -11,11 +11,37 @@ use crate::time::Instant;
 pub(crate) struct ProducerIdentity {
     pub(crate) id: i64,
     pub(crate) epoch: i16,
+    /// What is numbered under it belongs to a transaction.
+    #[cfg(feature = "transactions")]
+    transactional: bool,
 }
+
+/// The bit of a batch's attributes that says that it belongs to a transaction.
+#[cfg(feature = "transactions")]
+const TRANSACTIONAL: i16 = 1 << 4;
 
 impl ProducerIdentity {
     /// What a batch carries without idempotence.
-    pub(crate) const NONE: Self = Self { id: -1, epoch: -1 };
+    pub(crate) const NONE: Self = Self::new(-1, -1);
+
+    /// One without transactions.
+    pub(crate) const fn new(id: i64, epoch: i16) -> Self {
+        Self {
+            id,
+            epoch,
+            #[cfg(feature = "transactions")]
+            transactional: false,
+        }
+    }
+
+    /// A batch's attributes under it.
+    pub(crate) const fn attributes(self, attributes: i16) -> i16 {
+        #[cfg(feature = "transactions")]
+        if self.transactional {
+            return attributes | TRANSACTIONAL;
+        }
+        attributes
+    }
 }
 
 /// Where the producer id stands.
@@ -43,6 +69,9 @@ pub(crate) struct Idempotence {
     pub(crate) retry_at: Option<Instant>,
     /// The broker refuses to give out a producer id, for a reason that waiting does not mend.
     pub(crate) denied: Option<ErrorCode>,
+    /// The epoch is a coordinator's, and what is numbered belongs to a transaction.
+    #[cfg(feature = "transactions")]
+    pub(crate) transactional: bool,
 }
 
 impl Idempotence {
@@ -56,6 +85,8 @@ impl Idempotence {
             failures: 0,
             retry_at: None,
             denied: None,
+            #[cfg(feature = "transactions")]
+            transactional: false,
         }
     }
 
@@ -75,10 +106,20 @@ impl Idempotence {
         self.denied = None;
     }
 
+    /// The producer id and epoch, -1 where there are none.
+    #[cfg(feature = "transactions")]
+    pub(crate) const fn identity(&self) -> (i64, i16) {
+        if self.is_known() { (self.id, self.epoch) } else { (-1, -1) }
+    }
+
     /// The identity for a partition without a numbering.
     pub(crate) const fn start(&mut self) -> ProducerIdentity {
         self.fresh_used = true;
-        ProducerIdentity { id: self.id, epoch: self.fresh }
+        ProducerIdentity {
+            #[cfg(feature = "transactions")]
+            transactional: self.transactional,
+            ..ProducerIdentity::new(self.id, self.fresh)
+        }
     }
 
     /// The identity for a partition whose numbering starts anew: epoch + 1, which the broker takes without being
@@ -95,7 +136,7 @@ impl Idempotence {
             return None;
         }
         self.epoch += 1;
-        Some(ProducerIdentity { id: self.id, epoch: self.epoch })
+        Some(ProducerIdentity::new(self.id, self.epoch))
     }
 
     /// A partition's numbering was forgotten to make room: should it come back, its old numbers must not be used again.
@@ -154,7 +195,7 @@ mod tests {
         assert_eq!(idempotence.restart(last), None);
         assert_eq!(idempotence.state, IdState::Missing);
         idempotence.learn(10, 0);
-        assert_eq!(idempotence.restart(first), Some(ProducerIdentity { id: 10, epoch: 0 }));
+        assert_eq!(idempotence.restart(first), Some(ProducerIdentity::new(10, 0)));
     }
 
     #[test]

@@ -84,7 +84,13 @@ impl Stamp {
         batch: &Batch<B>,
         crc32c: fn(u32, &[u8]) -> u32,
     ) -> Self {
-        let header = batch.header(batch.attributes(), identity.id, identity.epoch, base_sequence, crc32c);
+        let header = batch.header(
+            identity.attributes(batch.attributes()),
+            identity.id,
+            identity.epoch,
+            base_sequence,
+            crc32c,
+        );
         Self { identity, base_sequence, header }
     }
 }

@@ -98,6 +98,14 @@ impl<S: Storage> Sender<S> {
     fn lose(&mut self, slot: u16, request: &Request, cause: Disconnect, may_be_stored: bool) {
         match request.api {
             ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => {}
+            #[cfg(feature = "transactions")]
+            ApiKey::InitProducerId if self.is_transactional() => self.transaction_request_lost(),
+            #[cfg(feature = "transactions")]
+            ApiKey::FindCoordinator
+            | ApiKey::AddPartitionsToTxn
+            | ApiKey::AddOffsetsToTxn
+            | ApiKey::EndTxn
+            | ApiKey::TxnOffsetCommit => self.transaction_request_lost(),
             ApiKey::InitProducerId => self.id_failed(None),
             ApiKey::Metadata => self.metadata_lost(slot),
             ApiKey::DescribeProducers => self.question_failed(request.first),
@@ -202,13 +210,14 @@ impl<S: Storage> Sender<S> {
     }
 
     /// Whether anything is held or asked for. If not, nobody needs a connection.
-    pub(super) const fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         !self.closed
             && (self.demand
                 || self.batches.held > 0
                 || self.metadata.asked_for
                 || self.metadata.second_look
-                || !self.questions.is_empty())
+                || !self.questions.is_empty()
+                || self.transaction_has_work())
     }
 
     /// A broker counts as away while somebody waits for it and the last attempts to reach it have failed. Where nobody

@@ -37,6 +37,8 @@ mod session;
 mod split;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(feature = "transactions"), path = "transaction/absent.rs")]
+mod transaction;
 mod watch;
 mod withdraw;
 
@@ -63,6 +65,10 @@ pub use producers::PRODUCERS_ASKED_MAX;
 use producers::Questions;
 use requests::Metadata;
 pub use sasl::{SaslSlot, SaslTables, WORDS_BYTES};
+#[cfg(feature = "transactions")]
+use transaction::Transaction;
+#[cfg(feature = "transactions")]
+pub use transaction::{OFFSETS_BYTES, TRANSACTIONAL_ID_BYTES};
 pub use watch::{Asked, Departing};
 
 /// The longest `client.id`.
@@ -137,6 +143,8 @@ pub struct Sender<S: Storage> {
     demand: bool,
     closed: bool,
     sasl: sasl::Place<S>,
+    #[cfg(feature = "transactions")]
+    transaction: Transaction,
 }
 
 impl<S: Storage> Sender<S> {
@@ -170,6 +178,8 @@ impl<S: Storage> Sender<S> {
             demand: false,
             closed: false,
             sasl: sasl::Place::EMPTY,
+            #[cfg(feature = "transactions")]
+            transaction: Transaction::new(),
         }
     }
 
@@ -222,6 +232,10 @@ impl<S: Storage> Sender<S> {
         match self.cluster.view(topic) {
             TopicView::Unknown if self.refusal().is_some() => {
                 TopicView::Failed(ErrorCode::SASL_AUTHENTICATION_FAILED)
+            }
+            #[cfg(feature = "transactions")]
+            TopicView::Unknown if self.transaction_fails_all() => {
+                TopicView::Failed(ErrorCode::INVALID_TXN_STATE)
             }
             view => view,
         }
@@ -431,12 +445,18 @@ impl<S: Storage> Sender<S> {
             .or_else(|| self.topic_event())
             .or_else(|| self.compression_event())
             .or_else(|| self.numbering_event());
+        #[cfg(feature = "transactions")]
+        self.note_outcome(told.as_ref());
         if told.is_some() {
             return told;
         }
         // Last, since looking through those that wait may ask for connections and metadata.
         self.drive_requests();
-        self.connection_event().or_else(|| self.token_event()).or_else(|| self.question_event())
+        let told = self.connection_event().or_else(|| self.token_event()).or_else(|| self.question_event());
+        #[cfg(feature = "transactions")]
+        // An end that needed no request has changed what is known of topics, and that comes first.
+        let told = told.or_else(|| self.topic_event()).or_else(|| self.transaction_event());
+        told
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, unless something happens before.
@@ -456,6 +476,8 @@ impl<S: Storage> Sender<S> {
         }
         self.fail_everything();
         self.questions.clear();
+        #[cfg(feature = "transactions")]
+        self.close_transaction();
         self.recheck = true;
     }
 

@@ -34,6 +34,10 @@ impl<S: Storage> Sender<S> {
         if state.cursor != state.first {
             return false;
         }
+        if self.is_transactional() && state.identity != ProducerIdentity::NONE {
+            // The epoch is its coordinator's to raise.
+            return false;
+        }
         let Some(identity) = self.idempotence.restart(state.identity) else { return false };
         let state = self.partitions.get_mut(partition);
         if identity.id != state.identity.id {
@@ -42,6 +46,10 @@ impl<S: Storage> Sender<S> {
         }
         (state.identity, state.next_sequence) = (identity, 0);
         (state.renumber, state.hole, state.note) = (false, false, Note::Missing);
+        #[cfg(feature = "transactions")]
+        {
+            state.pinned = self.idempotence.transactional;
+        }
         self.batches.get_mut(state.cursor).apart = false;
         true
     }
@@ -169,7 +177,7 @@ impl<S: Storage> Sender<S> {
             return;
         }
         (entry.resumed, entry.more) = (true, numbers.more);
-        let identity = ProducerIdentity { id: numbers.producer_id, epoch: numbers.producer_epoch };
+        let identity = ProducerIdentity::new(numbers.producer_id, numbers.producer_epoch);
         let batch = entry.batch.as_ref();
         entry.stamp = batch.map(|batch| Stamp::new(identity, numbers.base_sequence, batch, crc32c));
         // One after the other, until all are known.

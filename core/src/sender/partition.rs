@@ -68,6 +68,11 @@ pub struct PartitionSlot {
     pub(crate) next_backoff: u32,
     pub(crate) in_backoff: bool,
     pub(crate) in_waiting: bool,
+    /// It has numbers of the producer's epoch, which must not be given twice.
+    #[cfg(feature = "transactions")]
+    pub(crate) pinned: bool,
+    #[cfg(feature = "transactions")]
+    pub(crate) joining: super::transaction::Joining,
 }
 
 impl PartitionSlot {
@@ -101,11 +106,19 @@ impl PartitionSlot {
         next_backoff: NONE,
         in_backoff: false,
         in_waiting: false,
+        #[cfg(feature = "transactions")]
+        pinned: false,
+        #[cfg(feature = "transactions")]
+        joining: super::transaction::Joining::No,
     };
 
     /// Whether the slot can be given to another partition. It may be in a list still: that does no harm, the next one
     /// to look there finds nothing to do.
     const fn is_evictable(&self) -> bool {
+        #[cfg(feature = "transactions")]
+        if self.pinned || !matches!(self.joining, super::transaction::Joining::No) {
+            return false;
+        }
         self.first == NONE && !self.reserved && !self.waiting
     }
 
@@ -182,6 +195,29 @@ impl<S: Storage> Partitions<S> {
         *self.get_mut(slot) = self.get(slot).reused(key);
         self.index.insert(key, slot);
         Some((slot, evicted))
+    }
+
+    /// How many slots are or were in use: those before.
+    #[cfg(feature = "transactions")]
+    pub(crate) const fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// Whether most slots can be given to no other partition under this epoch.
+    #[cfg(feature = "transactions")]
+    pub(crate) fn is_mostly_pinned(&self) -> bool {
+        let slots = self.slots.as_ref();
+        2 * slots.iter().filter(|slot| slot.pinned).count() > slots.len()
+    }
+
+    /// A new epoch begins: every numbering is over.
+    #[cfg(feature = "transactions")]
+    pub(crate) fn unpin_all(&mut self) {
+        for slot in self.slots.as_mut() {
+            (slot.identity, slot.next_sequence) = (ProducerIdentity::NONE, 0);
+            (slot.hole, slot.renumber, slot.restart) = (false, false, false);
+            (slot.pinned, slot.joining) = (false, super::transaction::Joining::No);
+        }
     }
 
     /// A partition whose note is due; each has its turn.

@@ -12,7 +12,7 @@ use crate::wire::{Header, produce};
 pub(super) type Plan = heapless::Vec<Part, 64>;
 
 /// What the head of a request, or those of one batch, need at the most.
-pub const HEADS_BYTES_MIN: usize = 192;
+pub const HEADS_BYTES_MIN: usize = if cfg!(feature = "transactions") { 320 } else { 192 };
 
 impl<S: Storage> Sender<S> {
     /// What the connection has to write now.
@@ -22,6 +22,8 @@ impl<S: Storage> Sender<S> {
             Outgoing::Small { buffer, bytes, written } => {
                 let buffer = match (buffer, self.sasl.as_ref()) {
                     (Buffer::Sasl, Some(sasl)) => sasl.buffer(slot),
+                    #[cfg(feature = "transactions")]
+                    (Buffer::Transaction, _) => self.transaction.buffer(),
                     _ => &self.connection(slot).buffer,
                 };
                 Some(Transmit::whole(&buffer[usize::from(written)..usize::from(bytes)]))
@@ -81,7 +83,12 @@ impl<S: Storage> Sender<S> {
         };
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
         let buffer = &mut self.heads.as_mut()[used..];
-        let bytes = produce::head(buffer, header, acks, timeout_ms, cursor.topics, cursor.frame_bytes);
+        let (topics, frame_bytes) = (cursor.topics, cursor.frame_bytes);
+        #[cfg(not(feature = "transactions"))]
+        let bytes = produce::head(buffer, header, acks, timeout_ms, topics, frame_bytes);
+        #[cfg(feature = "transactions")]
+        let bytes =
+            produce::head_of(buffer, header, self.transaction.id(), acks, timeout_ms, topics, frame_bytes);
         self.plan_bytes(used, bytes.unwrap_or(0))
     }
 

@@ -37,7 +37,7 @@ impl<S: Storage> Sender<S> {
         }
         let mut cursor = ProduceCursor {
             correlation_id: self.connection_mut(slot).take_correlation_id(),
-            version: self.version_for(version, first),
+            version: self.version_for(self.transactional_version(version), first),
             topics,
             frame_bytes: 0,
             section: Section::Head,
@@ -97,7 +97,10 @@ impl<S: Storage> Sender<S> {
     }
 
     fn still_sendable(&mut self, partition: u32, slot: u16) -> bool {
-        self.settle_broker(partition) == Some(slot) && self.may_send(partition) && self.has_number(partition)
+        self.settle_broker(partition) == Some(slot)
+            && self.may_send(partition)
+            && self.join_transaction(partition)
+            && self.has_number(partition)
     }
 
     /// Links a batch into the request behind the last one of its topic. True for a topic's first one.
@@ -196,7 +199,10 @@ impl<S: Storage> Sender<S> {
         let version = cursor.version;
         let tail = produce::tail(version).len();
         match section {
-            Section::Head => produce::head_len(&self.header(cursor), cursor.topics) as u32,
+            Section::Head => {
+                let bytes = produce::head_len(&self.header(cursor), cursor.topics) as u32;
+                bytes + self.transactional_id_bytes(version)
+            }
             Section::Tail => 3 * tail as u32,
             Section::Batch(slot) => {
                 let entry = self.batches.get(slot);

@@ -17,8 +17,10 @@ impl<S: Storage> Sender<S> {
         if self.verdict(key).is_some() {
             return true;
         }
-        let Some((partition, evicted)) = self.partitions.find_or_take(key) else { return false };
-        if evicted {
+        let Some((partition, evicted)) = self.partitions.find_or_take(key) else {
+            return self.overfills_transaction();
+        };
+        if evicted && !self.is_transactional() {
             self.idempotence.forget_numbering();
         }
         if self.has_room(partition) {
@@ -97,6 +99,9 @@ impl<S: Storage> Sender<S> {
         }
         if let Some(code) = self.idempotence.denied {
             return Some(ErrorKind::Broker(code));
+        }
+        if let Some(kind) = self.transaction_verdict() {
+            return Some(kind);
         }
         match self.cluster.topic(key.topic)?.state {
             TopicState::Failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => Some(ErrorKind::UnknownTopic),
@@ -196,7 +201,10 @@ impl<S: Storage> Sender<S> {
             return;
         }
         let broker = self.settle_broker(partition).filter(|&broker| self.connection(broker).is_ready());
-        let may_send = broker.is_some() && self.may_send(partition) && self.has_number(partition);
+        let may_send = broker.is_some()
+            && self.may_send(partition)
+            && self.join_transaction(partition)
+            && self.has_number(partition);
         let (Some(broker), true) = (broker, may_send) else {
             self.wait(partition);
             self.seek_leader(partition);

@@ -4,6 +4,8 @@ use super::Sender;
 use super::authentication::AuthenticateAnswer;
 use super::connection::{Answer, Found, PREFIX_BYTES, Request};
 use super::producers::ProducersAnswer;
+#[cfg(feature = "transactions")]
+use super::transaction::{CoordinatorAnswer, TransactionAnswer};
 use crate::error::{Class, Disconnect, ErrorCode, ProtocolError};
 use crate::event::Ack;
 use crate::id::{TopicId, TopicPartition};
@@ -52,6 +54,10 @@ impl<S: Storage> Sender<S> {
             Found::SaslHandshake(error) => self.read_sasl_handshake(slot, decoder, error, input),
             Found::SaslAuthenticate(answer) => self.read_sasl_authenticate(slot, decoder, answer, input),
             Found::DescribeProducers(answer) => self.read_describe_producers(slot, decoder, answer, input),
+            #[cfg(feature = "transactions")]
+            Found::FindCoordinator(answer) => self.read_find_coordinator(slot, decoder, answer, input),
+            #[cfg(feature = "transactions")]
+            Found::Transaction(answer) => self.read_transaction(slot, decoder, answer, input),
             Found::Produce(answer) => self.read_produce(slot, decoder, answer, input),
         }
     }
@@ -85,6 +91,13 @@ impl<S: Storage> Sender<S> {
             ApiKey::SaslHandshake => Found::SaslHandshake(ErrorCode::NONE),
             ApiKey::SaslAuthenticate => Found::SaslAuthenticate(AuthenticateAnswer::EMPTY),
             ApiKey::DescribeProducers => Found::DescribeProducers(ProducersAnswer::EMPTY),
+            #[cfg(feature = "transactions")]
+            ApiKey::FindCoordinator => Found::FindCoordinator(CoordinatorAnswer::EMPTY),
+            #[cfg(feature = "transactions")]
+            ApiKey::AddPartitionsToTxn
+            | ApiKey::AddOffsetsToTxn
+            | ApiKey::EndTxn
+            | ApiKey::TxnOffsetCommit => Found::Transaction(TransactionAnswer::EMPTY),
             ApiKey::Produce => Found::Produce(ProduceAnswer::EMPTY),
         };
         let decoder = Decoder::new(request.api, request.version, body);
@@ -173,6 +186,10 @@ impl<S: Storage> Sender<S> {
         let _ = self.answered(slot);
         match answer.error {
             ErrorCode::NONE if answer.id < 0 || answer.epoch < 0 => return Err(ProtocolError::Malformed),
+            #[cfg(feature = "transactions")]
+            code if self.is_transactional() => {
+                self.identity_answered(slot, answer.id, answer.epoch, code);
+            }
             ErrorCode::NONE => {
                 self.idempotence.learn(answer.id, answer.epoch);
                 self.recheck = true;

@@ -103,6 +103,7 @@ impl<S: Storage> Sender<S> {
         self.forgive_when_told();
         self.refresh_by_age();
         self.drive_questions();
+        self.drive_transaction();
         if !self.metadata_due() && !self.id_due() {
             return;
         }
@@ -135,6 +136,7 @@ impl<S: Storage> Sender<S> {
 
     fn id_due(&self) -> bool {
         self.config.idempotence
+            && !self.is_transactional()
             && self.idempotence.state == IdState::Missing
             && self.has_work()
             && self.idempotence.retry_at.is_none_or(|at| at <= self.now)
@@ -152,12 +154,14 @@ impl<S: Storage> Sender<S> {
         // What is due already waits for a connection, which has a timer of its own.
         let ahead = |at: Option<Instant>| at.filter(|&at| at > self.now);
         let question = ahead(self.questions.next_due());
+        #[cfg(feature = "transactions")]
+        let question = earliest(question, ahead(self.transaction_due()));
         earliest(earliest(earliest(ahead(retry), ahead(id)), ahead(age)), question)
     }
 
     /// The connection with the fewest requests in flight, and of several the next in turn: one that has nothing new to
     /// tell must not be asked for ever.
-    fn least_loaded(&self) -> Option<u16> {
+    pub(super) fn least_loaded(&self) -> Option<u16> {
         let load = |slot: &u16| self.connection(*slot).requests.len();
         let count = self.cluster.brokers().len() as u16;
         (self.metadata.turn..count)
@@ -170,7 +174,7 @@ impl<S: Storage> Sender<S> {
 
     /// Without any connection: opens the one whose backoff ends first, brokers before bootstrap servers that no
     /// answer has named.
-    fn connect_somewhere(&mut self) {
+    pub(super) fn connect_somewhere(&mut self) {
         let brokers = self.cluster.brokers();
         // Who was not reached before is no hope: where several brokers neither refuse nor answer, one of them is always
         // being connected to.
@@ -225,7 +229,10 @@ impl<S: Storage> Sender<S> {
             State::Handshake => {}
             State::Authenticating => self.begin_authentication(slot),
             State::Ready => {
-                if !self.begin_question(slot) && !self.begin_describe_producers(slot) {
+                if !self.begin_question(slot)
+                    && !self.begin_describe_producers(slot)
+                    && !self.begin_transaction_request(slot)
+                {
                     self.begin_produce(slot);
                 }
             }

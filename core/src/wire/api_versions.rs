@@ -27,7 +27,23 @@ pub(super) const ANSWER: &[Row] = &[
         ],
     )),
     Row::new(Op::I32(Field::ThrottleTimeMs)).since(1),
+    #[cfg(feature = "transactions")]
+    Row::new(Op::Array(
+        Field::FinalizedFeatures,
+        &[
+            Row::new(Op::Name(Field::FeatureName)),
+            Row::new(Op::I16(Field::FeatureLevel)),
+            // The lowest level that is still understood.
+            Row::new(Op::Skip(2)),
+        ],
+    ))
+    .since(3)
+    .tagged(2),
 ];
+
+/// The feature whose level says how transactions are made (KIP-890).
+#[cfg(feature = "transactions")]
+const TRANSACTION_VERSION: &str = "transaction.version";
 
 /// Writes the whole request.
 pub(crate) fn encode(buf: &mut [u8], header: Header<'_>) -> Result<usize, Full> {
@@ -49,22 +65,46 @@ pub(crate) struct Versions {
     max: i16,
     /// As many as there are APIs in [`NEGOTIATED`], in its order; negative where there is no common version.
     picked: [i8; NEGOTIATED.len()],
+    /// The feature that is being read is `transaction.version`; the level that all brokers have of it.
+    #[cfg(feature = "transactions")]
+    is_transaction_version: bool,
+    #[cfg(feature = "transactions")]
+    transaction_version: i16,
 }
 
 /// All but ApiVersions itself.
-const NEGOTIATED: [ApiKey; 6] = [
+const NEGOTIATED: [ApiKey; if cfg!(feature = "transactions") { 11 } else { 6 }] = [
     ApiKey::Produce,
     ApiKey::Metadata,
     ApiKey::InitProducerId,
     ApiKey::SaslHandshake,
     ApiKey::SaslAuthenticate,
     ApiKey::DescribeProducers,
+    #[cfg(feature = "transactions")]
+    ApiKey::FindCoordinator,
+    #[cfg(feature = "transactions")]
+    ApiKey::AddPartitionsToTxn,
+    #[cfg(feature = "transactions")]
+    ApiKey::AddOffsetsToTxn,
+    #[cfg(feature = "transactions")]
+    ApiKey::EndTxn,
+    #[cfg(feature = "transactions")]
+    ApiKey::TxnOffsetCommit,
 ];
 
 impl Versions {
     /// Nothing is known yet.
     pub(crate) const fn new() -> Self {
-        Self { key: 0, min: 0, max: 0, picked: [-1; NEGOTIATED.len()] }
+        Self {
+            key: 0,
+            min: 0,
+            max: 0,
+            picked: [-1; NEGOTIATED.len()],
+            #[cfg(feature = "transactions")]
+            is_transaction_version: false,
+            #[cfg(feature = "transactions")]
+            transaction_version: 0,
+        }
     }
 
     /// Takes in an item of the broker's answer; those that say nothing about versions are passed over.
@@ -74,6 +114,14 @@ impl Versions {
             Item::Value(Field::MinVersion, Value::I16(min)) => self.min = min,
             Item::Value(Field::MaxVersion, Value::I16(max)) => self.max = max,
             Item::EndOfElement(Field::ApiKeys) => self.handle_entry(),
+            #[cfg(feature = "transactions")]
+            Item::Value(Field::FeatureName, Value::Text(name)) => {
+                self.is_transaction_version = name == Some(TRANSACTION_VERSION);
+            }
+            #[cfg(feature = "transactions")]
+            Item::Value(Field::FeatureLevel, Value::I16(level)) if self.is_transaction_version => {
+                self.transaction_version = level;
+            }
             _ => {}
         }
     }
@@ -86,6 +134,13 @@ impl Versions {
                 *picked = if common { highest as i8 } else { -1 };
             }
         }
+    }
+
+    /// Whether the cluster makes transactions as KIP-890 says in its second part: a partition is in the transaction by a Produce
+    /// request, and each transaction has its own epoch.
+    #[cfg(feature = "transactions")]
+    pub(crate) const fn has_transactions_v2(&self) -> bool {
+        self.transaction_version >= 2
     }
 
     /// The highest version of a request that both sides speak.

@@ -16,7 +16,19 @@ pub(crate) enum Field {
     MinVersion,
     MaxVersion,
 
-    // InitProducerId and DescribeProducers.
+    /// An array in a tagged field: what all brokers of the cluster do.
+    #[cfg(feature = "transactions")]
+    FinalizedFeatures,
+    #[cfg(feature = "transactions")]
+    FeatureName,
+    #[cfg(feature = "transactions")]
+    FeatureLevel,
+
+    // FindCoordinator.
+    #[cfg(feature = "transactions")]
+    Coordinators,
+
+    // InitProducerId, EndTxn and DescribeProducers.
     ProducerId,
     /// 32 bits in DescribeProducers, 16 everywhere else.
     ProducerEpoch,

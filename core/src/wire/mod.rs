@@ -22,6 +22,8 @@ pub(crate) mod sasl;
 mod schema;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "transactions")]
+pub(crate) mod transactions;
 mod write;
 
 use core::ops::RangeInclusive;
@@ -43,9 +45,19 @@ pub(crate) const OLD_BROKERS: bool = cfg!(feature = "old-brokers");
 pub(crate) enum ApiKey {
     Produce = 0,
     Metadata = 3,
+    #[cfg(feature = "transactions")]
+    FindCoordinator = 10,
     SaslHandshake = 17,
     ApiVersions = 18,
     InitProducerId = 22,
+    #[cfg(feature = "transactions")]
+    AddPartitionsToTxn = 24,
+    #[cfg(feature = "transactions")]
+    AddOffsetsToTxn = 25,
+    #[cfg(feature = "transactions")]
+    EndTxn = 26,
+    #[cfg(feature = "transactions")]
+    TxnOffsetCommit = 28,
     SaslAuthenticate = 36,
     DescribeProducers = 61,
 }
@@ -73,6 +85,15 @@ impl ApiKey {
             Self::SaslAuthenticate if OLD_BROKERS => 0..=2,
             Self::SaslAuthenticate => 2..=2,
             Self::DescribeProducers => 0..=0,
+            #[cfg(feature = "transactions")]
+            Self::FindCoordinator => 3..=6,
+            // Later versions are for brokers only.
+            #[cfg(feature = "transactions")]
+            Self::AddPartitionsToTxn => 3..=3,
+            #[cfg(feature = "transactions")]
+            Self::AddOffsetsToTxn => 3..=4,
+            #[cfg(feature = "transactions")]
+            Self::EndTxn | Self::TxnOffsetCommit => 3..=5,
         }
     }
 
@@ -89,6 +110,12 @@ impl ApiKey {
             Self::InitProducerId | Self::SaslAuthenticate => 2,
             Self::DescribeProducers => 0,
             Self::SaslHandshake => i16::MAX,
+            #[cfg(feature = "transactions")]
+            Self::FindCoordinator
+            | Self::AddPartitionsToTxn
+            | Self::AddOffsetsToTxn
+            | Self::EndTxn
+            | Self::TxnOffsetCommit => 3,
         }
     }
 
@@ -102,6 +129,16 @@ impl ApiKey {
             Self::InitProducerId => init_producer_id::ANSWER,
             Self::SaslAuthenticate => sasl::AUTHENTICATE_ANSWER,
             Self::DescribeProducers => describe_producers::ANSWER,
+            #[cfg(feature = "transactions")]
+            Self::FindCoordinator => transactions::FIND_COORDINATOR_ANSWER,
+            #[cfg(feature = "transactions")]
+            Self::AddPartitionsToTxn => transactions::PARTITIONS_ANSWER,
+            #[cfg(feature = "transactions")]
+            Self::AddOffsetsToTxn => transactions::ADD_OFFSETS_ANSWER,
+            #[cfg(feature = "transactions")]
+            Self::EndTxn => transactions::END_ANSWER,
+            #[cfg(feature = "transactions")]
+            Self::TxnOffsetCommit => transactions::PARTITIONS_ANSWER,
         }
     }
 
@@ -120,6 +157,16 @@ const _: () = {
         ApiKey::InitProducerId,
         ApiKey::SaslAuthenticate,
         ApiKey::DescribeProducers,
+        #[cfg(feature = "transactions")]
+        ApiKey::FindCoordinator,
+        #[cfg(feature = "transactions")]
+        ApiKey::AddPartitionsToTxn,
+        #[cfg(feature = "transactions")]
+        ApiKey::AddOffsetsToTxn,
+        #[cfg(feature = "transactions")]
+        ApiKey::EndTxn,
+        #[cfg(feature = "transactions")]
+        ApiKey::TxnOffsetCommit,
     ];
     let mut at = 0;
     while at < flexible.len() {

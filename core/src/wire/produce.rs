@@ -75,6 +75,7 @@ const fn is_flexible(version: i16) -> bool {
 
 /// Writes all up to the number of topics. `frame_bytes` are those of the whole request: the lengths of all pieces,
 /// names and records together.
+#[cfg(any(test, not(feature = "transactions")))]
 pub(crate) fn head(
     buf: &mut [u8],
     header: Header<'_>,
@@ -83,10 +84,24 @@ pub(crate) fn head(
     topics: u32,
     frame_bytes: u32,
 ) -> Result<usize, Full> {
+    head_of(buf, header, None, acks, timeout_ms, topics, frame_bytes)
+}
+
+/// The same for a producer that has a transactional id.
+#[cfg_attr(not(feature = "transactions"), inline(always))]
+pub(crate) fn head_of(
+    buf: &mut [u8],
+    header: Header<'_>,
+    transactional_id: Option<&str>,
+    acks: i16,
+    timeout_ms: i32,
+    topics: u32,
+    frame_bytes: u32,
+) -> Result<usize, Full> {
     let flexible = is_flexible(header.version);
     let mut writer = Writer::new(buf);
     header.write(ApiKey::Produce, &mut writer, announced(frame_bytes));
-    writer.nullable_text(flexible, None);
+    writer.nullable_text(flexible, transactional_id);
     writer.i16(acks);
     writer.i32(timeout_ms);
     writer.length(flexible, topics);
@@ -99,6 +114,17 @@ pub(crate) const fn head_len(header: &Header<'_>, topics: u32) -> usize {
     let transactional_id = if flexible { 1 } else { 2 };
     header.len(ApiKey::Produce) + transactional_id + 2 + 4 + length_len(flexible, topics)
 }
+
+/// The bytes that a transactional id adds to the head: its length has more than one byte where it is a long one.
+#[cfg(feature = "transactions")]
+pub(crate) const fn transactional_id_len(version: i16, transactional_id: &str) -> usize {
+    let flexible = is_flexible(version);
+    transactional_id.len() + text_length_len(flexible, transactional_id.len()) - if flexible { 1 } else { 2 }
+}
+
+/// The last version in which a partition must have been added to the transaction before.
+#[cfg(feature = "transactions")]
+pub(crate) const ADDED_BEFORE_LAST: i16 = 11;
 
 /// Bytes of a topic's id.
 pub(crate) const ID_BYTES: usize = 16;

@@ -91,6 +91,16 @@ const _: () = {
         ApiKey::InitProducerId.answer(),
         ApiKey::SaslAuthenticate.answer(),
         ApiKey::DescribeProducers.answer(),
+        #[cfg(feature = "transactions")]
+        ApiKey::FindCoordinator.answer(),
+        #[cfg(feature = "transactions")]
+        ApiKey::AddPartitionsToTxn.answer(),
+        #[cfg(feature = "transactions")]
+        ApiKey::AddOffsetsToTxn.answer(),
+        #[cfg(feature = "transactions")]
+        ApiKey::EndTxn.answer(),
+        #[cfg(feature = "transactions")]
+        ApiKey::TxnOffsetCommit.answer(),
     ];
     let mut at = 0;
     while at < all.len() {

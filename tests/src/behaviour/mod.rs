@@ -32,6 +32,7 @@ mod storm_ledger;
 mod stream;
 mod tap;
 mod target;
+pub mod transactions;
 pub mod trouble;
 pub mod undelivered;
 pub mod unreachable;

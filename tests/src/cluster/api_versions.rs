@@ -16,7 +16,7 @@ use super::{
 const PRODUCE_MIN_VERSION: i16 = 3;
 
 /// The APIs that are simulated, and in which versions.
-const SIMULATED: [(ApiKey, i16, i16); 9] = [
+const SIMULATED: [(ApiKey, i16, i16); 14] = [
     (ApiKey::PRODUCE, 0, 13),
     (ApiKey::FETCH, 4, 18),
     (ApiKey::LIST_OFFSETS, 1, 11),
@@ -26,18 +26,24 @@ const SIMULATED: [(ApiKey, i16, i16); 9] = [
     (ApiKey::SASL_HANDSHAKE, 0, 1),
     (ApiKey::SASL_AUTHENTICATE, 0, 2),
     (ApiKey::DESCRIBE_PRODUCERS, 0, 0),
+    // Those below 3 are not simulated, and close the connection.
+    (ApiKey::FIND_COORDINATOR, 0, 6),
+    (ApiKey::ADD_PARTITIONS_TO_TXN, 0, 5),
+    (ApiKey::ADD_OFFSETS_TO_TXN, 0, 4),
+    (ApiKey::END_TXN, 0, 5),
+    (ApiKey::TXN_OFFSET_COMMIT, 0, 5),
 ];
 
 /// The last versions that a release speaks, in the order of [`SIMULATED`]; -1 where it has none.
 fn max_versions(release: Release) -> [i16; SIMULATED.len()] {
     match release {
-        Release::V2_1 => [7, 10, 4, 7, 2, 1, 1, 0, -1],
-        Release::V2_4 => [8, 11, 5, 9, 3, 2, 1, 1, -1],
-        Release::V2_5 => [8, 11, 5, 9, 3, 3, 1, 2, -1],
-        Release::V2_8 => [9, 12, 6, 11, 3, 4, 1, 2, 0],
-        Release::V3_7 => [10, 16, 8, 12, 3, 4, 1, 2, 0],
-        Release::V3_9 => [11, 17, 9, 12, 4, 5, 1, 2, 0],
-        Release::V4_0 => [12, 17, 10, 13, 4, 5, 1, 2, 0],
+        Release::V2_1 => [7, 10, 4, 7, 2, 1, 1, 0, -1, 2, 1, 1, 1, 2],
+        Release::V2_4 => [8, 11, 5, 9, 3, 2, 1, 1, -1, 3, 1, 1, 1, 2],
+        Release::V2_5 => [8, 11, 5, 9, 3, 3, 1, 2, -1, 3, 1, 1, 1, 3],
+        Release::V2_8 => [9, 12, 6, 11, 3, 4, 1, 2, 0, 3, 3, 3, 3, 3],
+        Release::V3_7 => [10, 16, 8, 12, 3, 4, 1, 2, 0, 4, 4, 3, 3, 3],
+        Release::V3_9 => [11, 17, 9, 12, 4, 5, 1, 2, 0, 6, 5, 4, 4, 4],
+        Release::V4_0 => [12, 17, 10, 13, 4, 5, 1, 2, 0, 6, 5, 4, 5, 5],
         Release::V4_3 => SIMULATED.map(|(_, _, max)| max),
     }
 }
@@ -127,7 +133,13 @@ impl Cluster {
         }
         let api_keys = self.versions.ranges.keys().filter_map(|key| self.versions.entry(*key)).collect();
         let throttle_time_ms = self.throttle_time_ms;
-        call.respond(&ApiVersionsResponse { error_code: ErrorCode::NONE, api_keys, throttle_time_ms })
+        let transaction_version = self.transaction_version();
+        call.respond(&ApiVersionsResponse {
+            error_code: ErrorCode::NONE,
+            api_keys,
+            throttle_time_ms,
+            transaction_version,
+        })
     }
 
     /// A version that is not spoken is answered in the layout that every client knows, with the one entry that helps
@@ -140,6 +152,7 @@ impl Cluster {
             error_code,
             api_keys: own.into_iter().collect(),
             throttle_time_ms: self.throttle_time_ms,
+            transaction_version: 0,
         };
         call.respond_as(if unsupported { 0 } else { call.header.api_version }, &response)
     }

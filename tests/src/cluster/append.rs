@@ -84,6 +84,9 @@ impl Partition {
             log_append_time,
             keep,
         });
+        if header.is_transactional() {
+            self.transactions.appended(header.producer_id, base_offset);
+        }
         let log_append_time_ms = if log_append_time { call.now_ms() } else { -1 };
         if header.is_idempotent() {
             let max_timestamp = if log_append_time { log_append_time_ms } else { header.max_timestamp };

@@ -31,7 +31,7 @@ impl Cluster {
                 };
                 let response = match call.bend.error_code() {
                     Some(error_code) => empty(partition.partition, error_code),
-                    None => self.fetch_partition(call, name, partition, budget),
+                    None => self.fetch_partition(call, name, partition, (budget, request.isolation_level)),
                 };
                 let bytes: usize = response.records.iter().map(|batch| batch.len()).sum();
                 budget = budget.saturating_sub(bytes);
@@ -61,7 +61,7 @@ impl Cluster {
         call: &Call<'_>,
         topic: Option<&str>,
         asked: &FetchPartition,
-        budget: usize,
+        (budget, isolation_level): (usize, i8),
     ) -> FetchPartitionResponse<'_> {
         let index = asked.partition;
         let error = |error_code| empty(index, error_code);
@@ -73,7 +73,7 @@ impl Cluster {
         let log = &partition.log;
         let mut response = FetchPartitionResponse {
             high_watermark: log.next_offset(),
-            last_stable_offset: log.next_offset(),
+            last_stable_offset: partition.last_stable_offset(),
             log_start_offset: log.start_offset(),
             ..error(ErrorCode::NONE)
         };
@@ -82,7 +82,11 @@ impl Cluster {
             return response;
         }
         let mut room = budget.min(asked.partition_max_bytes.max(0) as usize);
-        for batch in log.batches_from(asked.fetch_offset) {
+        let end = if isolation_level == 1 { partition.last_stable_offset() } else { i64::MAX };
+        if isolation_level == 1 {
+            response.aborted = partition.aborted_from(asked.fetch_offset);
+        }
+        for batch in log.batches_from(asked.fetch_offset).take_while(|batch| batch.base_offset() < end) {
             // The first batch is sent whatever its size, or a consumer could never pass it.
             if batch.bytes().len() > room && !(response.records.is_empty() && budget > 0) {
                 break;
@@ -101,6 +105,7 @@ fn empty(partition_index: i32, error_code: ErrorCode) -> FetchPartitionResponse<
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
+        aborted: Vec::new(),
         records: Vec::new(),
     }
 }

@@ -22,7 +22,20 @@ impl Cluster {
         call: &Call<'_>,
         request: &InitProducerIdRequest<'_>,
     ) -> Response {
-        let own_error = self.refuse_init(request);
+        if let Some(id) = request.transactional_id {
+            let found = self.init_transactional(call, id, request);
+            let found = call.bend.error_code().map_or(found, Err);
+            let (producer_id, producer_epoch) = found.unwrap_or((-1, -1));
+            let error_code = found.err().unwrap_or_default();
+            let throttle_time_ms = self.throttle_time_ms;
+            return call.respond(&InitProducerIdResponse {
+                throttle_time_ms,
+                error_code,
+                producer_id,
+                producer_epoch,
+            });
+        }
+        let own_error = refuse_init(request);
         let may_apply = own_error == ErrorCode::NONE && !matches!(call.bend, Bend::Refuse(_));
         // Without transactions, every request gets a new id: also one that asks for the next epoch of an old id.
         let producer_id = self.config.first_producer_id + self.producer_ids_given;
@@ -36,16 +49,9 @@ impl Cluster {
             producer_epoch: if success { 0 } else { -1 },
         })
     }
+}
 
-    fn refuse_init(&self, request: &InitProducerIdRequest<'_>) -> ErrorCode {
-        let half_given = (request.producer_id == -1) != (request.producer_epoch == -1);
-        if half_given {
-            ErrorCode::INVALID_REQUEST
-        } else if request.transactional_id.is_some() {
-            // Transactions are not simulated; this is the code that no client tries again.
-            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-        } else {
-            ErrorCode::NONE
-        }
-    }
+fn refuse_init(request: &InitProducerIdRequest<'_>) -> ErrorCode {
+    let half_given = (request.producer_id == -1) != (request.producer_epoch == -1);
+    if half_given { ErrorCode::INVALID_REQUEST } else { ErrorCode::NONE }
 }

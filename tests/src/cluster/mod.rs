@@ -5,7 +5,7 @@
 //! same value behind real sockets on the loopback interface.
 //!
 //! It answers as Apache Kafka 4.3.1 does, and refuses what that refuses: a wrong checksum, a gap in the sequences, an
-//! old epoch, a batch too large. Its rules were measured on the real one. What it leaves out: groups, transactions,
+//! old epoch, a batch too large. Its rules were measured on the real one. What it leaves out: groups but for their offsets,
 //! quotas, replication that takes time (a batch is on all replicas at once), and the insides of compressed batches.
 //!
 //! ```
@@ -46,6 +46,7 @@ mod request_log;
 mod sasl;
 mod tcp;
 mod topics;
+mod transactions;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -118,6 +119,7 @@ pub struct Cluster {
     stale: BTreeMap<i32, metadata::Heard>,
     sasl: Option<SaslConfig>,
     refusing_credentials: bool,
+    transactions: transactions::Transactions,
 }
 
 impl Cluster {
@@ -142,6 +144,7 @@ impl Cluster {
             stale: BTreeMap::new(),
             sasl: None,
             refusing_credentials: false,
+            transactions: transactions::Transactions::default(),
             config,
         }
     }

@@ -6,7 +6,6 @@ use crate::protocol::{
         LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
         ProduceResponse, TopicProduceData, TopicProduceResponse,
     },
-    records::BatchHeader,
 };
 
 use super::{
@@ -22,7 +21,7 @@ const LEADER_HINT_VERSION: i16 = 10;
 
 impl Cluster {
     pub(super) fn produce(&mut self, call: &Call<'_>, request: &ProduceRequest<'_>) -> Response {
-        let refusal = refuse_transactional(request);
+        let refusal = self.refuse_transactional(call, request);
         let mut waits = false;
         // Kafka groups the outcomes of partitions anew, so a topic without any is not heard of again.
         let topics = request.topics.iter().filter(|topic| !topic.partitions.is_empty()).map(|topic| {
@@ -108,15 +107,4 @@ impl Cluster {
         let broker = self.brokers.iter().find(|broker| broker.id() == broker_id && broker.is_up())?;
         Some(NodeEndpoint { node_id: broker_id, host: broker.host(), port: broker.port(), rack: None })
     }
-}
-
-/// What makes every partition of a request fail: a transactional batch of a producer without a transactional id.
-fn refuse_transactional(request: &ProduceRequest<'_>) -> Option<ErrorCode> {
-    let mut partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
-    let transactional = |partition: &PartitionProduceData<'_>| {
-        BatchHeader::decode(partition.records.unwrap_or_default())
-            .is_ok_and(|header| header.is_transactional())
-    };
-    let refused = request.transactional_id.is_none() && partitions.any(transactional);
-    refused.then_some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
 }

@@ -22,7 +22,7 @@ pub(super) struct Producers {
 #[derive(Debug)]
 struct Producer {
     epoch: i16,
-    /// The last batches under that epoch, oldest first; never empty.
+    /// The last batches under that epoch, oldest first; none where a transaction's end has begun it.
     batches: VecDeque<Remembered>,
 }
 
@@ -52,8 +52,9 @@ impl Producers {
             if let Some(duplicate) = producer.find(leader, batch) {
                 return Ok(Some(duplicate));
             }
-            let last = producer.batches.back().map_or(-1, |last| last.last_sequence);
-            let in_sequence = batch.base_sequence == sequence_after(last, 1);
+            // Where only a marker is known the sequences begin.
+            let next = producer.batches.back().map_or(0, |last| sequence_after(last.last_sequence, 1));
+            let in_sequence = batch.base_sequence == next;
             return if in_sequence { Ok(None) } else { Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) };
         }
         if batch.producer_epoch < producer.epoch {
@@ -83,6 +84,16 @@ impl Producers {
         });
     }
 
+    /// A transaction of it has ended, under this epoch.
+    pub(super) fn ended(&mut self, producer_id: i64, epoch: i16) {
+        let producer =
+            self.by_id.entry(producer_id).or_insert_with(|| Producer { epoch, batches: VecDeque::new() });
+        if producer.epoch != epoch {
+            producer.epoch = epoch;
+            producer.batches.clear();
+        }
+    }
+
     /// What is told of them, by id.
     pub(super) fn active(&self) -> Vec<ActiveProducer> {
         let of = |(id, producer): (&i64, &Producer)| {
@@ -105,7 +116,11 @@ impl Producers {
     pub(super) fn of_log<'b>(batches: impl Iterator<Item = &'b StoredBatch>) -> Self {
         let mut producers = Self::default();
         for header in batches.map(StoredBatch::header).filter(|header| header.is_idempotent()) {
-            producers.appended(header, header.base_offset);
+            if header.is_control() {
+                producers.ended(header.producer_id, header.producer_epoch);
+            } else {
+                producers.appended(header, header.base_offset);
+            }
         }
         producers
     }

@@ -2,7 +2,7 @@
 
 use crate::protocol::{Uuid, ZERO_UUID, records::Record};
 
-use super::{Cluster, PartitionLog, StoredBatch, producer_state::Producers};
+use super::{Cluster, PartitionLog, StoredBatch, producer_state::Producers, transactions::LogTransactions};
 
 /// What a topic is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub struct Partition {
     pub(super) isr: Vec<i32>,
     pub(super) log: PartitionLog,
     pub(super) producers: Producers,
+    pub(super) transactions: LogTransactions,
 }
 
 impl Partition {
@@ -69,6 +70,7 @@ impl Partition {
             replicas,
             log: PartitionLog::default(),
             producers: Producers::default(),
+            transactions: LogTransactions::default(),
         }
     }
 
@@ -283,13 +285,13 @@ impl Cluster {
         &self.partition(topic, partition).log
     }
 
-    /// The records that a partition keeps.
+    /// The records that a partition keeps, those of aborted transactions, too.
     ///
     /// # Panics
     ///
     /// If there is no such partition, or a batch is compressed.
     pub fn records(&self, topic: &str, partition: i32) -> Vec<Record> {
-        let batches = self.log(topic, partition).batches();
+        let batches = self.log(topic, partition).batches().filter(|batch| !batch.header().is_control());
         batches.flat_map(|batch| batch.records().expect("a stored batch, not compressed")).collect()
     }
 

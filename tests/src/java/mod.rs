@@ -110,9 +110,29 @@ impl JavaOracle {
         self.try_read(topic).unwrap_or_else(|problem| self.fail("read the topic", &problem))
     }
 
+    /// What a consumer with `isolation.level=read_committed` reads of a topic, up to where the first open transaction begins.
+    pub fn read_committed(&self, topic: &str) -> Vec<ReadRecord> {
+        self.read_by(b'R', topic).unwrap_or_else(|problem| self.fail("read what is committed", &problem))
+    }
+
+    /// The offset of a partition that a consumer group has committed; -1 where it has none.
+    pub fn group_offset(&self, group: &str, topic: &str, partition: i32) -> i64 {
+        let answer = self.ask(b'o', |pipe| {
+            pipe.write_text(group);
+            pipe.write_text(topic);
+            pipe.write_i32(partition);
+        });
+        let offsets = answer.each(Pipe::read_i64);
+        offsets.unwrap_or_else(|problem| self.fail("tell a group's offset", &problem))[0]
+    }
+
     /// As [`read`](Self::read), with Java's words when it fails.
     pub fn try_read(&self, topic: &str) -> Result<Vec<ReadRecord>, String> {
-        let answer = self.ask(b'r', |pipe| {
+        self.read_by(b'r', topic)
+    }
+
+    fn read_by(&self, command: u8, topic: &str) -> Result<Vec<ReadRecord>, String> {
+        let answer = self.ask(command, |pipe| {
             pipe.write_text(topic);
             pipe.write_i64(READ_PATIENCE.as_millis() as i64);
         });

@@ -236,6 +236,7 @@ impl Life {
                     world.say(format_args!("{numbering:?}"));
                     self.spooling.note(numbering);
                 }
+                Event::Transaction(_) => {}
                 Event::Producer { partition, state, .. } => {
                     world.say(format_args!("{partition:?}: {state:?}"));
                     self.spooling.answer(partition, state, &mut self.writer.jobs);

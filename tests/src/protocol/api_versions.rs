@@ -2,6 +2,17 @@
 
 use super::{ApiKey, DecodeError, ErrorCode, Message, Reader, Writer};
 
+/// The tag of what all brokers of a cluster do, and the feature in it that matters here.
+const FINALIZED_FEATURES: u32 = 2;
+const TRANSACTION_VERSION: &str = "transaction.version";
+
+fn decode_feature<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, i16), DecodeError> {
+    let (name, level) = (reader.string()?, reader.i16()?);
+    reader.i16()?;
+    reader.skip_tagged_fields()?;
+    Ok((name, level))
+}
+
 /// ApiVersions request, versions 0 to 4.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiVersionsRequest<'a> {
@@ -42,6 +53,8 @@ pub struct ApiVersionsResponse {
     pub api_keys: Vec<ApiVersion>,
     /// From version 1 on.
     pub throttle_time_ms: i32,
+    /// From version 3 on: the level of `transaction.version`, told where it is not 0.
+    pub transaction_version: i16,
 }
 
 /// The versions of one API that a broker speaks.
@@ -77,8 +90,18 @@ impl<'a> Message<'a> for ApiVersionsResponse {
             Ok(entry)
         })?;
         let throttle_time_ms = if version >= 1 { reader.i32()? } else { 0 };
-        reader.skip_tagged_fields()?;
-        Ok(Self { error_code, api_keys, throttle_time_ms })
+        let mut transaction_version = 0;
+        reader.tagged_fields(|tag, content| {
+            if tag == FINALIZED_FEATURES {
+                for (name, level) in content.array(decode_feature)? {
+                    if name == TRANSACTION_VERSION {
+                        transaction_version = level;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Self { error_code, api_keys, throttle_time_ms, transaction_version })
     }
 
     fn encode(&self, version: i16, writer: &mut Writer) {
@@ -92,6 +115,18 @@ impl<'a> Message<'a> for ApiVersionsResponse {
         if version >= 1 {
             writer.i32(self.throttle_time_ms);
         }
-        writer.no_tagged_fields();
+        if version >= 3 && self.transaction_version > 0 {
+            let content = Writer::tag_content(|writer| {
+                writer.array(&[self.transaction_version], |writer, level| {
+                    writer.string(TRANSACTION_VERSION);
+                    writer.i16(*level);
+                    writer.i16(0);
+                    writer.no_tagged_fields();
+                });
+            });
+            writer.tagged_fields(&[(FINALIZED_FEATURES, content)]);
+        } else {
+            writer.no_tagged_fields();
+        }
     }
 }

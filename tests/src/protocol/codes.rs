@@ -41,12 +41,22 @@ names!(ApiKey {
     LIST_OFFSETS = 2,
     /// Brokers, topics, partitions, leaders.
     METADATA = 3,
+    /// Who coordinates a transaction, or a group.
+    FIND_COORDINATOR = 10,
     /// Which SASL mechanism.
     SASL_HANDSHAKE = 17,
     /// Which versions a broker speaks.
     API_VERSIONS = 18,
     /// A producer id and epoch.
     INIT_PRODUCER_ID = 22,
+    /// Partitions that belong to a transaction.
+    ADD_PARTITIONS_TO_TXN = 24,
+    /// A group whose offsets belong to a transaction.
+    ADD_OFFSETS_TO_TXN = 25,
+    /// The end of a transaction.
+    END_TXN = 26,
+    /// Offsets that belong to a transaction.
+    TXN_OFFSET_COMMIT = 28,
     /// A SASL mechanism's message.
     SASL_AUTHENTICATE = 36,
     /// What partitions remember of producers.
@@ -62,6 +72,11 @@ impl ApiKey {
             Self::LIST_OFFSETS => 6,
             Self::API_VERSIONS => 3,
             Self::INIT_PRODUCER_ID | Self::SASL_AUTHENTICATE => 2,
+            Self::FIND_COORDINATOR
+            | Self::ADD_PARTITIONS_TO_TXN
+            | Self::ADD_OFFSETS_TO_TXN
+            | Self::END_TXN
+            | Self::TXN_OFFSET_COMMIT => 3,
             Self::DESCRIBE_PRODUCERS => 0,
             _ => i16::MAX,
         };
@@ -106,6 +121,8 @@ names!(ErrorCode {
     COORDINATOR_LOAD_IN_PROGRESS = 14,
     /// There is no coordinator at present.
     COORDINATOR_NOT_AVAILABLE = 15,
+    /// Another broker coordinates.
+    NOT_COORDINATOR = 16,
     /// A topic name that is not allowed.
     INVALID_TOPIC_EXCEPTION = 17,
     /// The batch is larger than a segment.
@@ -134,8 +151,16 @@ names!(ErrorCode {
     DUPLICATE_SEQUENCE_NUMBER = 46,
     /// An epoch that is over.
     INVALID_PRODUCER_EPOCH = 47,
+    /// The transaction is in another state.
+    INVALID_TXN_STATE = 48,
+    /// The producer id is not the transactional id's.
+    INVALID_PRODUCER_ID_MAPPING = 49,
+    /// The last transaction is not over.
+    CONCURRENT_TRANSACTIONS = 51,
     /// Not allowed to use the transactional id.
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53,
+    /// Nothing of the request was done, since a part of it cannot be.
+    OPERATION_NOT_ATTEMPTED = 55,
     /// The disk of the broker failed.
     KAFKA_STORAGE_ERROR = 56,
     /// The broker knows nothing of this producer id.
@@ -150,10 +175,14 @@ names!(ErrorCode {
     UNSUPPORTED_COMPRESSION_TYPE = 76,
     /// A batch or a record that breaks a rule.
     INVALID_RECORD = 87,
+    /// Another producer has taken the transactional id over.
+    PRODUCER_FENCED = 90,
     /// No topic has this id.
     UNKNOWN_TOPIC_ID = 100,
     /// The topic has another id than the request says.
     INCONSISTENT_TOPIC_ID = 103,
+    /// The transaction can only be aborted.
+    TRANSACTION_ABORTABLE = 120,
     /// The client must begin again at its bootstrap servers.
     REBOOTSTRAP_REQUIRED = 129,
 });

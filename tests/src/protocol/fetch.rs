@@ -208,6 +208,8 @@ pub struct FetchPartitionResponse<'a> {
     pub last_stable_offset: i64,
     /// From version 5 on: the log's first offset.
     pub log_start_offset: i64,
+    /// Producer ids and first offsets of aborted transactions, for whoever asks for those that are finished.
+    pub aborted: Vec<(i64, i64)>,
     /// Batches, in pieces that follow each other; a decoded response has one piece, or none for null.
     pub records: Vec<&'a [u8]>,
 }
@@ -255,10 +257,10 @@ fn decode_response_partition<'a>(
     let high_watermark = reader.i64()?;
     let last_stable_offset = reader.i64()?;
     let log_start_offset = if version >= 5 { reader.i64()? } else { -1 };
-    reader.nullable_array(|reader| {
-        reader.i64()?; // an aborted transaction's producer id
-        reader.i64()?; // and its first offset
-        reader.skip_tagged_fields()
+    let aborted = reader.nullable_array(|reader| {
+        let aborted = (reader.i64()?, reader.i64()?);
+        reader.skip_tagged_fields()?;
+        Ok(aborted)
     })?;
     if version >= 11 {
         reader.i32()?;
@@ -271,6 +273,7 @@ fn decode_response_partition<'a>(
         high_watermark,
         last_stable_offset,
         log_start_offset,
+        aborted: aborted.unwrap_or_default(),
         records,
     })
 }
@@ -283,7 +286,12 @@ fn encode_response_partition(version: i16, writer: &mut Writer, partition: &Fetc
     if version >= 5 {
         writer.i64(partition.log_start_offset);
     }
-    writer.nullable_array::<()>(None, |_, ()| {}); // aborted transactions
+    let aborted = Some(&*partition.aborted).filter(|aborted| !aborted.is_empty());
+    writer.nullable_array(aborted, |writer, (producer_id, first_offset)| {
+        writer.i64(*producer_id);
+        writer.i64(*first_offset);
+        writer.no_tagged_fields();
+    });
     if version >= 11 {
         writer.i32(-1); // the replica to read from instead
     }

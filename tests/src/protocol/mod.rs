@@ -31,6 +31,7 @@ pub mod produce;
 mod reader;
 pub mod records;
 pub mod sasl;
+pub mod transactions;
 mod writer;
 
 pub use codes::{ApiKey, ErrorCode};

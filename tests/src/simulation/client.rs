@@ -329,7 +329,7 @@ impl Client {
                         format_args!("client {}: {name} is plain, not {compression}", self.index),
                     );
                 }
-                Event::Numbering(_) | Event::Producer { .. } => {}
+                Event::Numbering(_) | Event::Producer { .. } | Event::Transaction(_) => {}
                 Event::Completed(completed) => self.complete(around, &completed),
                 Event::Recycle { batch, partition, blocks } => {
                     self.blocks_out -= blocks.blocks();

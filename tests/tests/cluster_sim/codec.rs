@@ -54,8 +54,12 @@ fn response<'m, M: Message<'m> + PartialEq + Debug>(version: i16, keeps_all: boo
 fn api_versions() {
     let asked = ApiVersionsRequest { client_software_name: "felice", client_software_version: "0.1" };
     let entry = ApiVersion { api_key: ApiKey::PRODUCE, min_version: 0, max_version: 13 };
-    let answer =
-        ApiVersionsResponse { error_code: ErrorCode::NONE, api_keys: vec![entry; 3], throttle_time_ms: 9 };
+    let answer = ApiVersionsResponse {
+        error_code: ErrorCode::NONE,
+        api_keys: vec![entry; 3],
+        throttle_time_ms: 9,
+        ..Default::default()
+    };
     for version in 0..=4 {
         request(version, version >= 3, &asked);
         response(version, version >= 1, &answer);
@@ -193,6 +197,7 @@ fn fetch() {
         high_watermark: 20,
         last_stable_offset: 19,
         log_start_offset: 2,
+        aborted: vec![(4, 7)],
         records: vec![b"records"],
     };
     let topic = FetchTopicResponse { name: "t", topic_id: [0; 16], partitions: vec![partition] };

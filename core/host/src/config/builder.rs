@@ -211,6 +211,17 @@ settings! {
     spool_min_free_bytes: u64 => |s| s.spool.free_bytes_min = spool_min_free_bytes;
 }
 
+#[cfg(feature = "transactions")]
+settings! {
+    /// `transactional.id`: who this producer is, across restarts. Records are sent in transactions only then, which begin with
+    /// `init_transactions`; another producer that has the same id later fences this one. Default none; 1 to 128 bytes. It
+    /// needs `acks=all` and idempotence, and there is no [spool](Self::spool_dir) with it.
+    transactional_id: &str => |s| s.transactional_id = Some(transactional_id.to_owned());
+    /// `transaction.timeout.ms`: a transaction that takes longer is aborted by its coordinator, and this producer with it
+    /// fenced. Default 60 s; brokers allow 15 minutes (`transaction.max.timeout.ms`).
+    transaction_timeout: Duration => |s| s.transaction_timeout = transaction_timeout;
+}
+
 #[cfg(feature = "oidc")]
 settings! {
     /// `sasl.oauthbearer.scope`: what the token of [`sasl_oauth_bearer_oidc`](Self::sasl_oauth_bearer_oidc) is to be good for,

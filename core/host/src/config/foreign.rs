@@ -22,7 +22,10 @@ const KEY_PASSWORD: &str = "encrypted keys need felice's feature `tls-encrypted-
     decrypts one; keep it readable for this program only";
 #[cfg(feature = "__tls")]
 const CIPHERS: &str = "what is old or weak is not built in";
-const TRANSACTIONS: &str = "felice has no transactions, so far";
+#[cfg(not(feature = "transactions"))]
+const TRANSACTIONS: &str = "this program was built without felice's feature `transactions`";
+#[cfg(feature = "transactions")]
+const TWO_PHASES: &str = "felice takes no part in what others commit in two phases";
 const JAVA: &str = "it is about Java's own machinery";
 const METADATA: &str =
     "metadata are asked for while records are held, and from the bootstrap servers again by themselves";
@@ -109,7 +112,11 @@ const FOREIGN: &[(&str, &str)] = &[
     ("ssl.trustmanager.algorithm", JAVA),
     #[cfg(feature = "__tls")]
     ("ssl.truststore.password", PASSWORD),
+    #[cfg(not(feature = "transactions"))]
     ("transaction.", TRANSACTIONS),
+    #[cfg(feature = "transactions")]
+    ("transaction.two.phase.commit.enable", TWO_PHASES),
+    #[cfg(not(feature = "transactions"))]
     ("transactional.id", TRANSACTIONS),
     ("value.deserializer", CONSUMER),
     ("value.serializer", SERIALIZERS),
@@ -150,7 +157,8 @@ mod tests {
         let more = tls
             + oidc
             + usize::from(cfg!(all(feature = "__tls", feature = "tls-encrypted-keys")))
-            + usize::from(cfg!(feature = "aws-msk-iam"));
+            + usize::from(cfg!(feature = "aws-msk-iam"))
+            + if cfg!(feature = "transactions") { 2 } else { 0 };
         assert_eq!((taken, explained), (31 + more, 109 - more));
     }
 

@@ -15,6 +15,8 @@ mod security;
 #[cfg(feature = "__tls")]
 mod ssl;
 mod syntax;
+#[cfg(feature = "transactions")]
+mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ use crate::checksum;
 use crate::clock::{self, Clock};
 use crate::compression::{self, GZIP_LEVEL, Wanted, ZSTD_LEVEL};
 use crate::link::Link;
+use crate::shared::Phase;
 use crate::spool::{SpoolPlan, SpoolSettings};
 use crate::storage::{BLOCK_BYTES_MIN, block_bytes};
 use crate::tls::Tls;
@@ -86,6 +89,10 @@ pub struct Settings {
     pub(crate) drop_timeout: Duration,
     pub(crate) clock_unset_before: Timestamp,
     pub(crate) spool: SpoolSettings,
+    #[cfg(feature = "transactions")]
+    pub(crate) transactional_id: Option<String>,
+    #[cfg(feature = "transactions")]
+    pub(crate) transaction_timeout: Duration,
     pub(crate) callbacks: Callbacks,
     pub(crate) origins: file::Origins,
 }
@@ -134,6 +141,10 @@ impl Default for Settings {
             drop_timeout: Duration::from_secs(5),
             clock_unset_before: clock::UNSET_BEFORE,
             spool: SpoolSettings::default(),
+            #[cfg(feature = "transactions")]
+            transactional_id: None,
+            #[cfg(feature = "transactions")]
+            transaction_timeout: Duration::from_secs(60),
             callbacks: Callbacks::default(),
             origins: file::Origins::default(),
         }
@@ -182,6 +193,8 @@ impl Settings {
         link.bandwidth =
             self.link.check_bandwidth(self.brokers_max, request_bytes_max, self.request_timeout)?;
         let idempotence = self.check_idempotence()?;
+        #[cfg(feature = "transactions")]
+        self.check_transactions(idempotence)?;
         let codecs = self.check_compression(request_bytes_max)?;
         let accumulator = AccumulatorConfig {
             batch_bytes,
@@ -235,6 +248,15 @@ impl Settings {
             blocks,
             block_bytes,
         })
+    }
+
+    /// Where a transactional producer begins.
+    pub(crate) const fn first_phase(&self) -> Phase {
+        #[cfg(feature = "transactions")]
+        if self.transactional_id.is_some() {
+            return Phase::Between;
+        }
+        Phase::Open
     }
 
     #[cfg(feature = "__tls")]

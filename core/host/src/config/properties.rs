@@ -204,6 +204,13 @@ const PROPERTIES: &[(&str, Set)] = &[
     ("ssl.truststore.type", |_, v| only(v.eq_ignore_ascii_case("PEM"), PEM_ONLY)),
     ("topic.compression.type", topic_compression),
     ("topics.max", |s, v| number(v).map(|n| s.topics_max = n)),
+    #[cfg(feature = "transactions")]
+    ("transaction.timeout.ms", |s, v| millis(v).map(|d| s.transaction_timeout = d)),
+    #[cfg(feature = "transactions")]
+    ("transactional.id", |s, v| {
+        s.transactional_id = (!v.is_empty()).then(|| v.to_owned());
+        Ok(())
+    }),
 ];
 
 /// Sets one; blanks around the value do not count. Gives back the name.

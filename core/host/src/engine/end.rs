@@ -39,7 +39,7 @@ impl Engine {
         let shared = Arc::clone(&self.shared);
         let empty = {
             let state = shared.lock();
-            state.phase == Phase::Closing && state.accumulator.is_empty()
+            state.phase == Phase::Closing && state.accumulator.is_empty() && !self.ends_transaction(&state)
         };
         let gave_up = self.gave_up;
         if !empty || self.spooling.as_mut().is_some_and(|spooling| !spooling.end(gave_up)) {
@@ -52,6 +52,18 @@ impl Engine {
         shared.with(State::end);
         self.ended = true;
         shared.dispatcher.end();
+    }
+
+    /// Whether a transaction is being ended, and there is time for it.
+    #[cfg(feature = "transactions")]
+    fn ends_transaction(&self, state: &State) -> bool {
+        state.transactions.is_busy() && !self.gave_up
+    }
+
+    #[cfg(not(feature = "transactions"))]
+    #[expect(clippy::unused_self, reason = "with transactions it looks")]
+    const fn ends_transaction(&self, _: &State) -> bool {
+        false
     }
 
     /// What a driver that has died leaves behind: every record fails, and may have been stored.
@@ -88,6 +100,8 @@ impl State {
         self.memory.wake_all(wakers);
         self.close_waiters.take(wakers, |()| true);
         self.topic_waiters.take(wakers, |()| true);
+        #[cfg(feature = "transactions")]
+        self.transactions.wake_all(wakers);
     }
 }
 

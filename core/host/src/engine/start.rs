@@ -20,9 +20,11 @@ use crate::delivery::{Entry, Table};
 use crate::dispatcher::Job;
 use crate::memory_queue::MemoryQueue;
 use crate::metrics::Live;
-use crate::shared::{Phase, Shared, State};
+use crate::shared::{Shared, State};
 use crate::spool;
 use crate::storage::{Heap, HeapBlock, table};
+#[cfg(feature = "transactions")]
+use crate::transaction::Transactions;
 use crate::waiters::Waiters;
 use crate::warning::Warning;
 
@@ -76,13 +78,15 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
         deliveries: Table::new(batches, held, failures),
         memory: MemoryQueue::default(),
         topics: Vec::with_capacity(topics_max),
-        phase: Phase::Open,
+        phase: checked.settings.first_phase(),
         deadline: None,
         failed_before: 0,
         close_waiters: Waiters::default(),
         topic_waiters: Waiters::default(),
         #[cfg(feature = "spool")]
         mark: checked.settings.spool.mark(spool.as_ref()),
+        #[cfg(feature = "transactions")]
+        transactions: Transactions::new(checked.settings.transactional_id.is_some()),
     };
     let compression = checked.settings.topic_compression.clone();
     let connection_setup_timeout = checked.sender.connection_setup_timeout;
@@ -91,6 +95,11 @@ pub fn start(settings: Settings, driver: Waker) -> Result<(Arc<Shared>, Engine),
     if let Some(authentication) = checked.authentication {
         // The tables are as long as they must be.
         let _ = sender.set_sasl(sasl(authentication, checked.settings.brokers_max));
+    }
+    #[cfg(feature = "transactions")]
+    if let Some(id) = &checked.settings.transactional_id {
+        // The settings were checked.
+        let _ = sender.set_transactional_id(id, checked.settings.transaction_timeout);
     }
     let linger = checked.accumulator.linger;
     let begin = |begun| Spooling::begin(begun, &mut state, batches, linger, &mut warnings);

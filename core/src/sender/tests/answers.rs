@@ -23,6 +23,20 @@ pub(super) fn api_versions_with_producers() -> Vec<u8> {
     api_versions_of(&[(0, 7), (3, 7), (18, 4), (22, 0), (61, 0)])
 }
 
+/// The same of brokers that make transactions: their newest EndTxn, and the level of `transaction.version`.
+#[cfg(feature = "transactions")]
+pub(super) fn api_versions_with_transactions(end: i16, level: u8) -> Vec<u8> {
+    let newest = [(0, 7), (3, 7), (10, 4), (18, 4), (22, 4), (24, 5), (25, 4), (26, end), (28, end)];
+    let mut out = api_versions_of(&newest);
+    let last = out.pop();
+    debug_assert_eq!(last, Some(0), "no tagged fields");
+    let name = "transaction.version";
+    out.extend([1, 2, 1 + 1 + name.len() as u8 + 2 + 2 + 1, 2, name.len() as u8 + 1]);
+    out.extend(name.as_bytes());
+    out.extend([0, level, 0, 0, 0]);
+    out
+}
+
 fn api_versions_of(highest: &[(i16, i16)]) -> Vec<u8> {
     let mut out = std::vec![0, 0, highest.len() as u8 + 1];
     for (key, max) in highest {

@@ -29,5 +29,7 @@ mod sessions;
 mod stale;
 #[cfg(feature = "sasl")]
 mod tokens;
+#[cfg(feature = "transactions")]
+mod transactions;
 #[cfg(feature = "resume")]
 mod withdrawn;

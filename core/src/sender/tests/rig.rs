@@ -59,6 +59,9 @@ pub(super) struct Rig {
     /// What leaders remember of producers.
     pub(super) producers: Vec<(i32, i64, ProducerState)>,
     pub(super) ready: Vec<TopicPartition>,
+    /// What was told of transactions.
+    #[cfg(feature = "transactions")]
+    pub(super) ended: Vec<Result<(), crate::error::TransactionError>>,
     /// What was told of brokers.
     pub(super) available: BTreeMap<u16, bool>,
     pub(super) trace: Vec<String>,
@@ -97,6 +100,8 @@ impl Rig {
             numberings: Vec::new(),
             producers: Vec::new(),
             ready: Vec::new(),
+            #[cfg(feature = "transactions")]
+            ended: Vec::new(),
             available: BTreeMap::new(),
             trace: Vec::new(),
             next_slot: 0,
@@ -191,6 +196,8 @@ impl Rig {
                 Event::Producer { partition, producer_id, state } => {
                     self.producers.push((partition.partition, producer_id, state));
                 }
+                #[cfg(feature = "transactions")]
+                Event::Transaction(ended) => self.ended.push(ended),
                 Event::Completed(completed) => {
                     self.trace.push(format!("{completed:?}"));
                     self.completed.push(completed);

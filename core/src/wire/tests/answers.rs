@@ -274,6 +274,14 @@ fn api_versions_answers() {
         if version > 0 {
             items.push(Item::Value(Field::ThrottleTimeMs, Value::I32(1)));
         }
+        #[cfg(feature = "transactions")]
+        if version > 0 {
+            items.extend([Item::Start(Field::FinalizedFeatures, 1), Item::Next(Field::FinalizedFeatures)]);
+            items.push(Item::Value(Field::FeatureName, Value::Text(Some("metadata.version"))));
+            items.push(Item::Value(Field::FeatureLevel, Value::I16(27)));
+            items.push(Item::EndOfElement(Field::FinalizedFeatures));
+            items.push(Item::End(Field::FinalizedFeatures));
+        }
         check(ApiKey::ApiVersions, version, items);
     }
 }
@@ -333,5 +341,5 @@ fn the_highest_common_version_is_picked() {
 #[test]
 fn the_decoder_is_small() {
     assert!(size_of::<Decoder>() <= 344, "{}", size_of::<Decoder>());
-    assert!(size_of::<Versions>() <= 12);
+    assert!(size_of::<Versions>() <= if cfg!(feature = "transactions") { 20 } else { 12 });
 }

@@ -5,6 +5,8 @@ extern crate std;
 mod answers;
 mod hostile;
 mod requests;
+#[cfg(feature = "transactions")]
+mod transactions;
 
 use std::borrow::ToOwned;
 use std::string::String;
