@@ -14,10 +14,10 @@ use felice_blocking::{Cause, Disconnect, ErrorKind, GetError, ProduceError, Prod
 use crate::config::{Config, Input, Source};
 use crate::{DONE, FOUND, WRONG};
 
-/// So long the way to the cluster may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// No topic has so many.
-const NO_PARTITION: i32 = i32::MAX;
+/// So long the way to the cluster may take: longer than the 10 s after which a topic is unknown.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// No topic has so many; the last number of all is refused before it goes anywhere.
+const NO_PARTITION: i32 = i32::MAX - 1;
 /// A clock that is further off is worth a word.
 const SKEW_MS: i64 = 5_000;
 /// KafkaPrincipal without rights: Kafka's code of it, for a topic, a group and the cluster.
@@ -92,7 +92,12 @@ fn cluster(report: &mut Report, config: &Config, sends: bool) -> bool {
         .and_then(|_| config.producer.builder_without_spool())
         .map_err(Into::into)
         .and_then(|builder| {
-            builder.delivery_timeout(PATIENCE).request_timeout(PATIENCE / 2).linger(Duration::ZERO).build()
+            builder
+                .delivery_timeout(PATIENCE)
+                .request_timeout(PATIENCE / 2)
+                .linger(Duration::ZERO)
+                .max_block(PATIENCE)
+                .build()
         });
     let producer: Producer = match producer {
         Ok(producer) => producer,

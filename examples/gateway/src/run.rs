@@ -23,8 +23,8 @@ use crate::{DONE, FAILED, LOST, WRONG, log};
 #[derive(Debug)]
 enum Event {
     Signal(i32),
-    /// A source has ended, with the reason that its thread has; its door tells which.
-    Ended,
+    /// The source of this number has ended.
+    Ended(u64),
 }
 
 /// Everything that runs.
@@ -36,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) sources: Vec<Running>,
     pub(crate) http: Option<Http>,
     events: (Sender<Event>, Receiver<Event>),
+    /// How many sources were begun with.
+    begun: u64,
     /// A source's thread has died of a fault of the gateway's.
     is_broken: bool,
 }
@@ -88,7 +90,7 @@ impl Gateway {
         let http = config.listen.map(|address| Http::start(address, &intake, &registry)).transpose()?;
         let sources = config.sources.clone();
         let mut gateway =
-            Self { config, intake, registry, sources: Vec::new(), http, events, is_broken: false };
+            Self { config, intake, registry, sources: Vec::new(), http, events, begun: 0, is_broken: false };
         for source in sources {
             gateway.begin(source)?;
         }
@@ -99,9 +101,11 @@ impl Gateway {
     /// Begins with a source.
     pub(crate) fn begin(&mut self, source: Source) -> io::Result<()> {
         let door = Door::new(&source.name, source.mapping.clone(), &self.intake, &self.registry)?;
-        let ended = self.events.0.clone();
+        let (number, ended) = (self.begun, self.events.0.clone());
+        self.begun += 1;
         // Nobody listens any more where everything ends.
-        self.sources.push(Running::start(source, door, move || drop(ended.send(Event::Ended)))?);
+        let ended = move || drop(ended.send(Event::Ended(number)));
+        self.sources.push(Running::start(number, source, door, ended)?);
         Ok(())
     }
 
@@ -121,7 +125,7 @@ impl Gateway {
                     log::info("asked_to_end", &[("signal", &signal)]);
                     break;
                 }
-                Ok(Event::Ended) => self.gather(),
+                Ok(Event::Ended(number)) => self.gather(number),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             if service.pulse().is_some_and(|pulse| beaten.elapsed() >= pulse) {
@@ -142,14 +146,11 @@ impl Gateway {
         }
     }
 
-    /// Puts away the sources that have ended.
-    fn gather(&mut self) {
-        // One that has said so is about to.
-        let (ended, running) =
-            std::mem::take(&mut self.sources).into_iter().partition(|it| it.thread.is_finished());
-        self.sources = running;
-        for source in ended {
-            self.put_away(source);
+    /// Puts away a source that has ended, where it is not put away yet.
+    fn gather(&mut self, number: u64) {
+        if let Some(place) = self.sources.iter().position(|source| source.number == number) {
+            let ended = self.sources.remove(place);
+            self.put_away(ended);
         }
     }
 
@@ -163,13 +164,20 @@ impl Gateway {
         }
     }
 
-    /// Asks these sources to end, and waits until they have.
+    /// Asks these sources to end, and waits until they have; one that waits for the spool itself has the drain limit.
     pub(crate) fn finish(&mut self, sources: Vec<Running>) {
         let deadline = Instant::now() + self.config.drain_timeout;
         sources.iter().for_each(|source| source.door.stop.ask(deadline));
         for source in sources {
             source.door.counters.set_down(None);
-            self.put_away(source);
+            while !source.thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(LOOK);
+            }
+            if source.thread.is_finished() {
+                self.put_away(source);
+            } else {
+                log::warn("source_left", &[("source", &source.source.name)]);
+            }
         }
     }
 
@@ -179,14 +187,12 @@ impl Gateway {
         self.sources.iter().for_each(|source| source.door.stop.ask(deadline));
         let mut is_patient = true;
         while is_patient && !self.sources.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            is_patient = match self.events.1.recv_timeout(left) {
-                Ok(Event::Ended) => true,
-                Ok(Event::Signal(SIGHUP)) => true,
+            match self.events.1.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Event::Ended(number)) => self.gather(number),
+                Ok(Event::Signal(SIGHUP)) => {}
                 // Asked a second time, or the time is over.
-                _ => false,
-            };
-            self.gather();
+                _ => is_patient = false,
+            }
         }
         let left =
             if is_patient { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
@@ -213,5 +219,5 @@ impl Gateway {
     }
 }
 
-/// How often it is looked whether the producer is closed.
+/// How often it is looked whether something has ended.
 const LOOK: Duration = Duration::from_millis(20);

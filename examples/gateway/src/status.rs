@@ -51,11 +51,11 @@ impl Status {
         let spool = metrics.spool.unwrap_or_default();
         let failed = metrics.records.record_error_total;
         if is_shown() {
+            // All of it fits into 80 columns.
+            let mib = spool.bytes as f64 / (1024.0 * 1024.0);
             let line = format!(
-                "{rate:.0} lines/s  {acknowledged:.0} acknowledged/s  spool {} in {:.1} MiB  {failed} failed  {} broker connections  {connections} clients",
-                spool.records,
-                spool.bytes as f64 / (1024.0 * 1024.0),
-                metrics.connection_count,
+                "in {rate:.0}/s  out {acknowledged:.0}/s  spool {} ({mib:.1} MiB)  failed {failed}  brokers {}",
+                spool.records, metrics.connection_count,
             );
             let _ = write!(stderr().lock(), "\r\x1b[K{line}");
         } else {

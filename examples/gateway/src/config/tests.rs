@@ -15,7 +15,7 @@ fn the_sample_is_right() {
     let config = parse(SAMPLE).unwrap();
     assert_eq!(config.sources.len(), 4);
     assert_eq!(config.producer.get("spool.dir"), Some("/var/lib/gateway/spool"));
-    config.producer.builder().unwrap();
+    let _ = config.producer.builder().unwrap();
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn kafkas_names_are_names_again() {
         [get("bootstrap.servers"), get("linger.ms"), get("partitioner.ignore.keys")],
         ["a:1,b:2", "5", "true"]
     );
-    config.producer.builder().unwrap();
+    let _ = config.producer.builder().unwrap();
     let unknown = parse("[producer]\nlinger.sm = 5\n[[source]]\ntype = \"stdin\"\ntopic = \"t\"").unwrap();
     assert!(unknown.producer.builder().unwrap_err().to_string().contains("nearest is \"linger.ms\""));
 }

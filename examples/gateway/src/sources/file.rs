@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -49,12 +50,17 @@ pub(super) fn run(door: &Door, line_bytes_max: usize, path: &Path, position_file
             None => File::open(path).map(|file| (file, 0)),
         };
         let followed = opened.and_then(|(file, offset)| {
-            door.counters.set_down(None);
-            Followed::new(door, line_bytes_max, path, position_file, file, offset)?.follow()
+            Followed::new(door, line_bytes_max, path, position_file, file, offset)
         });
-        if let Err(error) = followed {
-            door.counters.set_down(Some(error.to_string()));
-            door.stop.pause(AGAIN);
+        match followed {
+            Ok(mut followed) => {
+                door.counters.set_down(None);
+                followed.follow();
+            }
+            Err(error) => {
+                door.counters.set_down(Some(error.to_string()));
+                door.stop.pause(AGAIN);
+            }
         }
     }
 }
@@ -82,31 +88,45 @@ impl<'f> Followed<'f> {
         })
     }
 
-    /// Until another file has its name, or the end.
-    fn follow(&mut self) -> io::Result<()> {
+    /// Until another file has its name, or the end. What goes wrong meanwhile is told, and tried again: to begin anew would be to
+    /// take everything in twice.
+    fn follow(&mut self) {
         let mut is_replaced = false;
-        loop {
-            let length = self.read()?;
-            self.keep(length == 0)?;
-            if self.door.stop.is_asked() {
-                return Ok(());
+        while !self.door.stop.is_asked() {
+            match self.look(&mut is_replaced) {
+                Ok(ControlFlow::Continue(Duration::ZERO)) => {}
+                Ok(ControlFlow::Continue(pause)) => {
+                    self.door.stop.pause(pause);
+                }
+                Ok(ControlFlow::Break(())) => break,
+                Err(error) => {
+                    self.door.counters.set_down(Some(error.to_string()));
+                    self.door.stop.pause(AGAIN);
+                }
             }
-            if length > 0 {
-                continue;
-            }
-            if is_replaced {
-                self.end();
-                return self.keep(true);
-            }
-            match self.fate()? {
-                Fate::Same => self.door.counters.set_down(None),
-                Fate::Truncated => self.begin_again()?,
-                // Who writes may have it open still: one more look, a little later.
-                Fate::Replaced => is_replaced = true,
-                Fate::Gone(error) => self.door.counters.set_down(Some(error.to_string())),
-            }
-            self.door.stop.pause(LOOK);
         }
+        self.keep(true);
+    }
+
+    /// Takes in what there is, and looks what has become of the file where that is nothing: after which pause to look again.
+    fn look(&mut self, is_replaced: &mut bool) -> io::Result<ControlFlow<(), Duration>> {
+        let length = self.read()?;
+        self.keep(length == 0);
+        if length > 0 {
+            return Ok(ControlFlow::Continue(Duration::ZERO));
+        }
+        if *is_replaced {
+            self.end();
+            return Ok(ControlFlow::Break(()));
+        }
+        match self.fate()? {
+            Fate::Same => self.door.counters.set_down(None),
+            Fate::Truncated => self.begin_again()?,
+            // Who writes may have it open still: one more look, a little later.
+            Fate::Replaced => *is_replaced = true,
+            Fate::Gone(error) => self.door.counters.set_down(Some(error.to_string())),
+        }
+        Ok(ControlFlow::Continue(LOOK))
     }
 
     /// Takes in what there is, a chunk at most.
@@ -150,18 +170,20 @@ impl<'f> Followed<'f> {
     }
 
     /// Writes down how far it is taken in, once that is safe.
-    fn keep(&mut self, is_idle: bool) -> io::Result<()> {
-        let (Some(path), offset) = (self.position_file, self.lines.taken()) else { return Ok(()) };
-        let is_due = is_idle || self.door.stop.is_asked() || self.kept.1.elapsed() >= KEEP;
+    fn keep(&mut self, is_idle: bool) {
+        let (Some(path), offset) = (self.position_file, self.lines.taken()) else { return };
+        let is_due = is_idle || self.kept.1.elapsed() >= KEEP;
         if !is_due || offset == self.kept.0 {
-            return Ok(());
+            return;
         }
         self.door.flush();
         // What was not safe in time is taken in again by the next life.
-        if !self.door.stop.is_over() {
-            Position::of(&self.file, offset)?.store(path)?;
+        if !self.door.stop.is_over()
+            && let Err(problem) = Position::of(&self.file, offset).and_then(|position| position.store(path))
+        {
+            let name = &self.door.counters.name;
+            crate::log::warn("position_not_kept", &[("source", name), ("problem", &problem)]);
         }
         self.kept = (offset, Instant::now());
-        Ok(())
     }
 }

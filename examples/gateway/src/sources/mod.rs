@@ -22,6 +22,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A source at work.
 #[derive(Debug)]
 pub(crate) struct Running {
+    /// No other has had it.
+    pub(crate) number: u64,
     pub(crate) source: Source,
     pub(crate) door: Arc<Door>,
     pub(crate) thread: JoinHandle<()>,
@@ -30,6 +32,7 @@ pub(crate) struct Running {
 impl Running {
     /// Begins. `ended` is called in the end, also after a panic.
     pub(crate) fn start(
+        number: u64,
         source: Source,
         door: Door,
         ended: impl FnOnce() + Send + 'static,
@@ -42,7 +45,7 @@ impl Running {
                 run(&door, &source);
             }
         })?;
-        Ok(Self { source, door, thread })
+        Ok(Self { number, source, door, thread })
     }
 }
 

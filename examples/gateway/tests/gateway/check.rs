@@ -52,7 +52,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
             "",
             "type = \"stdin\"\ntopic = \"nowhere\"",
             4,
-            "topic nowhere: record for nowhere-2147483647 failed: the topic does not exist",
+            "topic nowhere: record for nowhere-2147483646 failed: the topic does not exist",
         ),
         ("", &*taken_source, 4, "is a gateway running already?"),
         ("", &missing, 4, "the gateway will wait for the file"),

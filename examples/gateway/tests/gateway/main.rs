@@ -5,5 +5,6 @@ mod documents;
 mod ending;
 mod files;
 mod harness;
+mod measured;
 mod reload;
 mod sockets;

@@ -23,7 +23,7 @@ fn a_broken_file_is_refused_and_everything_goes_on() {
     client.write_all(b"before\n").unwrap();
     place.arrived(TOPIC, 1);
     for (text, why) in [
-        ("listen = [", "invalid"),
+        ("listen = [", "unclosed array"),
         (
             &std::fs::read_to_string(place.settings("", "linger.sm = 5", &[&source("a", "new")])).unwrap(),
             "linger.ms",
