@@ -9,7 +9,9 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use felice_blocking::{Cause, Disconnect, ErrorKind, GetError, ProduceError, Producer, ProducerRecord};
+use felice_blocking::{
+    BuildError, Cause, Disconnect, ErrorKind, GetError, ProduceError, Producer, ProducerRecord,
+};
 
 use crate::config::{Config, Input, Source};
 use crate::{DONE, FOUND, WRONG};
@@ -85,19 +87,11 @@ fn source_of(report: &mut Report, source: &Source) {
 
 /// Whether the settings could be used at all.
 fn cluster(report: &mut Report, config: &Config, sends: bool) -> bool {
-    // With all settings for what they say, without the spool for the way: that one may be in use.
-    let producer = config
-        .producer
-        .builder()
-        .and_then(|_| config.producer.builder_without_spool())
-        .map_err(Into::into)
-        .and_then(|builder| {
-            builder
-                .delivery_timeout(PATIENCE)
-                .request_timeout(PATIENCE / 2)
-                .linger(Duration::ZERO)
-                .max_block(PATIENCE)
-                .build()
+    // Without the spool: that one may be in use.
+    let producer =
+        spool(config).and_then(|()| Ok(config.producer.builder_without_spool()?)).and_then(|builder| {
+            let builder = builder.delivery_timeout(PATIENCE).request_timeout(PATIENCE / 2);
+            builder.linger(Duration::ZERO).max_block(PATIENCE).build()
         });
     let producer: Producer = match producer {
         Ok(producer) => producer,
@@ -124,6 +118,20 @@ fn cluster(report: &mut Report, config: &Config, sends: bool) -> bool {
         }
     }
     true
+}
+
+/// Whether the settings would do with a spool: with one in a directory of its own.
+fn spool(config: &Config) -> Result<(), BuildError> {
+    let builder = config.producer.builder()?;
+    if config.producer.get("spool.dir").is_none() {
+        return Ok(());
+    }
+    let directory = std::env::temp_dir().join(format!("gateway-check-{}", std::process::id()));
+    std::fs::create_dir(&directory)?;
+    let built = builder.spool_dir(&directory).drop_timeout(Duration::ZERO).build().map(drop);
+    // What is left there is nobody's.
+    let _ = std::fs::remove_dir_all(&directory);
+    built
 }
 
 /// Whether it makes sense to go on with another topic.
