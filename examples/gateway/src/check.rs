@@ -105,7 +105,7 @@ fn cluster(report: &mut Report, config: &Config, sends: bool) -> bool {
         match source.mapping.topic.constant() {
             Some(topic) => topics.push(topic),
             None => {
-                report.good(format_args!("source {}: its topics are known with its lines only", source.name))
+                report.good(format_args!("source {}: its topics are known with its lines only", source.name));
             }
         }
         topics.extend(source.mapping.unparsed_topic.as_deref());

@@ -104,7 +104,7 @@ impl Mapping {
         // Where each part ends; one that is not there is as long as nothing.
         let mut write = |template: &Template| {
             let begin = bytes.len();
-            template.write(bytes, |name| field(parsed, line, origin, name)).then(|| begin..bytes.len())
+            template.write(bytes, |name| field(parsed, line, origin, name)).then_some(begin..bytes.len())
         };
         let key = self.key.as_ref().map(&mut write);
         let value = self.value.as_ref().map(&mut write);

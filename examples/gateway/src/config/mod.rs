@@ -45,7 +45,7 @@ impl Config {
         let file: file::File =
             toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         let producer = Properties::of(&file.producer)?;
-        let sources = file.source.into_iter().enumerate().map(|(place, source)| Source::of(place, source));
+        let sources = file.source.iter().enumerate().map(|(place, source)| Source::of(place, source));
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
         if sources.is_empty() {
             return Err("there is no [[source]]".into());

@@ -35,14 +35,14 @@ const LINE_BYTES: std::ops::RangeInclusive<usize> = 1..=1024 * 1024 * 1024;
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=65_536;
 
 impl Source {
-    pub(super) fn of(place: usize, table: SourceTable) -> Result<Self, String> {
+    pub(super) fn of(place: usize, table: &SourceTable) -> Result<Self, String> {
         let kind = table.kind;
-        let name = table.name.clone().unwrap_or_else(|| default_name(&table));
+        let name = table.name.clone().unwrap_or_else(|| default_name(table));
         let wrong = |problem: String| format!("[[source]] {} ({name}): {problem}", place + 1);
-        let input = Input::of(&table).map_err(wrong)?;
+        let input = Input::of(table).map_err(wrong)?;
         let line_bytes_max =
             within("line_bytes_max", table.line_bytes_max, LINE_BYTES_MAX, LINE_BYTES).map_err(wrong)?;
-        let mapping = mapping(kind, &table).map_err(wrong)?;
+        let mapping = mapping(kind, table).map_err(wrong)?;
         Ok(Self { name, input, line_bytes_max, mapping })
     }
 

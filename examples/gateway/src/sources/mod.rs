@@ -65,7 +65,7 @@ fn run(door: &Door, source: &Source) {
         Input::Stdin => stdin::run(door, max),
         Input::File { path, position_file } => file::run(door, max, path, position_file.as_deref()),
         Input::Tcp { address, connections_max } => {
-            open(door, || tcp::listen(*address), |listener| tcp::run(door, max, listener, *connections_max))
+            open(door, || tcp::listen(*address), |listener| tcp::run(door, max, listener, *connections_max));
         }
         Input::Udp { address } => open(door, || udp::bind(*address), |socket| udp::run(door, max, socket)),
     }

@@ -17,7 +17,7 @@ fn lines_a_second_from_a_socket() {
     let mut gateway = Gateway::run(&place.settings("", "buffer.memory = 16777216", &[source]));
     let metrics = gateway.address(&["event=serving"]);
     let mut client = TcpStream::connect(gateway.address(&["event=listening"])).unwrap();
-    let block: String = (0..1000).map(|number| format!("sensor-{number:03},{:-<88}\n", number)).collect();
+    let block: String = (0..1000).map(|number| format!("sensor-{number:03},{number:-<88}\n")).collect();
     let begun = Instant::now();
     for _ in 0..LINES / 1000 {
         client.write_all(block.as_bytes()).unwrap();
