@@ -100,8 +100,10 @@ fn commands_name_programs_that_there_are() {
     let named: Vec<&str> = named.map(|name| name.trim_matches(['`', ',', '.'])).collect();
     assert!(named.contains(&"quickstart") && named.contains(&"quickstart-smol"), "{named:?}");
     for name in named {
-        let program = |folder: &str| root.join(format!("{folder}/src/bin/{name}.rs")).exists();
-        assert!(program("examples") || program("tests"), "{name}");
+        let is_there = |path: String| root.join(path).exists();
+        let program = |folder: &str| is_there(format!("{folder}/src/bin/{name}.rs"));
+        let package = is_there(format!("examples/{name}/src/main.rs"));
+        assert!(program("examples") || program("tests") || package, "{name}");
     }
 }
 
