@@ -365,6 +365,17 @@ impl<P> Builder<P> {
         file::apply(&mut self.settings, path.as_ref())?;
         Ok(self)
     }
+
+    /// Takes all settings of a text, which is written as a file for [`properties_file`](Self::properties_file).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::InFile`] names the line of `properties`, as it calls the text, and what is wrong there. So does
+    /// [`build`](Self::build) where a setting of the text is out of its range or does not fit the others.
+    pub fn properties_text(mut self, text: &str) -> Result<Self, ConfigError> {
+        file::apply_text(&mut self.settings, text)?;
+        Ok(self)
+    }
 }
 
 impl<P> Default for Builder<P> {

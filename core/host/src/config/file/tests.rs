@@ -153,6 +153,19 @@ fn what_does_not_fit_is_found_by_its_line_unless_it_was_set_since() {
 }
 
 #[test]
+fn a_text_is_read_as_a_file() {
+    let builder = Builder::<Kept>::new().properties_text("bootstrap.servers=k:9092\nlinger.ms=8\n").unwrap();
+    assert_eq!(builder.build().unwrap().0.linger, Duration::from_millis(8));
+    let error = Builder::<Kept>::new().properties_text("acks=1\nlinger.sm=5").map(drop).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"properties, line 2: there is no setting "linger.sm"; the nearest is "linger.ms""#
+    );
+    let missing = Builder::<Kept>::new().properties_text("acks=1").unwrap().build().map(drop).unwrap_err();
+    assert_eq!(missing.to_string(), "properties: bootstrap.servers is missing");
+}
+
+#[test]
 fn a_file_replaces_what_was_set_and_is_replaced_by_what_is_set_after() {
     let file = Written::new("bootstrap.servers=file:9092\nlinger.ms=9\nclient.id=file");
     let before = Builder::<Kept>::new().bootstrap_servers("before:9092").linger(Duration::ZERO);
