@@ -12,6 +12,7 @@ mod oidc;
 mod properties;
 mod sasl;
 mod security;
+mod shown;
 #[cfg(feature = "__tls")]
 mod ssl;
 mod syntax;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub(crate) connections_max_idle: Duration,
     pub(crate) metadata_max_age: Duration,
     pub(crate) partitioner: SharedPartitioner,
+    /// What it is called where settings are shown.
+    pub(crate) partitioner_name: &'static str,
     pub(crate) spread: Spread,
     pub(crate) ignore_keys: bool,
     pub(crate) topics_max: usize,
@@ -121,6 +124,7 @@ impl Default for Settings {
             connections_max_idle: sender.connections_idle_max,
             metadata_max_age: sender.metadata_age_max,
             partitioner: Arc::new(Murmur2),
+            partitioner_name: "murmur2_random",
             spread: Spread::Sticky,
             ignore_keys: false,
             topics_max: 64,
@@ -274,13 +278,17 @@ impl Settings {
     }
 
     /// The largest batch that is not grown on purpose, and the largest request.
+    fn sizes(&self) -> (usize, usize) {
+        let request = self.max_request_size.unwrap_or((self.buffer_memory / 4).min(1024 * 1024));
+        (self.batch_size.unwrap_or(16_384.min(request)), request)
+    }
+
     fn check_sizes(&self) -> Result<(u32, u32), ConfigError> {
         within("buffer.memory", self.buffer_memory, BUFFER_MEMORY_MIN, BUFFER_MEMORY_MAX)?;
-        let request = self.max_request_size.unwrap_or((self.buffer_memory / 4).min(1024 * 1024));
+        let (batch, request) = self.sizes();
         within("max.request.size", request, REQUEST_BYTES_MIN, self.buffer_memory / 2).map_err(|error| {
             error.because("half of buffer.memory: that much one partition may hold while others need memory")
         })?;
-        let batch = self.batch_size.unwrap_or(16_384.min(request));
         within("batch.size", batch, 0, request).map_err(|error| error.because("max.request.size"))?;
         Ok((batch as u32, request as u32))
     }

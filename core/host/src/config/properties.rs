@@ -331,8 +331,12 @@ fn when_full(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
 /// librdkafka's names, and the simple names of Java's classes.
 fn partitioner(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
     match value {
-        "murmur2_random" => settings.partitioner = Arc::new(Murmur2),
-        "consistent_random" => settings.partitioner = Arc::new(Crc32),
+        "murmur2_random" => {
+            (settings.partitioner, settings.partitioner_name) = (Arc::new(Murmur2), "murmur2_random")
+        }
+        "consistent_random" => {
+            (settings.partitioner, settings.partitioner_name) = (Arc::new(Crc32), "consistent_random")
+        }
         "round_robin" => {
             settings.spread = Spread::RoundRobin;
             settings.ignore_keys = true;
@@ -361,6 +365,11 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PROPERTIES.iter().map(|(name, _)| *name)
 }
 
 #[cfg(test)]
