@@ -6,9 +6,20 @@ mod error;
 mod file;
 mod foreign;
 mod jaas;
+mod librdkafka;
 mod link;
 #[cfg(feature = "oidc")]
 mod oidc;
+// All features, since a page is of all settings.
+#[cfg(all(
+    test,
+    feature = "tls",
+    feature = "tls-encrypted-keys",
+    feature = "oidc",
+    feature = "aws-msk-iam",
+    feature = "spool"
+))]
+mod page;
 mod properties;
 mod sasl;
 mod security;

@@ -14,7 +14,9 @@ use felice_core::spool::WhenFull;
 use felice_core::time::Timestamp;
 
 use super::sasl::secret;
-use super::{ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, foreign, link, security};
+use super::{
+    ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, foreign, librdkafka, link, security,
+};
 #[cfg(feature = "spool")]
 use crate::spool::SpoolMode;
 #[cfg(feature = "__tls")]
@@ -210,7 +212,7 @@ const PROPERTIES: &[(&str, Set)] = &[
 pub(super) fn set(settings: &mut Settings, name: &str, value: &str) -> Result<&'static str, ConfigError> {
     let Some((known, set)) = PROPERTIES.iter().find(|(known, _)| *known == name) else {
         let name = name.to_owned();
-        return Err(match foreign::reason(&name) {
+        return Err(match librdkafka::reason(&name).or_else(|| foreign::reason(&name)) {
             Some(reason) => ConfigError::Unsupported { name, reason },
             None => ConfigError::Unknown { nearest: nearest(&name), name },
         });

@@ -100,6 +100,10 @@ fn what_is_wrong_is_found_by_file_line_and_name() {
             "key.serializer=org.apache.kafka.common.serialization.StringSerializer",
             r#", line 1: felice has no setting "key.serializer": records bring their own serializers here"#,
         ),
+        (
+            "queue.buffering.max.ms=5",
+            r#", line 1: felice has no setting "queue.buffering.max.ms": here it is linger.ms"#,
+        ),
         ("group.id=g", r#", line 1: felice has no setting "group.id": it is a consumer's"#),
         ("ssl.keystore.password=secret", r#", line 1: felice has no setting "ssl.keystore.password": "#),
         ("a=\\\n  \\u12", ", line 1: a \\u must be followed by the four hexadecimal digits"),

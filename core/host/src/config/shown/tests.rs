@@ -40,8 +40,7 @@ fn value(name: &str) -> &'static str {
     }
 }
 
-const NUMBERS: [&str; 9] =
-    [".ms", ".max", ".level", ".bytes", ".sec", ".size", ".memory", ".connection", ".max.bytes"];
+const NUMBERS: [&str; 8] = [".ms", ".max", ".level", ".bytes", ".sec", ".size", ".memory", ".connection"];
 
 #[test]
 fn each_setting_is_shown_as_it_was_set_and_no_secret_is() {
