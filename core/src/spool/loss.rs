@@ -9,7 +9,9 @@ use core::fmt;
 
 use super::format::{FrameHead, HEAD_BYTES, patiently};
 use super::hands::FrameSlot;
+use super::read::Found;
 use super::recovery::Scan;
+use super::segments::Place;
 use super::{Area, Medium, MediumError, Spool, SpoolPartition};
 use crate::memory::Storage;
 use crate::time::Timestamp;
@@ -81,6 +83,11 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let Some(found) = self.found.take() else { return };
         let head = found.head;
         self.lost = None;
+        if why == Loss::Damaged && self.is_leftover(&found) {
+            self.changed = true;
+            self.segments.finish_frame(found.place.segment);
+            return;
+        }
         self.count_lost(found.partition, &head, why);
         self.changed = true;
         self.partitions.get_mut(found.partition).read = head.end();
@@ -92,6 +99,22 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         }
         self.confirm_cut(found.partition, head.sequence, head.end());
         self.advance_done(found.partition);
+    }
+
+    /// Whether the next frame of its partition has the same place: whoever wrote that knew nothing of this one, which a loss of
+    /// power has taken, and brought back in part.
+    fn is_leftover(&mut self, found: &Found) -> bool {
+        let mut from = Some(Place { offset: found.place.offset + found.head.bytes(), ..found.place });
+        while let Some(place) = from {
+            let Some(mut scan) = self.scan(place.segment, place.offset) else { return false };
+            while let Ok(Some((_, frame))) = patiently(|| scan.next(&mut self.medium)) {
+                if self.partitions.find_named(scan.topic(), frame.partition) == Some(found.partition) {
+                    return frame.sequence < found.head.end();
+                }
+            }
+            from = self.segments.begin_of(place.number + 1);
+        }
+        false
     }
 
     fn count_lost(&mut self, partition: u32, head: &FrameHead, why: Loss) {
@@ -120,7 +143,7 @@ impl<S: Storage, M: Medium> Spool<S, M> {
         let Some(segment) = oldest.filter(|&oldest| self.segments.droppable() == Some(oldest)) else {
             return Ok(false);
         };
-        let Some(mut scan) = self.scan(segment) else { return Ok(false) };
+        let Some(mut scan) = self.scan(segment, HEAD_BYTES) else { return Ok(false) };
         while let Some((_, frame)) = scan.next(&mut self.medium)? {
             let known = self.partitions.find_named(scan.topic(), frame.partition);
             if known.is_some_and(|slot| self.is_pending(slot, &frame) && !self.is_too_old(slot, &frame)) {
@@ -134,7 +157,9 @@ impl<S: Storage, M: Medium> Spool<S, M> {
     /// Drops a segment of which nothing is with the sender: all frames in it that are not done. Where it cannot be read nothing
     /// is dropped.
     pub(super) fn drop_segment(&mut self, segment: u16, why: Loss) -> Result<(), MediumError> {
-        let (Some(mut look), Some(mut scan)) = (self.scan(segment), self.scan(segment)) else {
+        let (Some(mut look), Some(mut scan)) =
+            (self.scan(segment, HEAD_BYTES), self.scan(segment, HEAD_BYTES))
+        else {
             return Ok(());
         };
         while look.next(&mut self.medium)?.is_some() {}
@@ -214,8 +239,8 @@ impl<S: Storage, M: Medium> Spool<S, M> {
             && (frame.end() > slot.read || slot.stands_before_cut(frame.end()))
     }
 
-    fn scan(&self, segment: u16) -> Option<Scan> {
+    fn scan(&self, segment: u16, offset: u32) -> Option<Scan> {
         let head = self.segments.head(segment)?;
-        Some(Scan::new(Area::Segment(segment), head, HEAD_BYTES, self.segments.get(segment).used))
+        Some(Scan::new(Area::Segment(segment), head, offset, self.segments.get(segment).used))
     }
 }
