@@ -8,8 +8,8 @@ use felice_blocking::Producer;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/wrong_settings.txt");
 
-/// What is set, beside `bootstrap.servers=kafka:9092`; and what the message must have in it. `DIR` is a folder with `file` and
-/// `empty.pem` in it.
+/// What is set, beside `bootstrap.servers=kafka:9092`; and what the message must have in it. `DIR` is a folder with `empty.pem`
+/// in it.
 const WRONG: [(&str, &[&str]); 30] = [
     ("bootstrap.servers=", &["bootstrap.servers", "missing"]),
     ("bootstrap.servers=kafka", &["bootstrap.servers", "\"kafka\"", "host:port"]),
@@ -49,7 +49,7 @@ const WRONG: [(&str, &[&str]); 30] = [
         "security.protocol=SSL;ssl.truststore.location=DIR/empty.pem",
         &["ssl.truststore.location", "DIR/empty.pem", "certificate"],
     ),
-    ("spool.dir=DIR/file", &["spool.dir", "DIR/file"]),
+    ("spool.dir=DIR/spool;enable.idempotence=false", &["spool.dir", "enable.idempotence"]),
     ("spool.dir=DIR/spool;spool.max.bytes=1000", &["spool.max.bytes", "1000", "max.request.size"]),
     ("proxy.url=ftp://u:secret@proxy:1", &["proxy.url", "[hidden]", "socks5://"]),
     (
@@ -66,7 +66,6 @@ impl Folder {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong_settings");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("file"), "").unwrap();
         fs::write(folder.join("empty.pem"), "no certificate is in here\n").unwrap();
         Self(folder)
     }
@@ -89,7 +88,8 @@ impl Folder {
                 .map_err(Into::into)
                 .and_then(felice_blocking::Builder::build)
         };
-        let error = result.map(drop).unwrap_err().to_string();
+        let Err(error) = result else { panic!("{settings} is taken") };
+        let error = error.to_string();
         error
             .replace(&format!("{}/producer.properties", self.name()), "properties")
             .replace(self.name(), "DIR")
