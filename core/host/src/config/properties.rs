@@ -334,10 +334,12 @@ fn when_full(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
 fn partitioner(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
     match value {
         "murmur2_random" => {
-            (settings.partitioner, settings.partitioner_name) = (Arc::new(Murmur2), "murmur2_random")
+            settings.partitioner = Arc::new(Murmur2);
+            settings.partitioner_name = "murmur2_random";
         }
         "consistent_random" => {
-            (settings.partitioner, settings.partitioner_name) = (Arc::new(Crc32), "consistent_random")
+            settings.partitioner = Arc::new(Crc32);
+            settings.partitioner_name = "consistent_random";
         }
         "round_robin" => {
             settings.spread = Spread::RoundRobin;
