@@ -2,7 +2,7 @@
 //! promises of them is said in the header's first comment, and each block says which part of it it needs. What
 //! can be checked is: NULL, UTF-8, ranges, lengths.
 //!
-//! No function panics to its caller: [`guarded`] makes an error of it. Nothing here may decide what a producer does.
+//! No function panics to its caller: `guarded` makes an error of it. Nothing here may decide what a producer does.
 #![allow(unsafe_code, reason = "pointers that come from C")]
 #![allow(
     clippy::missing_safety_doc,
