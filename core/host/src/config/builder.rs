@@ -1,6 +1,6 @@
 //! The builder that both front-ends share: one method per setting, under Kafka's name.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use felice_core::config::{Acks, Spread};
 use felice_core::partitioner::Partitioner;
 use felice_core::time::Timestamp;
 
-use super::{ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, file, properties};
+use super::{ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, file, properties, shown};
 use crate::callback::{Callback, Failures};
 use crate::error::{BuildError, ProduceError};
 #[cfg(feature = "__tls")]
@@ -317,6 +317,7 @@ impl<P> Builder<P> {
     pub fn partitioner(mut self, partitioner: impl Partitioner + Send + Sync + 'static) -> Self {
         self.settings.origins.forget("partitioner");
         self.settings.partitioner = Arc::new(partitioner);
+        self.settings.partitioner_name = "[of the program]";
         self
     }
 
@@ -376,6 +377,17 @@ impl<P> Builder<P> {
         file::apply(&mut self.settings, path.as_ref())?;
         Ok(self)
     }
+
+    /// Takes all settings of a text, which is written as a file for [`properties_file`](Self::properties_file).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::InFile`] names the line of `properties`, as it calls the text, and what is wrong there. So does
+    /// [`build`](Self::build) where a setting of the text is out of its range or does not fit the others.
+    pub fn properties_text(mut self, text: &str) -> Result<Self, ConfigError> {
+        file::apply_text(&mut self.settings, text)?;
+        Ok(self)
+    }
 }
 
 impl<P> Default for Builder<P> {
@@ -384,8 +396,27 @@ impl<P> Default for Builder<P> {
     }
 }
 
+/// The settings as they would count, a line for each, by Kafka's names and with values as [`properties`](Builder::properties)
+/// takes them: for logs. Secrets are `[hidden]`, what belongs to a feature that is not used is left out, and nothing is
+/// checked.
+///
+/// ```
+/// # struct Producer;
+/// # impl felice_host::Start for Producer {
+/// #     fn start(_: felice_host::Settings) -> Result<Self, felice_host::BuildError> { Ok(Self) }
+/// # }
+/// let builder = felice_host::Builder::<Producer>::new().bootstrap_servers("kafka:9092").buffer_memory(32 * 1024);
+/// let shown = builder.to_string();
+/// assert!(shown.contains("bootstrap.servers=kafka:9092\n") && shown.contains("max.request.size=8192\n"));
+/// ```
+impl<P> fmt::Display for Builder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        shown::show(&self.settings, f)
+    }
+}
+
 impl<P> Debug for Builder<P> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { bootstrap_servers, client_id, .. } = &self.settings;
         f.debug_struct("Builder")
             .field("bootstrap_servers", bootstrap_servers)

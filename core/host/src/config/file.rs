@@ -1,4 +1,4 @@
-//! Settings from a file, as Kafka's own tools read theirs.
+//! Settings from a file, or a text that is written as one, as Kafka's own tools read theirs.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,6 +15,11 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 pub(super) fn apply(settings: &mut Settings, path: &Path) -> Result<(), ConfigError> {
     let unreadable = |error: io::Error| ConfigError::File { path: path.into(), problem: error.to_string() };
     take(settings, path, &read(path).map_err(unreadable)?)
+}
+
+/// Takes all settings of a text; errors call it `properties`.
+pub(super) fn apply_text(settings: &mut Settings, text: &str) -> Result<(), ConfigError> {
+    take(settings, Path::new("properties"), text.as_bytes())
 }
 
 fn take(settings: &mut Settings, path: &Path, bytes: &[u8]) -> Result<(), ConfigError> {

@@ -1,8 +1,8 @@
-//! Settings of Kafka's clients that felice has not, and why: whoever brings a file along deserves a better answer than
+//! Settings of Kafka's own clients that felice has not, and why: whoever brings a file along deserves a better answer than
 //! the nearest name.
 
 const SERIALIZERS: &str = "records bring their own serializers here: `Serialize`";
-const KERBEROS: &str = "felice has no Kerberos; see `sasl.mechanism`";
+pub(super) const KERBEROS: &str = "felice has no Kerberos; see `sasl.mechanism`";
 #[cfg(not(feature = "oidc"))]
 const TOKENS: &str =
     "a function of yours has the tokens (`sasl_oauth_bearer`); felice fetches them with its feature `oidc`";
@@ -30,7 +30,7 @@ const JAVA: &str = "it is about Java's own machinery";
 const METADATA: &str =
     "metadata are asked for while records are held, and from the bootstrap servers again by themselves";
 const SPREAD: &str = "records without key are spread evenly here; see `partitioner`";
-const CONSUMER: &str = "it is a consumer's, and felice only sends";
+pub(super) const CONSUMER: &str = "it is a consumer's, and felice only sends";
 
 /// Whole names, or beginnings that end with a dot.
 const FOREIGN: &[(&str, &str)] = &[

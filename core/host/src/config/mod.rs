@@ -6,12 +6,24 @@ mod error;
 mod file;
 mod foreign;
 mod jaas;
+mod librdkafka;
 mod link;
 #[cfg(feature = "oidc")]
 mod oidc;
+// All features, since a page is of all settings.
+#[cfg(all(
+    test,
+    feature = "tls",
+    feature = "tls-encrypted-keys",
+    feature = "oidc",
+    feature = "aws-msk-iam",
+    feature = "spool"
+))]
+mod page;
 mod properties;
 mod sasl;
 mod security;
+mod shown;
 #[cfg(feature = "__tls")]
 mod ssl;
 mod syntax;
@@ -76,6 +88,8 @@ pub struct Settings {
     pub(crate) connections_max_idle: Duration,
     pub(crate) metadata_max_age: Duration,
     pub(crate) partitioner: SharedPartitioner,
+    /// What it is called where settings are shown.
+    pub(crate) partitioner_name: &'static str,
     pub(crate) spread: Spread,
     pub(crate) ignore_keys: bool,
     pub(crate) topics_max: usize,
@@ -128,6 +142,7 @@ impl Default for Settings {
             connections_max_idle: sender.connections_idle_max,
             metadata_max_age: sender.metadata_age_max,
             partitioner: Arc::new(Murmur2),
+            partitioner_name: "murmur2_random",
             spread: Spread::Sticky,
             ignore_keys: false,
             topics_max: 64,
@@ -296,13 +311,17 @@ impl Settings {
     }
 
     /// The largest batch that is not grown on purpose, and the largest request.
+    fn sizes(&self) -> (usize, usize) {
+        let request = self.max_request_size.unwrap_or((self.buffer_memory / 4).min(1024 * 1024));
+        (self.batch_size.unwrap_or(16_384.min(request)), request)
+    }
+
     fn check_sizes(&self) -> Result<(u32, u32), ConfigError> {
         within("buffer.memory", self.buffer_memory, BUFFER_MEMORY_MIN, BUFFER_MEMORY_MAX)?;
-        let request = self.max_request_size.unwrap_or((self.buffer_memory / 4).min(1024 * 1024));
+        let (batch, request) = self.sizes();
         within("max.request.size", request, REQUEST_BYTES_MIN, self.buffer_memory / 2).map_err(|error| {
             error.because("half of buffer.memory: that much one partition may hold while others need memory")
         })?;
-        let batch = self.batch_size.unwrap_or(16_384.min(request));
         within("batch.size", batch, 0, request).map_err(|error| error.because("max.request.size"))?;
         Ok((batch as u32, request as u32))
     }

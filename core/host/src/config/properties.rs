@@ -14,7 +14,9 @@ use felice_core::spool::WhenFull;
 use felice_core::time::Timestamp;
 
 use super::sasl::secret;
-use super::{ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, foreign, link, security};
+use super::{
+    ConfigError, DnsLookup, SecurityProtocol, Settings, bootstrap, foreign, librdkafka, link, security,
+};
 #[cfg(feature = "spool")]
 use crate::spool::SpoolMode;
 #[cfg(feature = "__tls")]
@@ -217,7 +219,7 @@ const PROPERTIES: &[(&str, Set)] = &[
 pub(super) fn set(settings: &mut Settings, name: &str, value: &str) -> Result<&'static str, ConfigError> {
     let Some((known, set)) = PROPERTIES.iter().find(|(known, _)| *known == name) else {
         let name = name.to_owned();
-        return Err(match foreign::reason(&name) {
+        return Err(match librdkafka::reason(&name).or_else(|| foreign::reason(&name)) {
             Some(reason) => ConfigError::Unsupported { name, reason },
             None => ConfigError::Unknown { nearest: nearest(&name), name },
         });
@@ -338,8 +340,14 @@ fn when_full(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
 /// librdkafka's names, and the simple names of Java's classes.
 fn partitioner(settings: &mut Settings, value: &str) -> Result<(), &'static str> {
     match value {
-        "murmur2_random" => settings.partitioner = Arc::new(Murmur2),
-        "consistent_random" => settings.partitioner = Arc::new(Crc32),
+        "murmur2_random" => {
+            settings.partitioner = Arc::new(Murmur2);
+            settings.partitioner_name = "murmur2_random";
+        }
+        "consistent_random" => {
+            settings.partitioner = Arc::new(Crc32);
+            settings.partitioner_name = "consistent_random";
+        }
         "round_robin" => {
             settings.spread = Spread::RoundRobin;
             settings.ignore_keys = true;
@@ -368,6 +376,11 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PROPERTIES.iter().map(|(name, _)| *name)
 }
 
 #[cfg(test)]

@@ -100,6 +100,10 @@ fn what_is_wrong_is_found_by_file_line_and_name() {
             "key.serializer=org.apache.kafka.common.serialization.StringSerializer",
             r#", line 1: felice has no setting "key.serializer": records bring their own serializers here"#,
         ),
+        (
+            "queue.buffering.max.ms=5",
+            r#", line 1: felice has no setting "queue.buffering.max.ms": here it is linger.ms"#,
+        ),
         ("group.id=g", r#", line 1: felice has no setting "group.id": it is a consumer's"#),
         ("ssl.keystore.password=secret", r#", line 1: felice has no setting "ssl.keystore.password": "#),
         ("a=\\\n  \\u12", ", line 1: a \\u must be followed by the four hexadecimal digits"),
@@ -150,6 +154,19 @@ fn what_does_not_fit_is_found_by_its_line_unless_it_was_set_since() {
     assert!(error.starts_with("linger.ms = "), "{error}");
     let error = refused(file.read().unwrap().properties([("buffer.memory", "998")]).unwrap());
     assert!(error.starts_with("buffer.memory = 998"), "{error}");
+}
+
+#[test]
+fn a_text_is_read_as_a_file() {
+    let builder = Builder::<Kept>::new().properties_text("bootstrap.servers=k:9092\nlinger.ms=8\n").unwrap();
+    assert_eq!(builder.build().unwrap().0.linger, Duration::from_millis(8));
+    let error = Builder::<Kept>::new().properties_text("acks=1\nlinger.sm=5").map(drop).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"properties, line 2: there is no setting "linger.sm"; the nearest is "linger.ms""#
+    );
+    let missing = Builder::<Kept>::new().properties_text("acks=1").unwrap().build().map(drop).unwrap_err();
+    assert_eq!(missing.to_string(), "properties: bootstrap.servers is missing");
 }
 
 #[test]
