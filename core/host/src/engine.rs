@@ -278,10 +278,6 @@ impl Engine {
                         spooling.answer(partition, state);
                     }
                 }
-                #[cfg(feature = "transactions")]
-                Event::Transaction(ended) => {
-                    self.shared.lock().hear_transaction(ended, &mut self.wakers);
-                }
                 Event::Completed(completed) => {
                     if self.is_final(now, &completed) {
                         self.complete(&completed);
@@ -292,6 +288,13 @@ impl Engine {
                         self.give_back(batch, partition, blocks);
                     }
                 }
+                #[cfg(feature = "transactions")]
+                Event::Transaction(ended) => {
+                    self.shared.lock().hear_transaction(ended, &mut self.wakers);
+                }
+                #[cfg(not(feature = "transactions"))]
+                #[allow(unreachable_patterns, reason = "another crate may have turned the core's feature on")]
+                _ => {}
             }
         }
         if let Some(spooling) = &mut self.spooling {

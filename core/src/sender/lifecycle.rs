@@ -82,6 +82,7 @@ impl<S: Storage> Sender<S> {
             // Nobody waits for a topic that failed: the next record of it will ask again.
             self.metadata.second_look = false;
             self.refresh_all();
+            self.forget_coordinator(slot);
         }
         while let Some(request) = self.connection_mut(slot).requests.pop_front() {
             let unwritten = matches!(outgoing, Outgoing::Produce(cursor)

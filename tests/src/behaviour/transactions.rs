@@ -10,7 +10,7 @@ use felice_host::surface::{
 use felice_host::{BuildError, Builder};
 
 use super::{FrontEnd, Handle, NoMetadata, PATIENCE, Target, builder, wait_until};
-use crate::cluster::{Action, Fault, Release, SupportedVersions};
+use crate::cluster::{Action, Cluster, Fault, Release, SupportedVersions};
 use crate::protocol::{ApiKey, ErrorCode};
 
 /// How a transaction ends.
@@ -323,7 +323,7 @@ pub fn coordinators_in_trouble<F: Transactional>(target: &Target) {
                     expected.extend(first..first + 6);
                 }
                 assert_eq!(committed(target, &topic), expected, "{api:?} {action:?} {release:?}");
-                target.cluster().with(|cluster| cluster.clear_faults());
+                target.cluster().with(Cluster::clear_faults);
             }
         }
         producer.close(PATIENCE).expect("nothing is left");
@@ -420,4 +420,48 @@ pub fn closed_within<F: Transactional>(target: &Target) {
     check_committed(target, &topic, &BTreeSet::new());
     wait_until("it is aborted", || target.cluster().with(|cluster| !cluster.has_open_transaction(&topic)));
     assert_eq!(target.cluster().with(|cluster| cluster.transactions_ended()), (0, 1));
+}
+
+/// The coordinator is killed in the middle of transactions, each time another broker where there are several, and started again.
+pub fn coordinator_killed<F: Transactional>(target: &Target) {
+    const STATE: &str = "__transaction_state";
+    let kafka = target.kafka();
+    let topic = format!("{}-coordinator-killed", F::NAME);
+    target.create_topic(&topic, PARTITIONS);
+    let producer: F = settings(target, &topic)
+        .request_timeout(Duration::from_secs(5))
+        .transaction_timeout(PATIENCE)
+        .build()
+        .expect("the settings fit");
+    let mut transactions = producer.init().expect("nobody is in the way");
+    let mut expected = BTreeSet::new();
+    let mut down = None;
+    for round in 0..12 {
+        let first = round * 100;
+        let end = if round % 4 == 2 { End::Abort } else { End::Commit };
+        let within = |producer: &F, _: &SendOffsets<'_>| {
+            send_all(producer, &topic, first, 30);
+            if round % 4 == 1 || round == 6 {
+                producer.flush().expect("this is no callback");
+                let coordinator = kafka.oracle().leader(STATE, 0).expect("somebody coordinates");
+                println!("{topic}, round {round}: killing broker {coordinator}");
+                kafka.kill(coordinator);
+                if kafka.broker_ids().len() == 1 {
+                    kafka.restart(coordinator);
+                } else {
+                    down = Some(coordinator);
+                }
+            }
+            send_all(producer, &topic, first + 30, 30);
+        };
+        F::transact(&mut transactions, within, end).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        if end == End::Commit {
+            expected.extend(first..first + 60);
+        }
+        if let Some(broker) = down.take() {
+            kafka.restart(broker);
+        }
+    }
+    check_committed(target, &topic, &expected);
+    producer.close(PATIENCE).expect("nothing is left");
 }

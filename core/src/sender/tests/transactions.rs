@@ -3,7 +3,7 @@
 use super::answers;
 use super::rig::{Request, Rig, numbering};
 use crate::config::{Acks, SenderConfig};
-use crate::error::{ErrorCode, ErrorKind, TransactionCause, TransactionError};
+use crate::error::{Disconnect, ErrorCode, ErrorKind, TransactionCause, TransactionError};
 use crate::event::{GroupMetadata, OffsetToCommit};
 use core::time::Duration;
 use std::vec;
@@ -27,7 +27,11 @@ fn code(code: i16) -> Vec<u8> {
 }
 
 fn found() -> Vec<u8> {
-    body(&[&[2, 2, b'x', 0, 0, 0, 1, 4, b'o', b'n', b'e', 0, 0, 0x23, 0x84, 0, 0, 0, 0]])
+    found_at(1, *b"one")
+}
+
+fn found_at(node: u8, host: [u8; 3]) -> Vec<u8> {
+    body(&[&[2, 2, b'x', 0, 0, 0, node, 4], &host, &[0, 0, 0x23, 0x84, 0, 0, 0, 0]])
 }
 
 fn identity(code: i16, id: i64, epoch: i16) -> Vec<u8> {
@@ -287,6 +291,30 @@ fn a_coordinator_that_moves_is_looked_for() {
     assert_eq!(ended(&mut rig), [Err(fenced)]);
     assert!(!rig.sender.begin_transaction(rig.now));
     assert_eq!(rig.sender.transaction_error(), Some(fenced));
+}
+
+/// It is not reached any more, and was asked nothing yet: there is no request to be lost with its connection.
+#[test]
+fn a_coordinator_that_is_away_is_looked_for() {
+    let mut rig = ready(false, &[1]);
+    assert!(rig.sender.begin_transaction(rig.now) && rig.offer(0, 1));
+    let request = rig.request(0, PARTITIONS);
+    rig.answer(0, &request, &partitions(&[(0, 16)]));
+    rig.advance(Duration::from_secs(1));
+    for _ in 0..3 {
+        let request = rig.request(0, FIND);
+        rig.answer(0, &request, &found_at(2, *b"two"));
+        rig.advance(Duration::from_secs(2));
+        assert_eq!(rig.next_request(0), None, "the one that was named is asked");
+        let id = rig.connecting.pop_front().expect("it is connected to");
+        rig.sender.handle_disconnected(rig.now, id, Disconnect::Refused);
+        rig.turn();
+        let request = rig.request(0, 3);
+        rig.answer(0, &request, &answers::metadata(&ONE, &[1]));
+    }
+    let request = rig.request(0, FIND);
+    rig.answer(0, &request, &found());
+    added(&mut rig, 3);
 }
 
 #[test]

@@ -36,6 +36,8 @@ impl<S: Storage> Sender<S> {
 
     pub(super) const fn drive_transaction(&mut self) {}
 
+    pub(super) const fn forget_coordinator(&mut self, _slot: u16) {}
+
     pub(super) const fn begin_transaction_request(&mut self, _slot: u16) -> bool {
         false
     }

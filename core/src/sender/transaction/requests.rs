@@ -273,6 +273,16 @@ impl<S: Storage> Sender<S> {
         self.transaction.retry_at = Some(self.now + wait);
     }
 
+    /// This broker is not reached: where it was a coordinator, another one may be by now.
+    pub(in crate::sender) fn forget_coordinator(&mut self, slot: u16) {
+        let transaction = &mut self.transaction;
+        for node in [&mut transaction.coordinator, &mut transaction.group_coordinator] {
+            if self.cluster.broker_of_node(*node) == Some(slot) {
+                *node = -1;
+            }
+        }
+    }
+
     /// The connection is gone with the request: another broker may be the coordinator by now.
     pub(in crate::sender) fn transaction_request_lost(&mut self) {
         match self.transaction.asked {
