@@ -294,7 +294,7 @@ impl Engine {
                 }
                 #[cfg(not(feature = "transactions"))]
                 #[allow(unreachable_patterns, reason = "another crate may have turned the core's feature on")]
-                _ => {}
+                _ => debug_assert!(false, "nobody can have asked for transactions"),
             }
         }
         if let Some(spooling) = &mut self.spooling {

@@ -436,7 +436,7 @@ pub fn coordinator_killed<F: Transactional>(target: &Target) {
     let mut transactions = producer.init().expect("nobody is in the way");
     let mut expected = BTreeSet::new();
     let mut down = None;
-    for round in 0..12 {
+    for round in 0..7 {
         let first = round * 100;
         let end = if round % 4 == 2 { End::Abort } else { End::Commit };
         let within = |producer: &F, _: &SendOffsets<'_>| {
