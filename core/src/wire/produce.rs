@@ -108,7 +108,7 @@ pub(crate) fn head_of(
     writer.finish()
 }
 
-/// The bytes that [`head`] writes.
+/// The bytes that are written so, without a transactional id.
 pub(crate) const fn head_len(header: &Header<'_>, topics: u32) -> usize {
     let flexible = is_flexible(header.version);
     let transactional_id = if flexible { 1 } else { 2 };
