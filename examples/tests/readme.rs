@@ -82,8 +82,9 @@ fn settings_have_the_methods_that_the_table_names() {
     let simple = builder.lines().filter_map(|line| line.split_once(" => |s| ").map(|(declared, _)| declared));
     let mut declared: Vec<&str> = simple.filter_map(|declared| declared.trim().split(':').next()).collect();
     declared.extend(["bootstrap_servers", "partitioner", "topic_compression_type"]);
-    // Those of TLS, of SASL and of the spool have tables of their own.
-    declared.retain(|method| !["ssl_", "sasl_", "spool_"].iter().any(|part| method.starts_with(part)));
+    // Those of TLS, of SASL, of the spool and of transactions have tables of their own.
+    let apart = ["ssl_", "sasl_", "spool_", "transaction"];
+    declared.retain(|method| !apart.iter().any(|part| method.starts_with(part)));
     declared.sort_unstable();
     let settings = settings();
     let mut named: Vec<&str> = settings.iter().flat_map(|[_, methods, ..]| methods.split(", ")).collect();
