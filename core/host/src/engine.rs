@@ -72,7 +72,8 @@ const LOOKS_AT_ONCE: usize = 256;
 /// The control plane, and what is on its way between the planes.
 pub struct Engine {
     shared: Arc<Shared>,
-    sender: Sender<Heap>,
+    /// In a place of its own: it is large, and an engine is moved.
+    sender: Box<Sender<Heap>>,
     /// Beside each batch that has left the accumulator, whoever waits for it.
     flying: Box<[Entry]>,
     plain_bytes: PlainBytes,

@@ -42,6 +42,8 @@ pub(super) fn show(settings: &Settings, f: &mut Formatter<'_>) -> fmt::Result {
     records(settings, lines)?;
     connections(settings, lines)?;
     limits(settings, lines)?;
+    #[cfg(feature = "transactions")]
+    transactions(settings, lines)?;
     who(settings, lines)?;
     #[cfg(feature = "oidc")]
     tokens(settings, lines)?;
@@ -121,6 +123,12 @@ fn limits(s: &Settings, lines: &mut Lines<'_, '_>) -> fmt::Result {
     lines.line("partitions.known.max", s.partitions_known_max)?;
     lines.line("brokers.max", s.brokers_max)?;
     lines.millis("drop.timeout.ms", s.drop_timeout)
+}
+
+#[cfg(feature = "transactions")]
+fn transactions(s: &Settings, lines: &mut Lines<'_, '_>) -> fmt::Result {
+    lines.set("transactional.id", s.transactional_id.as_ref())?;
+    lines.millis("transaction.timeout.ms", s.transaction_timeout)
 }
 
 fn who(s: &Settings, lines: &mut Lines<'_, '_>) -> fmt::Result {

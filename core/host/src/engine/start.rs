@@ -192,7 +192,7 @@ fn sasl(authentication: Authentication, brokers_max: usize) -> SaslTables<Heap> 
     }
 }
 
-fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {
+fn sender(checked: &Checked, batches: usize) -> Box<Sender<Heap>> {
     let Settings { topics_max, partitions_max, partitions_known_max, brokers_max, .. } = checked.settings;
     let tables = SenderTables {
         brokers: table(brokers_max, || felice_core::BrokerSlot::EMPTY),
@@ -205,7 +205,7 @@ fn sender(checked: &Checked, batches: usize) -> Sender<Heap> {
         heads: table(HEADS_BYTES, u8::default),
         codec: Codecs::new(&checked.codecs),
     };
-    let mut sender = Sender::new(checked.sender, &checked.settings.client_id, tables);
+    let mut sender = Box::new(Sender::new(checked.sender, &checked.settings.client_id, tables));
     // One to send a batch in parts; to compress, as many as the largest batch has.
     let compresses = checked.codecs.types.iter().any(|wanted| *wanted != Compression::None);
     let largest = (checked.accumulator.request_bytes_max as usize).div_ceil(checked.block_bytes);
