@@ -21,7 +21,7 @@ fn every_version_lists_what_is_spoken() {
         assert_eq!(response.error_code, ErrorCode::NONE);
         let produce = ApiVersion { api_key: ApiKey::PRODUCE, min_version: 0, max_version: 13 };
         assert_eq!(response.versions_of(ApiKey::PRODUCE), Some(produce), "v{version}");
-        assert_eq!(response.api_keys.len(), 9);
+        assert_eq!(response.api_keys.len(), 14);
     }
 }
 
