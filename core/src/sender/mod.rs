@@ -335,14 +335,14 @@ impl<S: Storage> Sender<S> {
         self.begin_withdrawal(partition);
     }
 
-    /// A numbering that [`Event::Numbering`] told is written down: the partition goes on. One that has been replaced
+    /// A numbering that [`Event::Numbering`](crate::event::Event::Numbering) told is written down: the partition goes on. One that has been replaced
     /// meanwhile is passed over.
     pub fn handle_noted(&mut self, now: Instant, numbering: Numbering) {
         self.advance(now);
         self.noted(&numbering);
     }
 
-    /// Asks a partition's leader what it remembers of a producer (DescribeProducers): [`Event::Producer`] tells, once. The
+    /// Asks a partition's leader what it remembers of a producer (DescribeProducers): [`Event::Producer`](crate::event::Event::Producer) tells, once. The
     /// topic must have been [added](Self::add_topic). It is asked again, after `retry.backoff.ms` and more, until somebody
     /// can answer; with [`close`](Self::close) the question is forgotten.
     ///
